@@ -1,0 +1,284 @@
+//! The boot table: which programs an image boots, and with what authority.
+//!
+//! `mkimage` compiles it from the image manifest; GRUB hands it to the kernel as the module named [`TABLE_MODULE`]; the
+//! kernel starts exactly the programs that it names, in its order, and refuses an image in which a module is missing,
+//! surplus, doubled, or other than the table says. A header is followed by [`BootHeader::count`] entries.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Name of the module that holds the boot table.
+pub const TABLE_MODULE: &str = "boot-table";
+/// First bytes of a boot table.
+pub const TABLE_MAGIC: [u8; 8] = *b"SELIXBT\0";
+/// Version of the layout of header and entries.
+pub const TABLE_FORMAT: u32 = 1;
+/// Most programs in a boot table: send masks have a bit for each.
+pub const MAX_PROGRAMS: usize = 64;
+/// Bytes of a program's name, padded with zeros; so a name has 1 to 15 characters.
+pub const NAME_LEN: usize = 16;
+/// Number of scheduling queues; 0 is the most urgent.
+pub const PRIORITIES: usize = 16;
+
+/// Start of a boot table. All numbers are little-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct BootHeader {
+    /// [`TABLE_MAGIC`].
+    pub magic: [u8; 8],
+    /// [`TABLE_FORMAT`].
+    pub format: u32,
+    /// [`crate::ABI_VERSION`] that the programs were checked for.
+    pub abi: u32,
+    /// Number of entries, 1 to [`MAX_PROGRAMS`].
+    pub count: u32,
+    /// CRC-32 (IEEE) of the entries, as bytes.
+    pub crc32: u32,
+    /// Zero.
+    pub reserved: [u8; 8],
+}
+
+/// One boot program. It gets the slot, the privilege id and the endpoint of its place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct BootEntry {
+    /// Name, of `a-z 0-9 - _`, padded with zeros. The module of that name is its ELF file.
+    pub name: [u8; NAME_LEN],
+    /// Bytes of the ELF file.
+    pub size: u64,
+    /// CRC-32 (IEEE) of the ELF file: tells a damaged or foreign file, not a malicious one.
+    pub crc32: u32,
+    /// Traps it may use: bits of [`crate::TrapMask`].
+    pub traps: u32,
+    /// Programs it may send to: a bit for each place in the table.
+    pub sends: u64,
+    /// Kernel calls it may make: a bit for each call number.
+    pub calls: u64,
+    /// Scheduling queue, below [`PRIORITIES`].
+    pub priority: u8,
+    /// Zero.
+    pub reserved: [u8; 15],
+}
+
+const _: () = assert!(size_of::<BootHeader>() == 32 && size_of::<BootEntry>() == 64);
+
+/// Why a boot table is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableError {
+    /// Shorter than its header, or its length does not fit the number of entries.
+    Length {
+        /// Bytes that header and count ask for.
+        expected: usize,
+        /// Bytes there are.
+        found: usize,
+    },
+    /// Does not start with [`TABLE_MAGIC`].
+    Magic,
+    /// Another [`TABLE_FORMAT`].
+    Format(u32),
+    /// Another [`crate::ABI_VERSION`].
+    Abi(u32),
+    /// No entries, or more than [`MAX_PROGRAMS`].
+    Count(u32),
+    /// The checksum of the entries does not fit.
+    Checksum,
+    /// The entry's name is empty, not terminated or has other characters than `a-z 0-9 - _`.
+    Name(usize),
+    /// Two entries have the same name.
+    Duplicate(usize, usize),
+    /// The entry has a bit or number that means nothing: an unknown trap, a target beyond the table, a priority out of
+    /// range, or reserved bytes that are not zero.
+    Entry(usize),
+}
+
+impl core::fmt::Display for TableError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self {
+            Self::Length { expected, found } => write!(f, "is {found} bytes long, should be {expected}"),
+            Self::Magic => f.write_str("is no boot table (wrong magic number)"),
+            Self::Format(v) => {
+                write!(f, "has format {v}, this kernel reads {TABLE_FORMAT}: see UPDATING.md, build the image again")
+            }
+            Self::Abi(v) => write!(
+                f,
+                "has ABI version {v}, this kernel has {}: see UPDATING.md, build the programs again",
+                crate::ABI_VERSION
+            ),
+            Self::Count(n) => write!(f, "names {n} programs, should be 1 to {MAX_PROGRAMS}"),
+            Self::Checksum => f.write_str("is damaged (wrong checksum)"),
+            Self::Name(i) => write!(f, "entry {i} has no valid name"),
+            Self::Duplicate(i, j) => write!(f, "entries {i} and {j} have the same name"),
+            Self::Entry(i) => {
+                write!(f, "entry {i} has an unknown trap or target, a bad priority or reserved bytes set")
+            }
+        }
+    }
+}
+
+impl core::error::Error for TableError {}
+
+impl BootEntry {
+    /// The name as text; `None` if it is not a valid one.
+    pub fn name(&self) -> Option<&str> {
+        let len = self.name.iter().position(|&b| b == 0)?;
+        let (text, padding) = self.name.split_at(len);
+        let valid = |&b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        (len > 0 && text.iter().all(valid) && padding.iter().all(|&b| b == 0))
+            .then(|| core::str::from_utf8(text).ok())?
+    }
+
+    /// `text` as the name field of an entry; `None` if it is not a valid name.
+    pub fn encode_name(text: &str) -> Option<[u8; NAME_LEN]> {
+        let mut name = [0; NAME_LEN];
+        name.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let entry = Self { name, size: 0, crc32: 0, traps: 0, sends: 0, calls: 0, priority: 0, reserved: [0; 15] };
+        entry.name().map(|_| name)
+    }
+}
+
+/// Checks all of a boot table and returns its entries.
+///
+/// # Errors
+/// The first thing found wrong, see [`TableError`].
+pub fn parse(bytes: &[u8]) -> Result<&[BootEntry], TableError> {
+    let length = |expected| TableError::Length { expected, found: bytes.len() };
+    let (header, rest) = BootHeader::read_from_prefix(bytes).map_err(|_| length(size_of::<BootHeader>()))?;
+    if header.magic != TABLE_MAGIC {
+        return Err(TableError::Magic);
+    }
+    if header.format != TABLE_FORMAT {
+        return Err(TableError::Format(header.format));
+    }
+    if header.abi != crate::ABI_VERSION {
+        return Err(TableError::Abi(header.abi));
+    }
+    if header.count == 0 || header.count as usize > MAX_PROGRAMS {
+        return Err(TableError::Count(header.count));
+    }
+    let expected = header.count as usize * size_of::<BootEntry>();
+    if rest.len() != expected {
+        return Err(length(size_of::<BootHeader>() + expected));
+    }
+    if crc32fast::hash(rest) != header.crc32 || header.reserved != [0; 8] {
+        return Err(TableError::Checksum);
+    }
+    // Modules lie on page boundaries, so only a caller's own mistake can misalign the entries.
+    let entries = <[BootEntry]>::ref_from_bytes(rest).map_err(|_| TableError::Magic)?;
+    let targets = if entries.len() == 64 { u64::MAX } else { (1 << entries.len()) - 1 };
+    for (i, e) in entries.iter().enumerate() {
+        if e.name().is_none_or(|name| name == TABLE_MODULE) {
+            return Err(TableError::Name(i));
+        }
+        if let Some(j) = entries[..i].iter().position(|other| other.name == e.name) {
+            return Err(TableError::Duplicate(j, i));
+        }
+        let known = crate::TrapMask::from_bits(e.traps).is_some() && e.sends & !targets == 0;
+        if !known || e.priority as usize >= PRIORITIES || e.reserved != [0; 15] {
+            return Err(TableError::Entry(i));
+        }
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    fn entry(name: &str) -> BootEntry {
+        BootEntry {
+            name: BootEntry::encode_name(name).unwrap(),
+            size: 4096,
+            crc32: 7,
+            traps: crate::TrapMask::SENDREC.bits(),
+            sends: 1,
+            calls: u64::MAX,
+            priority: 7,
+            reserved: [0; 15],
+        }
+    }
+
+    fn header(entries: &[BootEntry]) -> BootHeader {
+        BootHeader {
+            magic: TABLE_MAGIC,
+            format: TABLE_FORMAT,
+            abi: crate::ABI_VERSION,
+            count: entries.len() as u32,
+            crc32: crc32fast::hash(entries.as_bytes()),
+            reserved: [0; 8],
+        }
+    }
+
+    /// The bytes of a table, at an address that suits the entries.
+    fn bytes(header: BootHeader, entries: &[BootEntry]) -> Vec<u64> {
+        let mut all = Vec::from(header.as_bytes());
+        all.extend_from_slice(entries.as_bytes());
+        all.chunks(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap())).collect()
+    }
+
+    fn check(header: BootHeader, entries: &[BootEntry]) -> Result<usize, TableError> {
+        parse(bytes(header, entries).as_bytes()).map(<[_]>::len)
+    }
+
+    #[test]
+    fn a_good_table_is_read_back() {
+        let entries = [entry("echo"), entry("ping-2")];
+        assert_eq!(check(header(&entries), &entries), Ok(2));
+        let full: Vec<_> = (0..MAX_PROGRAMS).map(|i| entry(&std::format!("p{i}"))).collect();
+        assert_eq!(check(header(&full), &full), Ok(MAX_PROGRAMS));
+    }
+
+    #[test]
+    fn every_wrong_header_field_has_its_error() {
+        let e = [entry("echo")];
+        let good = header(&e);
+        assert_eq!(check(BootHeader { magic: *b"SELIXBT1", ..good }, &e), Err(TableError::Magic));
+        assert_eq!(check(BootHeader { format: 2, ..good }, &e), Err(TableError::Format(2)));
+        assert_eq!(check(BootHeader { abi: 9, ..good }, &e), Err(TableError::Abi(9)));
+        assert_eq!(check(BootHeader { count: 0, ..good }, &e), Err(TableError::Count(0)));
+        assert_eq!(check(BootHeader { count: u32::MAX, ..good }, &e), Err(TableError::Count(u32::MAX)));
+        assert_eq!(check(BootHeader { count: 2, ..good }, &e), Err(TableError::Length { expected: 160, found: 96 }));
+        assert_eq!(check(BootHeader { crc32: !good.crc32, ..good }, &e), Err(TableError::Checksum));
+        assert_eq!(check(BootHeader { reserved: [1; 8], ..good }, &e), Err(TableError::Checksum));
+    }
+
+    #[test]
+    fn truncated_at_every_byte() {
+        let e = [entry("echo"), entry("ping")];
+        let all = bytes(header(&e), &e);
+        for n in 0..all.as_bytes().len() {
+            assert!(parse(&all.as_bytes()[..n]).is_err(), "{n} bytes");
+        }
+    }
+
+    #[test]
+    fn every_wrong_entry_field_has_its_error() {
+        let good = entry("echo");
+        let refused = |e: BootEntry| check(header(&[e]), &[e]).unwrap_err();
+        for name in [
+            *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            *b"sixteen-letters!",
+            *b"Echo\0\0\0\0\0\0\0\0\0\0\0\0",
+            *b"a\0b\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        ] {
+            assert_eq!(refused(BootEntry { name, ..good }), TableError::Name(0));
+        }
+        let reserved = BootEntry::encode_name(TABLE_MODULE).unwrap();
+        assert_eq!(refused(BootEntry { name: reserved, ..good }), TableError::Name(0));
+        assert_eq!(refused(BootEntry { traps: 1, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { sends: 2, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { priority: 16, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { reserved: [1; 15], ..good }), TableError::Entry(0));
+        let twice = [good, entry("ping"), good];
+        assert_eq!(check(header(&twice), &twice), Err(TableError::Duplicate(0, 2)));
+    }
+
+    #[test]
+    fn names() {
+        assert!(BootEntry::encode_name("").is_none());
+        assert!(BootEntry::encode_name("fifteen-letters").is_some());
+        assert!(BootEntry::encode_name("sixteen-letters-").is_none());
+        assert!(BootEntry::encode_name("Echo").is_none());
+        assert!(BootEntry::encode_name("e cho").is_none());
+    }
+}

@@ -1,0 +1,23 @@
+//! Every call of every server and of the kernel, declared once by [`protocol!`].
+//!
+//! A declaration gives the request and reply structs (checked at compile time to fit a message), a typed client, the
+//! trait that a server implements, its `dispatch`, and a table of calls that image builder, tracer and manual read.
+//! Values are read from messages by validation: a byte pattern that is no value of its type is an error to the sender
+//! and never reaches server code.
+#![no_std]
+
+mod call;
+mod declare;
+pub mod echo;
+pub mod kernel;
+
+pub use call::{Answer, Call, CallInfo, Protocol, Transport, call, decode, encode, handle, reply};
+#[doc(hidden)]
+pub use call::{assert_ascending, no_such_call};
+#[doc(hidden)]
+pub use zerocopy;
+
+/// All protocols, in the order of their bases.
+pub const ALL: &[Protocol] = &[kernel::PROTOCOL, echo::PROTOCOL];
+
+const _: () = call::assert_distinct(ALL);

@@ -1,0 +1,2 @@
+//! The kernel as a state machine without a machine.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The machine under the kernel.
+#![no_std]

@@ -1,0 +1,2 @@
+//! ELF bytes to a checked load plan.
+#![no_std]

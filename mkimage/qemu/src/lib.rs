@@ -1,0 +1,1 @@
+//! Runs an image in QEMU and judges what it reports.

@@ -1,0 +1,1 @@
+//! Builds, checks, installs and runs images of Selix.

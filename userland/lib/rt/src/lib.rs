@@ -1,0 +1,2 @@
+//! Program start, traps, panic: the one low-level user crate.
+#![no_std]

@@ -1,0 +1,2 @@
+//! Kernel calls, typed clients, serve loop.
+#![no_std]
