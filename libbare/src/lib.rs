@@ -1,2 +1,10 @@
-//! What freestanding programs need from nobody else: memory functions, stubs, linker script.
+//! What a freestanding program needs from nobody else: the memory functions that compiled code calls, and the two
+//! unwinding symbols that the shipped `core` refers to.
+//!
+//! The functions use string instructions in words: a copy costs an eighth of a byte-wise one where instructions are
+//! counted, and they cannot be compiled into calls of themselves.
 #![no_std]
+
+pub mod memory;
+#[cfg(feature = "symbols")]
+mod symbols;

@@ -10,6 +10,7 @@ mod errno;
 pub mod layout;
 mod message;
 pub mod note;
+pub mod report;
 mod trap;
 
 pub use endpoint::Endpoint;
