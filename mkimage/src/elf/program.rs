@@ -1,38 +1,29 @@
 //! The rules for programs: those of the loader, and that they were built for this ABI.
 
-use super::{Unreadable, parse, segments};
-use abi::note::{NOTE_ABI, NOTE_NAME};
+use super::{Unreadable, parse};
 use goblin::elf::Elf;
 use goblin::elf::header::{EM_X86_64, ET_DYN, ET_EXEC};
-use goblin::elf::program_header::PT_INTERP;
+use goblin::elf::program_header::{PF_W, PF_X, PT_INTERP, PT_LOAD};
+use libexec::{ElfError, Placement, Plan};
 
 /// Why a file is refused as a program.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// No ELF file.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-    /// Not for this machine.
-    #[error("is no little-endian 64-bit ELF program for x86-64")]
-    Machine,
-    /// Wants a dynamic linker.
-    #[error("asks for the dynamic linker `{0}`: programs are linked statically (see libbare/link)")]
-    Interpreter(String),
-    /// A segment that is both.
-    #[error("has a segment that is both writable and executable, at {0:#x}")]
-    WritableCode(u64),
-    /// An entry point outside.
-    #[error("has its entry point {0:#x} outside its executable segments")]
-    Entry(u64),
+    /// The loader refuses it.
+    #[error("{0}")]
+    Load(#[from] ElfError),
     /// No ABI note.
-    #[error("has no note with its ABI version: link it with our linker script and the crate rt")]
+    #[error("has no note with its ABI version: link it with the linker script for programs and the crate rt")]
     NoNote,
-    /// More than one ABI note, or one that is not four bytes long.
-    #[error("has a malformed or doubled note with its ABI version")]
-    BadNote,
     /// Another ABI.
     #[error("was built for ABI version {0}, this is {version}: see UPDATING.md, build it again", version = abi::ABI_VERSION)]
     Abi(u32),
+    /// The loader accepts it, goblin cannot read it.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The loader and goblin see different things in it.
+    #[error("is read by goblin with another {0} than by the loader: it cannot be trusted, build it again")]
+    Disagree(&'static str),
 }
 
 /// Checks that the loader accepts a program and that it was built for this ABI.
@@ -40,46 +31,32 @@ pub enum ProgramError {
 /// # Errors
 /// The first rule that it breaks.
 pub fn check(bytes: &[u8]) -> Result<(), ProgramError> {
-    let elf = parse(bytes)?;
-    cross_check(&elf, bytes)?;
-    match abi_version(&elf, bytes)? {
-        abi::ABI_VERSION => Ok(()),
-        other => Err(ProgramError::Abi(other)),
+    let plan = libexec::plan(bytes)?;
+    plan.at(match plan.placement() {
+        Placement::Fixed => 0,
+        Placement::Relocatable => abi::layout::PIE_BASE,
+    })?;
+    match plan.abi_version() {
+        None => return Err(ProgramError::NoNote),
+        Some(abi::ABI_VERSION) => {}
+        Some(other) => return Err(ProgramError::Abi(other)),
     }
+    cross_check(&plan, &parse(bytes)?)
 }
 
-/// What goblin can tell: a second opinion beside the loader's own rules.
-fn cross_check(elf: &Elf<'_>, bytes: &[u8]) -> Result<(), ProgramError> {
-    let right_type = matches!(elf.header.e_type, ET_EXEC | ET_DYN) && elf.header.e_machine == EM_X86_64;
-    if !(elf.is_64 && elf.little_endian && right_type) {
-        return Err(ProgramError::Machine);
-    }
-    if elf.program_headers.iter().any(|h| h.p_type == PT_INTERP) {
-        return Err(ProgramError::Interpreter(elf.interpreter.unwrap_or("?").into()));
-    }
-    let segments = segments(bytes)?;
-    if let Some(bad) = segments.iter().find(|s| s.access.write && s.access.execute) {
-        return Err(ProgramError::WritableCode(bad.address));
-    }
-    let holds_entry = |s: &super::Segment| elf.entry.checked_sub(s.address).is_some_and(|offset| offset < s.memory);
-    if !segments.iter().any(|s| s.access.execute && holds_entry(s)) {
-        return Err(ProgramError::Entry(elf.entry));
-    }
-    Ok(())
-}
-
-/// The ABI version in the program's one note of that type.
-fn abi_version(elf: &Elf<'_>, bytes: &[u8]) -> Result<u32, ProgramError> {
-    let mut version = None;
-    for note in elf.iter_note_headers(bytes).into_iter().flatten() {
-        let note = note.map_err(|_| ProgramError::BadNote)?;
-        if note.name.as_bytes() != &NOTE_NAME[..NOTE_NAME.len() - 1] || note.n_type != NOTE_ABI {
-            continue;
-        }
-        let found = u32::from_le_bytes(note.desc.try_into().map_err(|_| ProgramError::BadNote)?);
-        if version.replace(found).is_some() {
-            return Err(ProgramError::BadNote);
-        }
-    }
-    version.ok_or(ProgramError::NoNote)
+/// A second opinion: goblin sees the program that the loader sees.
+fn cross_check(plan: &Plan<'_>, elf: &Elf<'_>) -> Result<(), ProgramError> {
+    let expect = |same: bool, what| if same { Ok(()) } else { Err(ProgramError::Disagree(what)) };
+    expect(elf.is_64 && elf.little_endian && elf.header.e_machine == EM_X86_64, "machine")?;
+    let kind = match plan.placement() {
+        Placement::Fixed => ET_EXEC,
+        Placement::Relocatable => ET_DYN,
+    };
+    expect(elf.header.e_type == kind, "type")?;
+    expect(elf.entry == plan.entry(), "entry point")?;
+    expect(!elf.program_headers.iter().any(|h| h.p_type == PT_INTERP), "interpreter")?;
+    let loaded = || elf.program_headers.iter().filter(|h| h.p_type == PT_LOAD && h.p_memsz > 0);
+    expect(loaded().all(|h| h.p_flags & (PF_W | PF_X) != PF_W | PF_X), "access to its segments")?;
+    let ranges = loaded().map(|h| (h.p_vaddr, h.p_memsz));
+    expect(ranges.eq(plan.segments().iter().map(|s| (s.address, s.mem_len))), "place of its segments")
 }
