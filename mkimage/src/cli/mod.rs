@@ -1,7 +1,12 @@
 //! The command line.
 
 mod build;
+mod check;
+mod inspect;
+mod install;
 mod iso;
+mod migrate;
+mod symbolize;
 
 use clap::{Parser, Subcommand};
 use std::error::Error;
@@ -26,6 +31,11 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Iso(iso::Iso),
+    Check(check::Check),
+    Inspect(inspect::Inspect),
+    Install(install::Install),
+    Migrate(migrate::Migrate),
+    Symbolize(symbolize::Symbolize),
 }
 
 /// Does what the arguments ask for.
@@ -33,6 +43,11 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Build(command) => command.run(),
         Command::Iso(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Install(command) => command.run(),
+        Command::Migrate(command) => command.run(),
+        Command::Symbolize(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
