@@ -132,7 +132,7 @@ pub const POINTERS: [u64; 8] = [0x1_0400, 0x1_0402, 7, 0x2_0500, 7, 7, 0x3_0600,
 
 fn relocatable(table: &[u8], tags: [elf::DynamicTag; 3], entry_size: u64) -> ElfFile {
     let values = [address(0, RODATA) + TABLE_AT, table.len() as u64, entry_size];
-    let entries = tags.into_iter().zip(values).chain([(elf::DT_FLAGS_1, elf::DF_1_PIE.0.into()), (elf::DT_NULL, 0)]);
+    let entries = tags.into_iter().zip(values).chain([(elf::DT_FLAGS_1, elf::DF_1_PIE.0), (elf::DT_NULL, 0)]);
     let dynamic = words(&entries.flat_map(|(tag, value)| [tag.0.cast_unsigned(), value]).collect::<Vec<_>>());
     let data = [words(&POINTERS), dynamic.clone()].concat();
     let header = view(elf::PT_DYNAMIC, 0, DATA, DYNAMIC_AT, dynamic.len() as u64, 8);

@@ -124,25 +124,17 @@ fn check_parts(bytes: &[u8], plan: &Plan<'_>) {
     }
 }
 
-/// The dynamic tags that libexec reads.
-const READ: [u64; 13] = [
-    dynamic::DT_NULL,
-    dynamic::DT_NEEDED,
+/// The dynamic tags that libexec reads, as far as goblin knows them: those it needs, and those it refuses.
+const READ: [u64; 8] = [
     dynamic::DT_RELA,
     dynamic::DT_RELASZ,
     dynamic::DT_RELAENT,
+    dynamic::DT_NEEDED,
     dynamic::DT_REL,
-    dynamic::DT_JMPREL,
     dynamic::DT_RELSZ,
-    dynamic::DT_RELENT,
+    dynamic::DT_JMPREL,
     dynamic::DT_PLTRELSZ,
-    DT_RELR,
-    DT_RELRSZ,
-    DT_RELRENT,
 ];
-const DT_RELR: u64 = 36;
-const DT_RELRSZ: u64 = 35;
-const DT_RELRENT: u64 = 37;
 
 /// A copy of a file that libexec accepts, without section headers, and with `DT_DEBUG` for all dynamic tags that libexec
 /// does not read.

@@ -40,6 +40,8 @@ pub(super) fn dynamic() -> Vec<Malformed> {
             ("second relocation table", d_tag(FLAGS), tag(elf::DT_RELA), DynamicFault::Twice(elf::DT_RELA.0)),
             ("relocations without addends", d_tag(FLAGS), tag(elf::DT_REL), unsupported(elf::DT_REL)),
             ("relocations of procedure linkage", d_tag(FLAGS), tag(elf::DT_JMPREL), unsupported(elf::DT_JMPREL)),
+            ("size of relocations without addends", d_tag(FLAGS), tag(elf::DT_RELSZ), unsupported(elf::DT_RELSZ)),
+            ("size of procedure linkage", d_tag(FLAGS), tag(elf::DT_PLTRELSZ), unsupported(elf::DT_PLTRELSZ)),
             ("Android's relocations", d_tag(FLAGS), tag(elf::DT_ANDROID_RELA), unsupported(elf::DT_ANDROID_RELA)),
         ],
     );
