@@ -4,9 +4,9 @@
 //! foreign: what is no printable ASCII comes out as `.`, so that nobody writes lines of others or drives a terminal.
 
 use core::fmt::{self, Write};
+use kernel_x86_64::LogSink;
 use kernel_x86_64::boot_info::Display;
 use kernel_x86_64::lock::Lock;
-use kernel_x86_64::LogSink;
 use kernel_x86_64::memory::Memory;
 use kernel_x86_64::screen::Screen;
 use kernel_x86_64::serial::Serial;

@@ -29,7 +29,9 @@ pub(crate) enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Magic(magic) => write!(f, "loaded by no multiboot2 boot loader (magic {magic:#x}): use GRUB's multiboot2"),
+            Self::Magic(magic) => {
+                write!(f, "loaded by no multiboot2 boot loader (magic {magic:#x}): use GRUB's multiboot2")
+            }
             Self::Malformed(error) => write!(f, "the boot loader's information is malformed: {error:?}"),
             Self::Missing(what) => write!(f, "the boot loader gave no {what}"),
             Self::BadString(what) => write!(f, "the boot loader's {what} is no text"),
@@ -106,8 +108,7 @@ fn acpi(info: &BootInformation<'_>) -> Option<RootTable> {
 /// A display that the kernel can write to; palettes and odd pixel sizes are none.
 fn display(tag: &FramebufferTag) -> Option<Display> {
     const BITS: u8 = 32;
-    let surface =
-        Surface { address: tag.address(), pitch: tag.pitch(), width: tag.width(), height: tag.height() };
+    let surface = Surface { address: tag.address(), pitch: tag.pitch(), width: tag.width(), height: tag.height() };
     match tag.buffer_type().ok()? {
         FramebufferType::Text => Some(Display::Text(surface)),
         FramebufferType::RGB { red, green, blue } if tag.bpp() == BITS => {

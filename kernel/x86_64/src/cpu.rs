@@ -49,10 +49,7 @@ impl Features {
     /// # Safety
     /// The kernel's own page tables are in use: they keep W^X, and map nothing of programs.
     pub unsafe fn enable(&self) {
-        let mut on = Cr4::CR4_ENABLE_PAE
-            | Cr4::CR4_ENABLE_SSE
-            | Cr4::CR4_UNMASKED_SSE
-            | Cr4::CR4_ENABLE_MACHINE_CHECK;
+        let mut on = Cr4::CR4_ENABLE_PAE | Cr4::CR4_ENABLE_SSE | Cr4::CR4_UNMASKED_SSE | Cr4::CR4_ENABLE_MACHINE_CHECK;
         on.set(Cr4::CR4_ENABLE_SMEP, self.smep);
         on.set(Cr4::CR4_ENABLE_SMAP, self.smap);
         on.set(Cr4::CR4_ENABLE_UMIP, self.umip);
@@ -109,46 +106,41 @@ impl CpuLocal {
     }
 }
 
-/// What the boot processor has without asking for memory.
-pub(crate) struct Boot {
-    local: UnsafeCell<CpuLocal>,
-    stacks: UnsafeCell<Stacks>,
-}
+/// What the boot processor has without asking for memory; two statics, so that the stacks take no room in the file.
+pub(crate) struct Boot<T>(UnsafeCell<T>);
 
 // SAFETY: both belong to the boot processor, which reaches them one use at a time: `CpuLocal` by `init` and then through
 // GS only, with interrupts off.
-unsafe impl Sync for Boot {}
+unsafe impl<T> Sync for Boot<T> {}
 
-pub(crate) static BOOT: Boot = Boot {
-    local: UnsafeCell::new(CpuLocal {
-        me: null_mut(),
-        scratch: 0,
-        current: null_mut(),
-        kernel_stack: 0,
-        idle_stack: 0,
-        nmis: AtomicU64::new(0),
-        core: Cpu::new(),
-        tables: Tables::EMPTY,
-    }),
-    stacks: UnsafeCell::new(Stacks {
-        kernel_guard: GuardPage([0; PAGE_SIZE as usize]),
-        kernel: [0; KERNEL_STACK_SIZE],
-        idle_guard: GuardPage([0; PAGE_SIZE as usize]),
-        idle: [0; PAGE_SIZE as usize],
-        interrupt: [[0; INTERRUPT_STACK_SIZE]; tables::INTERRUPT_STACKS],
-    }),
-};
+static LOCAL: Boot<CpuLocal> = Boot(UnsafeCell::new(CpuLocal {
+    me: null_mut(),
+    scratch: 0,
+    current: null_mut(),
+    kernel_stack: 0,
+    idle_stack: 0,
+    nmis: AtomicU64::new(0),
+    core: Cpu::new(),
+    tables: Tables::EMPTY,
+}));
+
+pub(crate) static STACKS: Boot<Stacks> = Boot(UnsafeCell::new(Stacks {
+    kernel_guard: GuardPage([0; PAGE_SIZE as usize]),
+    kernel: [0; KERNEL_STACK_SIZE],
+    idle_guard: GuardPage([0; PAGE_SIZE as usize]),
+    idle: [0; PAGE_SIZE as usize],
+    interrupt: [[0; INTERRUPT_STACK_SIZE]; tables::INTERRUPT_STACKS],
+}));
 
 /// Virtual addresses of the pages that must not be mapped.
 pub(crate) fn guard_pages() -> [u64; 2] {
-    let stacks = BOOT.stacks.get();
+    let stacks = STACKS.0.get();
     // SAFETY: only addresses are taken.
     unsafe { [&raw const (*stacks).kernel_guard as u64, &raw const (*stacks).idle_guard as u64] }
 }
 
-/// Where the kernel stack ends in [`BOOT`]: the boot code runs on it.
-pub(crate) const BOOT_STACK_END: usize =
-    core::mem::offset_of!(Boot, stacks) + core::mem::offset_of!(Stacks, kernel) + KERNEL_STACK_SIZE;
+/// Where the kernel stack ends in [`STACKS`]: the boot code runs on it.
+pub(crate) const BOOT_STACK_END: usize = core::mem::offset_of!(Stacks, kernel) + KERNEL_STACK_SIZE;
 
 /// Sets up the boot processor: segments, interrupt table, traps.
 ///
@@ -157,8 +149,8 @@ pub(crate) const BOOT_STACK_END: usize =
 pub unsafe fn init() -> &'static mut CpuLocal {
     // SAFETY: called once, so these are the only references; the stacks are only pointed to.
     unsafe {
-        let local = &mut *BOOT.local.get();
-        let stacks = BOOT.stacks.get();
+        let local = &mut *LOCAL.0.get();
+        let stacks = STACKS.0.get();
         local.me = local;
         local.kernel_stack = (&raw const (*stacks).kernel).add(1) as u64;
         local.idle_stack = (&raw const (*stacks).idle).add(1) as u64;

@@ -7,7 +7,7 @@
 //! their first GiB at [`IMAGE_MAP`](crate::layout::IMAGE_MAP). The kernel replaces them by its own as soon as it knows
 //! the memory.
 
-use crate::cpu::{BOOT, BOOT_STACK_END};
+use crate::cpu::{BOOT_STACK_END, STACKS};
 use core::arch::global_asm;
 
 global_asm!(
@@ -136,6 +136,6 @@ global_asm!(
     ".skip 64",
     "boot_stack_end:",
     ".text",
-    boot = sym BOOT,
+    boot = sym STACKS,
     stack_end = const BOOT_STACK_END,
 );
