@@ -38,7 +38,7 @@ macro_rules! suite {
         $crate::declare!($($($test),+),+);
         $crate::entry!(main);
 
-        fn main() -> ! {
+        fn main() -> u64 {
             $crate::run(&[$($($crate::Test { name: stringify!($test), run: $test }),+),+])
         }
     };
