@@ -21,6 +21,12 @@ impl Text {
         let _ = new.write_fmt(text);
         new
     }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Write for Text {
