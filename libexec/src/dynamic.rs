@@ -8,9 +8,16 @@ use object::{LittleEndian, elf, pod};
 
 type Entry = elf::Dyn64<LittleEndian>;
 
-/// Relocation tables that would have to be applied, and are not supported.
-const UNSUPPORTED: [elf::DynamicTag; 5] =
-    [elf::DT_REL, elf::DT_JMPREL, elf::DT_ANDROID_REL, elf::DT_ANDROID_RELA, elf::DT_ANDROID_RELR];
+/// What speaks of relocation tables that would have to be applied, and are not supported.
+const UNSUPPORTED: [elf::DynamicTag; 7] = [
+    elf::DT_REL,
+    elf::DT_RELSZ,
+    elf::DT_JMPREL,
+    elf::DT_PLTRELSZ,
+    elf::DT_ANDROID_REL,
+    elf::DT_ANDROID_RELA,
+    elf::DT_ANDROID_RELR,
+];
 
 /// A relocation table as the dynamic section describes it: address, bytes, bytes of an entry.
 #[derive(Default)]

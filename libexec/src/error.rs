@@ -146,7 +146,7 @@ pub enum DynamicFault {
     Needed,
     /// The same tag as in an earlier entry.
     Twice(i64),
-    /// A kind of relocation table that is not supported: `DT_REL`, `DT_JMPREL` or Android's packed ones.
+    /// Speaks of a relocation table that is not supported: that of `DT_REL` or `DT_JMPREL`, or Android's packed ones.
     Unsupported(i64),
     /// The table's address, size or entry size is missing; the index is the number of entries.
     Incomplete(Table),
@@ -327,7 +327,9 @@ impl fmt::Display for Table {
 impl fmt::Display for RelocationFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Kind(info) => write!(f, "not a relative one (r_info {info:#x}); link it without dynamic symbols"),
+            Self::Kind(info) => {
+                write!(f, "not a relative one (r_info {info:#x}); link it at fixed addresses (`-static -no-pie`)")
+            }
             Self::Target(at) => write!(f, "address {at:#x} is not in a writable segment; {RELINK}"),
             Self::Start => write!(f, "a bitmap without an address before it; {DAMAGED}"),
             Self::Order(at) => write!(f, "address {at:#x} is not above the one before; {DAMAGED}"),

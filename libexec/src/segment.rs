@@ -155,8 +155,10 @@ impl<'a> Segments<'a> {
     /// The contents of a header that describes a part of a segment.
     pub(crate) fn part(&self, file: &'a [u8], header: &ProgramHeader) -> Result<&'a [u8], HeaderFault> {
         let bytes = contents(file, header)?;
-        let (address, len) = (header.p_vaddr.get(LE), header.p_filesz.get(LE));
-        let loaded = self.contents(address, len).ok_or(HeaderFault::NotLoaded)?;
+        if bytes.is_empty() {
+            return Ok(bytes);
+        }
+        let loaded = self.contents(header.p_vaddr.get(LE), header.p_filesz.get(LE)).ok_or(HeaderFault::NotLoaded)?;
         // The same place, not only the same bytes.
         if loaded.as_ptr_range() == bytes.as_ptr_range() { Ok(bytes) } else { Err(HeaderFault::NotLoaded) }
     }
@@ -168,12 +170,11 @@ impl<'a> Segments<'a> {
         header: &ProgramHeader,
     ) -> Result<Tls<'a>, HeaderFault> {
         check_range(placement, header)?;
-        let contents = if header.p_filesz.get(LE) == 0 { &[] } else { self.part(file, header)? };
         Ok(Tls {
             address: header.p_vaddr.get(LE),
             mem_len: header.p_memsz.get(LE),
             file_offset: header.p_offset.get(LE),
-            contents,
+            contents: self.part(file, header)?,
             align: alignment(header, MAX_TLS_ALIGN)?,
         })
     }

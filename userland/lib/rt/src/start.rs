@@ -14,7 +14,7 @@ pub fn exit(status: u64) -> ! {
     unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
 }
 
-/// Names the main function of a program: `fn main() -> u64`, whose value is the exit status, or `fn main() -> !`.
+/// Names the main function of a program, `fn main() -> u64`: its value is the exit status, 0 if all is well.
 ///
 /// Defines `_start`. At its first instruction all registers are zero but `rsp`; a program's initial stack is aligned to
 /// 16 bytes, and its arguments, once there are any, lie where `rsp` points (as in the System V ABI for x86-64).

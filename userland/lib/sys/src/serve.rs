@@ -85,7 +85,7 @@ mod tests {
     /// Plays messages and remembers the answers.
     struct Script {
         incoming: Vec<Received>,
-        answers: Vec<Option<(u32, u16)>>,
+        answers: Vec<Answered>,
     }
 
     impl Script {
@@ -112,8 +112,11 @@ mod tests {
         Received { message, status }
     }
 
-    /// What a server that answers all but tag 99 answers.
-    fn played(incoming: Vec<Received>) -> (Vec<Option<(u32, u16)>>, Vec<u32>, Stopped) {
+    /// Receiver and tag of an answer; `None` where the server just received.
+    type Answered = Option<(u32, u16)>;
+
+    /// What a server that answers all but tag 99 answers, who notified it, and how it ended.
+    fn played(incoming: Vec<Received>) -> (Vec<Answered>, Vec<u32>, Stopped) {
         let mut script = Script { incoming, answers: Vec::new() };
         let mut notifiers = Vec::new();
         let stopped = serve_over(
