@@ -87,8 +87,7 @@ fn find(line: &str) -> Option<Address<'_>> {
         let (number, address) = frame.split_once(' ')?;
         let address = hexadecimal(address)?;
         let is_return_address = number.parse::<u32>().ok()? > 0;
-        let probe = address.checked_sub(u64::from(is_return_address))?;
-        return (address >= KERNEL_START).then_some(Address { program: KERNEL, probe });
+        return Some(Address { program: KERNEL, probe: address.checked_sub(u64::from(is_return_address))? });
     }
     let probe = hexadecimal(text.split_once("rip ")?.1)?;
     if probe >= KERNEL_START {
@@ -117,6 +116,7 @@ mod tests {
         assert_eq!(find("selix:   #12 0xffff800000000001\r"), kernel(KERNEL_START));
         assert_eq!(find("\x1b[mselix: #3 0xffffffff80000001 more"), kernel(0xffff_ffff_8000_0000));
         assert_eq!(find("selix: rip 0xffffffff80201234 cs 0x8"), kernel(0xffff_ffff_8020_1234));
+        assert_eq!(find("selix:   #5 0x200190"), kernel(0x20_018f), "the code that switches to the upper half");
         let program = Some(Address { program: "ping", probe: 0x40_1234 });
         assert_eq!(find("selix: ping stopped: page fault at 0x0, rip 0x401234, rsp 0x7"), program);
         assert_eq!(find("selix: ping stopped: page fault rip 0x0000000000401234"), program);
@@ -132,7 +132,6 @@ mod tests {
             "selix: # 0xffffffff80201234",
             "selix: #1",
             "selix: #1 0x",
-            "selix: #1 0x401234",
             "selix: #-1 0xffffffff80201234",
             "selix: #0 0xfffffffffffffffff",
             "selix: #1 ffffffff80201234",
