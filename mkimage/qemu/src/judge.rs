@@ -138,3 +138,192 @@ fn against_counts(report: &Report) -> Vec<Failure> {
     };
     report.0.iter().flat_map(against_line).flatten().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const GOOD: &str = "selix: boot\nt: plan 2\nt: ok a\nt: ok b\nt: done 2 passed, 0 failed, 0 skipped\n";
+
+    fn evidence(end: End, serial: &str) -> Evidence {
+        Evidence { end, serial: serial.to_owned(), stderr: " why \n".to_owned() }
+    }
+
+    fn suite(end: End, serial: &str) -> Vec<Failure> {
+        let goal = Goal::Suite { name: "t".to_owned(), tests: vec!["a".to_owned(), "b".to_owned()] };
+        judge(&evidence(end, serial), &goal).0
+    }
+
+    /// What speaks against a suite whose lines, after the kernel's, are these, and that leaves as one that passed.
+    fn lines_of_suite(lines: &[&str]) -> Vec<Failure> {
+        let own: String = lines.iter().map(|line| format!("t: {line}\n")).collect();
+        suite(End::Exited(SUITE_PASSED), &format!("selix: boot\n{own}"))
+    }
+
+    fn mismatch(what: Counted, said: usize, counted: usize) -> Failure {
+        Failure::CountMismatch { what, said, counted }
+    }
+
+    fn named(failure: fn(String) -> Failure, name: &str) -> Failure {
+        failure(name.to_owned())
+    }
+
+    #[test]
+    fn every_end_but_one_fails_a_suite_whose_lines_are_good() {
+        let late = Duration::from_secs(3);
+        let last_line = Some("t: done 2 passed, 0 failed, 0 skipped".to_owned());
+        for (end, failures) in [
+            (End::Exited(SUITE_PASSED), vec![]),
+            (End::Exited(SUITE_FAILED), vec![Failure::SuiteFailed, Failure::ClaimsFailed]),
+            (End::Exited(KERNEL_PANIC), vec![Failure::KernelPanic { line: None }]),
+            (End::Exited(0), vec![Failure::UnexpectedExit(0)]),
+            (End::TripleFault, vec![Failure::TripleFault]),
+            (End::Reset, vec![Failure::Reset]),
+            (End::PoweredOff, vec![Failure::PoweredOff]),
+            (End::Interrupted, vec![Failure::Interrupted]),
+            (End::Killed(11), vec![Failure::KilledBySignal(11)]),
+            (End::QemuFailed(1), vec![Failure::QemuError { status: 1, stderr: "why".to_owned() }]),
+            (End::TimedOut(late), vec![Failure::TimedOut { after: late, last_line }]),
+            (End::HungAfterPanic, vec![Failure::KernelPanic { line: None }]),
+            (End::Flooded(9), vec![Failure::Flooded { limit: 9 }]),
+        ] {
+            assert_eq!(suite(end.clone(), GOOD), failures, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_panic_line_speaks_against_any_end() {
+        let serial = format!("{GOOD}selix: panic: no frames\nselix: rip 0\n");
+        let panic = Failure::KernelPanic { line: Some("selix: panic: no frames".to_owned()) };
+        assert_eq!(suite(End::Exited(SUITE_PASSED), &serial), std::slice::from_ref(&panic));
+        assert_eq!(suite(End::TripleFault, &serial), [panic.clone(), Failure::TripleFault]);
+        assert_eq!(judge(&evidence(End::Interrupted, &serial), &Goal::Session).0, [panic]);
+    }
+
+    #[test]
+    fn a_process_that_writes_of_a_panic_is_none() {
+        assert_eq!(suite(End::Exited(SUITE_PASSED), &format!("{GOOD}x: selix: panic: ha\n")), []);
+    }
+
+    #[test]
+    fn a_run_without_a_kernel_line_did_not_boot() {
+        let serial = GOOD.replace("selix: boot", "SELIX: boot\nx: selix: boot");
+        assert_eq!(suite(End::Exited(SUITE_PASSED), &serial), [Failure::NoBoot]);
+        assert_eq!(judge(&evidence(End::Interrupted, ""), &Goal::Session).0, []);
+    }
+
+    #[test]
+    fn results_of_other_processes_do_not_count() {
+        let serial = "selix: boot\nt: plan 2\nt: ok a\nu: ok b\nt: done 1 passed, 0 failed, 0 skipped\n";
+        let failures = suite(End::Exited(SUITE_PASSED), serial);
+        let planned = mismatch(Counted::Planned, 2, 1);
+        assert_eq!(failures, [Failure::ClaimsPassed, named(Failure::MissingTest, "b"), planned]);
+    }
+
+    #[test]
+    fn a_suite_may_print_remarks_anywhere() {
+        let done = "done 2 passed, 0 failed, 0 skipped";
+        assert_eq!(lines_of_suite(&["hello", "plan 2", "ok a", "so far", "ok b", done, "bye"]), []);
+    }
+
+    #[test]
+    fn a_suite_without_a_plan_fails() {
+        let done = "done 2 passed, 0 failed, 0 skipped";
+        assert_eq!(lines_of_suite(&["ok a", "ok b", done]), [Failure::ClaimsPassed, Failure::NoPlan]);
+        let late = [Failure::ClaimsPassed, Failure::NoPlan, Failure::LatePlan(2)];
+        assert_eq!(lines_of_suite(&["ok a", "plan 2", "ok b", done]), late);
+        let twice = [Failure::ClaimsPassed, Failure::LatePlan(2)];
+        assert_eq!(lines_of_suite(&["plan 2", "plan 2", "ok a", "ok b", done]), twice);
+    }
+
+    #[test]
+    fn numbers_that_are_wrong_fail_the_suite() {
+        let wrong = |plan, done, failure| {
+            assert_eq!(lines_of_suite(&[plan, "ok a", "ok b", done]), [Failure::ClaimsPassed, failure]);
+        };
+        let done = "done 2 passed, 0 failed, 0 skipped";
+        wrong("plan 3", done, mismatch(Counted::Planned, 3, 2));
+        wrong("plan 0", done, mismatch(Counted::Planned, 0, 2));
+        wrong("plan 2", "done 3 passed, 0 failed, 0 skipped", mismatch(Counted::Passed, 3, 2));
+        wrong("plan 2", "done 2 passed, 1 failed, 0 skipped", mismatch(Counted::Failed, 1, 0));
+        wrong("plan 2", "done 2 passed, 0 failed, 1 skipped", mismatch(Counted::Skipped, 1, 0));
+    }
+
+    #[test]
+    fn each_declared_test_reports_once_and_no_other() {
+        let done = "done 3 passed, 0 failed, 0 skipped";
+        let unknown = [Failure::ClaimsPassed, named(Failure::UnknownTest, "c")];
+        assert_eq!(lines_of_suite(&["plan 3", "ok a", "ok b", "ok c", done]), unknown);
+        let twice = [Failure::ClaimsPassed, named(Failure::DuplicateTest, "a")];
+        assert_eq!(lines_of_suite(&["plan 3", "ok a", "ok b", "ok a", done]), twice);
+    }
+
+    #[test]
+    fn a_second_report_that_fails_is_a_failure_too() {
+        let failures =
+            lines_of_suite(&["plan 3", "ok a", "ok b", "not ok a: no", "done 2 passed, 1 failed, 0 skipped"]);
+        let failed = Failure::TestFailed { test: "a".to_owned(), reason: "no".to_owned() };
+        assert_eq!(failures, [Failure::ClaimsPassed, named(Failure::DuplicateTest, "a"), failed]);
+    }
+
+    #[test]
+    fn nothing_is_reported_after_the_final_count() {
+        let done = "done 2 passed, 0 failed, 0 skipped";
+        for line in ["ok b", "plan 2", done, "ok"] {
+            let failures = lines_of_suite(&["plan 2", "ok a", "ok b", done, line]);
+            assert!(failures.contains(&named(Failure::AfterDone, line)), "{failures:?}");
+            assert_eq!(failures[0], Failure::ClaimsPassed);
+        }
+    }
+
+    #[test]
+    fn a_malformed_report_is_a_failure() {
+        let done = "done 2 passed, 0 failed, 0 skipped";
+        let malformed = [Failure::ClaimsPassed, named(Failure::Malformed, "ok a b")];
+        assert_eq!(lines_of_suite(&["plan 2", "ok a", "ok a b", "ok b", done]), malformed);
+    }
+
+    #[test]
+    fn a_suite_that_never_ran_misses_all() {
+        let failures = suite(End::Exited(SUITE_PASSED), "selix: boot\n");
+        let missing = ["a", "b"].map(|test| named(Failure::MissingTest, test));
+        let rest = [Failure::NoPlan, Failure::MissingFinalCount];
+        assert_eq!(failures, [&[Failure::ClaimsPassed][..], &missing, &rest].concat());
+    }
+
+    #[test]
+    fn a_line_is_reached_or_missing() {
+        let goal = Goal::Line("selix: up".to_owned());
+        assert!(judge(&evidence(End::GoalReached, "selix: up 3\n"), &goal).passed());
+        let missing = judge(&evidence(End::PoweredOff, "x: selix: up\nselix: u\n"), &goal);
+        assert_eq!(missing.0, [Failure::PoweredOff, named(Failure::MissingLine, "selix: up")]);
+        for code in [SUITE_PASSED, SUITE_FAILED, 0x7f] {
+            let left = judge(&evidence(End::Exited(code), "selix: up\n"), &goal);
+            assert_eq!(left.0, [Failure::UnexpectedExit(code)]);
+        }
+    }
+
+    #[test]
+    fn a_session_fails_by_a_crash_only() {
+        let session = |end| judge(&evidence(end, "selix: up\n"), &Goal::Session).0;
+        for end in [End::PoweredOff, End::Interrupted, End::Exited(SUITE_PASSED)] {
+            assert_eq!(session(end), []);
+        }
+        assert_eq!(session(End::Exited(SUITE_FAILED)), [Failure::SuiteFailed]);
+        assert_eq!(session(End::Exited(0x7f)), [Failure::UnexpectedExit(0x7f)]);
+        assert_eq!(session(End::TripleFault), [Failure::TripleFault]);
+        assert_eq!(session(End::Reset), [Failure::Reset]);
+    }
+
+    #[test]
+    fn a_test_that_never_reported_says_what_ended_the_run() {
+        let serial = "selix: boot\nt: plan 2\nt: not ok a: no\n";
+        let verdict = Verdict(suite(End::TripleFault, serial));
+        let against_a = verdict.against("a");
+        assert_eq!(against_a, [&Failure::TestFailed { test: "a".to_owned(), reason: "no".to_owned() }]);
+        assert_eq!(verdict.against("b"), [&named(Failure::MissingTest, "b"), &Failure::TripleFault]);
+        assert!(Verdict(suite(End::TripleFault, GOOD)).against("a").is_empty());
+    }
+}

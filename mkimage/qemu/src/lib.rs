@@ -5,6 +5,15 @@
 //! speaks against it. [`suites`] shows the tests of in-system suites as tests of a cargo test target, [`interactive`]
 //! connects the terminal, and [`screenshot`] takes a picture.
 //!
+//! ```no_run
+//! use qemu::{Firmware, Goal, Machine, run};
+//!
+//! let machine = Machine::new("build/selix.iso").firmware(Firmware::Uefi).smp(4);
+//! let run = run(&machine, &Goal::Line("selix: up".to_owned()))?;
+//! assert!(run.verdict.passed(), "{}", run.verdict);
+//! # Ok::<(), qemu::Error>(())
+//! ```
+//!
 //! QEMU never outlives its runner: it is ended when the run is over or unwinds, and the kernel of the host ends it when
 //! the thread that started it dies.
 

@@ -45,7 +45,7 @@ pub enum Accelerator {
     Tcg,
     /// The translator, with the guest's time advancing by one for each instruction: repeatable. One processor only.
     CountedTcg,
-    /// The host's processor.
+    /// The host's processor. A triple fault cannot be told from a reset there.
     Kvm,
 }
 
@@ -174,7 +174,7 @@ impl Machine {
         self
     }
 
-    /// May write so many bytes to its serial port; one more is a failure.
+    /// May write so many bytes to its serial port; one more is a failure. A session at the terminal has no limit.
     pub fn serial_limit(mut self, bytes: usize) -> Self {
         self.serial_limit = bytes;
         self

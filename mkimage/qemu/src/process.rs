@@ -21,9 +21,9 @@ use crate::{Error, tools};
 const PIECES: usize = 256;
 const PIECE_BYTES: usize = 16 << 10;
 const STDERR_LIMIT: u64 = 64 << 10;
-/// How long QEMU may take to open its monitor, and how long one that is to be stopped is given for that.
-const START: Duration = Duration::from_secs(10);
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long QEMU's monitor may take to open and for each answer, and how long if QEMU is to be stopped anyway.
+const PATIENCE: Duration = Duration::from_secs(30);
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long QEMU may take to end after it was asked to, or after it closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
@@ -116,7 +116,7 @@ impl Process {
 
     /// Connects to QEMU's monitor.
     pub(crate) fn monitor(&self) -> Result<Monitor, Error> {
-        Monitor::connect(&self.files.monitor, START)
+        Monitor::connect(&self.files.monitor, PATIENCE)
     }
 
     /// Asks QEMU to end, so that it can give a terminal back as it was, and kills it if it does not.

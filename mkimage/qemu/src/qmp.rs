@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 
 use crate::Error;
 
-/// How long QEMU may take to answer.
-const ANSWER: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A connection to the monitor, ready for commands.
@@ -20,9 +18,8 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Connects to the socket, which a QEMU that has just started may not have opened yet.
-    ///
-    /// It is waited for so long.
+    /// Connects to the socket, which a QEMU that has just started may not have opened yet. It has this much patience
+    /// with that, and with each answer.
     pub(crate) fn connect(socket: &Path, patience: Duration) -> Result<Self, Error> {
         let deadline = Instant::now() + patience;
         let stream = loop {
@@ -32,8 +29,8 @@ impl Monitor {
                 Err(_) => thread::sleep(POLL),
             }
         };
-        stream.set_read_timeout(Some(ANSWER)).map_err(lost)?;
-        stream.set_write_timeout(Some(ANSWER)).map_err(lost)?;
+        stream.set_read_timeout(Some(patience)).map_err(lost)?;
+        stream.set_write_timeout(Some(patience)).map_err(lost)?;
         let mut monitor = Self { stream: BufReader::new(stream) };
         let greeting = monitor.read()?;
         if greeting.get("QMP").is_none() {
