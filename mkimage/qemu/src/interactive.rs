@@ -21,9 +21,10 @@ const KEPT_BYTES: usize = 1 << 20;
 /// A line that is longer is shown in parts.
 const LINE_BYTES: usize = 64 << 10;
 
-/// Boots `machine` with its serial port on the terminal: what is typed goes to the guest, and what the guest writes goes
-/// to `output`, each line passed through `rewrite` (without its end). Ctrl-C ends it. The start of a line that waits
-/// for its rest, such as a prompt, is shown as it is; if `rewrite` then changes the whole line, the changed one follows.
+/// Boots `machine` with its serial port on the terminal: what is typed goes to the guest, and what the guest writes
+/// goes to `output`, each line passed through `rewrite` (without its end). Ctrl-C ends it. The start of a line that
+/// waits for its rest, such as a prompt, is shown as it is; if `rewrite` then changes the whole line, the changed one
+/// follows.
 ///
 /// # Errors
 ///

@@ -3,8 +3,9 @@
 /// Begins a control sequence of a terminal.
 const ESCAPE: char = '\x1b';
 
-/// The lines of a log, each without its end and without what firmware and boot loaders put before it: control sequences
-/// that clear or colour the screen. Within a line nothing is taken away, so that no process can hide the name before it.
+/// The lines of a log, each without its end and without what firmware and boot loaders put before it: control
+/// sequences that clear or colour the screen. Within a line nothing is taken away, so that no process can hide the name
+/// before it.
 pub(crate) fn lines(log: &str) -> impl Iterator<Item = &str> {
     log.lines().map(clean)
 }

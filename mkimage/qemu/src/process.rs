@@ -153,12 +153,13 @@ impl Process {
 
     fn remains(&mut self, status: ExitStatus) -> Result<Remains, Error> {
         let stderr = self.stderr.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
         // A QEMU that refused to start has no log.
         let qemu_log = fs::read(&self.files.reset_log).unwrap_or_default();
         let qemu_log = String::from_utf8_lossy(&qemu_log).into_owned();
         Ok(Remains {
-            end: End::of_qemu(status, &qemu_log),
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            end: End::of_qemu(status, &qemu_log, &stderr),
+            stderr,
             qemu_log,
             command_line: self.command_line.clone(),
         })

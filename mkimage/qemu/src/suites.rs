@@ -1,7 +1,7 @@
 //! Shows the tests of in-system suites as tests of a cargo test target (with `harness = false`).
 //!
-//! A suite `ipc` with the tests `sends` and `waits` gives the tests `ipc::sends`, `ipc::waits` and `ipc::run`, or with a
-//! configuration of the label `uefi`, `ipc[uefi]::sends` and so on. All tests of one configuration share one run, which
+//! A suite `ipc` with the tests `sends` and `waits` gives the tests `ipc::sends`, `ipc::waits` and `ipc::run`, or with
+//! a configuration of the label `uefi`, `ipc[uefi]::sends` and so on. All tests of one configuration share one run, which
 //! is made when the first of them asks for it; `run` stands for all that the run has shown, and the others each for
 //! their own report.
 

@@ -1,5 +1,5 @@
-//! QEMU ends when its runner does, however that ends; and a session at the terminal. The program is also the runner that
-//! it starts and ends: with the name of a disk in its environment it boots that.
+//! QEMU ends when its runner does, however that ends; and a session at the terminal. The program is also the runner
+//! that it starts and ends: with the name of a disk in its environment it boots that.
 
 mod guest;
 
@@ -185,9 +185,17 @@ fn a_qemu_that_is_killed_is_a_failure() {
 }
 
 fn a_qemu_that_is_told_to_end_is_no_reset() {
-    let end = run_and_signal("TERM", PATIENCE).evidence.end;
-    // Before it is ready for the signal, it kills.
-    assert!(matches!(end, End::Interrupted | End::Killed(15)), "{end:?}");
+    for name in ["INT", "TERM"] {
+        let guest = Guest::new("\nselix: up\n", Ending::Hang);
+        let end_when_up = |line: &str| {
+            if line == "selix: up" {
+                signal(qemu_of(&guest).unwrap(), name);
+            }
+            line.to_owned()
+        };
+        let run = interactive(&Machine::disk(guest.disk()), std::io::sink(), end_when_up).unwrap();
+        assert_eq!(run.evidence.end, End::Interrupted);
+    }
 }
 
 fn a_qemu_that_does_not_answer_is_killed() {

@@ -122,16 +122,16 @@ impl Ending {
                 &[0xef],             // out dx, ax
             ],
             Self::Hang => &[],
-            Self::Flood => return self.jump_back(),
+            Self::Flood => return jump_back(),
         };
         // What did not end by then stops for good.
         [code.concat(), vec![0xf4, 0xeb, 0xfd]].concat() // stop: hlt; jmp stop
     }
+}
 
-    /// A short jump to the start of the printing.
-    fn jump_back(self) -> Vec<u8> {
-        const JUMP_BYTES: usize = 2;
-        let distance = program([0, 0]).len() + JUMP_BYTES - PRINT;
-        vec![0xeb, u8::try_from(distance).unwrap().wrapping_neg()]
-    }
+/// A short jump from after the program to the start of the printing.
+fn jump_back() -> Vec<u8> {
+    const JUMP_BYTES: usize = 2;
+    let distance = program([0, 0]).len() + JUMP_BYTES - PRINT;
+    vec![0xeb, u8::try_from(distance).unwrap().wrapping_neg()]
 }
