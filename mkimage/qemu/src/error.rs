@@ -26,6 +26,9 @@ pub enum Error {
     /// Settings of a machine that exclude each other or that QEMU cannot have.
     #[error("this machine cannot be run: {0}")]
     Settings(String),
+    /// Suites of which some could not run, or not be told apart.
+    #[error("these suites cannot be run: {0}")]
+    Suites(String),
     /// The operating system of the host refused something.
     #[error("cannot {what} {}: {source}", .path.display())]
     Io {

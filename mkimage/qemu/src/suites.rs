@@ -60,7 +60,7 @@ impl Suite {
 /// # Errors
 ///
 /// [`Error::NotASuite`] if the tests of a suite cannot be read from its file or one has the name `run`;
-/// [`Error::Settings`] if a suite has no machine, or two tests would have the same name.
+/// [`Error::Suites`] if a suite has no machine, or two tests would have the same name.
 pub fn trials(suites: Vec<Suite>, logs: &Path) -> Result<Vec<Trial>, Error> {
     let mut trials = Vec::new();
     let mut titles = BTreeSet::new();
@@ -71,12 +71,12 @@ pub fn trials(suites: Vec<Suite>, logs: &Path) -> Result<Vec<Trial>, Error> {
             return Err(Error::NotASuite { file: suite.elf, problem });
         }
         if suite.configurations.is_empty() {
-            return Err(Error::Settings(format!("there is none for the suite `{}`", suite.name)));
+            return Err(Error::Suites(format!("`{}` has no machine", suite.name)));
         }
         for (label, make) in suite.configurations {
             let title = if label.is_empty() { suite.name.clone() } else { format!("{}[{label}]", suite.name) };
             if !titles.insert(title.clone()) {
-                return Err(Error::Settings(format!("the suite `{title}` has another one; give it a label")));
+                return Err(Error::Suites(format!("there are two of the name `{title}`; give one another label")));
             }
             let goal = Goal::Suite { name: suite.name.clone(), tests: tests.clone() };
             let shared = SharedRun { title, goal, make, logs: logs.to_owned(), result: OnceLock::new() };

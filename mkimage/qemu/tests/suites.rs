@@ -145,8 +145,8 @@ fn a_machine_that_cannot_be_made_fails_all_tests() {
 fn suites_of_which_nothing_could_run_are_refused() {
     let folder = Folder::new();
     let machine = || Machine::new("a.iso");
-    folder.refused(vec![folder.suite("t")], "none for the suite `t`");
-    folder.refused(vec![folder.suite("t").on("", machine()).on("", machine())], "`t` has another one");
+    folder.refused(vec![folder.suite("t")], "`t` has no machine");
+    folder.refused(vec![folder.suite("t").on("", machine()).on("", machine())], "two of the name `t`");
     folder.refused(vec![folder.suite("t").on("x", machine()), folder.suite("t").on("x", machine())], "`t[x]`");
     folder.refused(vec![Suite::new("t", Path::new("no/such/elf")).on("", machine())], "no/such/elf");
     let error = folder.refused(vec![Suite::new("t", folder.elf("a\0run\0")).on("", machine())], "`run`");
