@@ -77,7 +77,7 @@ impl Symbolizer {
 struct Address<'a> {
     /// The program whose address it is.
     program: &'a str,
-    /// What to look up: of a return address, a byte of the call before it.
+    /// What to look up: of a return address, a byte of the call before it, which may be the last of its function.
     probe: u64,
 }
 
@@ -86,8 +86,8 @@ fn find(line: &str) -> Option<Address<'_>> {
     if let Some(frame) = text.trim_start().strip_prefix('#') {
         let (number, address) = frame.split_once(' ')?;
         let address = hexadecimal(address)?;
-        let is_return_address = number.parse::<u32>().ok()? > 0;
-        return Some(Address { program: KERNEL, probe: address.checked_sub(u64::from(is_return_address))? });
+        number.parse::<u32>().ok()?;
+        return Some(Address { program: KERNEL, probe: address.checked_sub(1)? });
     }
     let probe = hexadecimal(text.split_once("rip ")?.1)?;
     if probe >= KERNEL_START {
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn addresses_are_found() {
         let kernel = |probe| Some(Address { program: KERNEL, probe });
-        assert_eq!(find("selix:   #0 0xffffffff80201234"), kernel(0xffff_ffff_8020_1234));
+        assert_eq!(find("selix:   #0 0xffffffff80201234"), kernel(0xffff_ffff_8020_1233));
         assert_eq!(find("selix:   #1 0xffffffff80201234"), kernel(0xffff_ffff_8020_1233));
         assert_eq!(find("selix:   #12 0xffff800000000001\r"), kernel(KERNEL_START));
         assert_eq!(find("\x1b[mselix: #3 0xffffffff80000001 more"), kernel(0xffff_ffff_8000_0000));

@@ -6,6 +6,7 @@ mod inspect;
 mod install;
 mod iso;
 mod migrate;
+mod run;
 mod symbolize;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +32,7 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Iso(iso::Iso),
+    Run(run::Run),
     Check(check::Check),
     Inspect(inspect::Inspect),
     Install(install::Install),
@@ -43,6 +45,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Build(command) => command.run(),
         Command::Iso(command) => command.run(),
+        Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Install(command) => command.run(),
