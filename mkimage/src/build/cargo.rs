@@ -142,6 +142,9 @@ fn registries(cargo_home: &Path) -> Vec<PathBuf> {
     let dir = std::fs::read_dir(cargo_home.join("registry/src"));
     let mut all: Vec<PathBuf> = dir.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     all.sort();
+    // Through a link, the compiler is told the one path or the other.
+    let real: Vec<PathBuf> = all.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    all.extend(real);
     all
 }
 
