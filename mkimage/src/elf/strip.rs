@@ -1,8 +1,8 @@
 //! Leaves out of an ELF file what is not loaded: symbols, debug information, section headers.
 
 use super::{Unreadable, parse};
-use object::elf::FileHeader64;
 use object::LittleEndian;
+use object::elf::FileHeader64;
 use object::{U16, U64};
 use std::mem::offset_of;
 

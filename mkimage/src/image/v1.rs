@@ -101,7 +101,8 @@ pub fn read(bytes: &[u8]) -> Result<Image, ImageError> {
     if !(3..=MAX_FILES).contains(&count) {
         return Err(ImageError::Header("number of files"));
     }
-    let (table, rest) = rest.split_at_checked(count * ENTRY_LEN).ok_or_else(|| length(HEADER_LEN + count * ENTRY_LEN))?;
+    let (table, rest) =
+        rest.split_at_checked(count * ENTRY_LEN).ok_or_else(|| length(HEADER_LEN + count * ENTRY_LEN))?;
     let cmdline = rest.get(..header.cmdline.get() as usize).ok_or(ImageError::Header("length of the command line"))?;
     if checksum(&header, table, cmdline) != header.crc32.get() {
         return Err(ImageError::HeaderChecksum);

@@ -86,7 +86,10 @@ impl Checker<'_> {
                 let rule = format!("1 to {} of a-z 0-9 - _", NAME_LEN - 1);
                 self.fault(name.span(), format!("{text:?} is no name of a program: it has {rule}"));
             } else if text == TABLE_MODULE || text == KERNEL_NAME {
-                self.fault(name.span(), format!("`{text}` is the name of another boot file: call the program otherwise"));
+                self.fault(
+                    name.span(),
+                    format!("`{text}` is the name of another boot file: call the program otherwise"),
+                );
             } else if names.contains(text) {
                 self.fault(name.span(), format!("there is a program `{text}` before this one: names must differ"));
             }
@@ -127,7 +130,10 @@ impl Checker<'_> {
             Some(priority) => priority,
             None => {
                 let last = PRIORITIES - 1;
-                self.fault(priority.span(), format!("a priority is 0 (most urgent) to {last}, not {}", priority.get_ref()));
+                self.fault(
+                    priority.span(),
+                    format!("a priority is 0 (most urgent) to {last}, not {}", priority.get_ref()),
+                );
                 DEFAULT_PRIORITY
             }
         }
