@@ -16,13 +16,13 @@ run: image ## Build an image and boot it in QEMU, with its log in the terminal
 	$(MKIMAGE) run $(IMAGE)
 
 test: deps ## Run all tests: on the host, and in QEMU
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 check: deps ## Check formatting, lints and documentation
 	tools/check
 
 soak: deps ## Run the tests at full length: hours
-	SELIX_SOAK=1 cargo test --locked --release
+	SELIX_SOAK=1 cargo test --locked --no-fail-fast --release
 
 bench: ## Measure
 	@echo 'make bench: nothing is measured yet (see docs/src/benchmarks.md)' >&2; exit 1
