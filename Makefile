@@ -16,16 +16,16 @@ run: image ## Build an image and boot it in QEMU, with its log in the terminal
 	$(MKIMAGE) run $(IMAGE)
 
 test: deps ## Run all tests: on the host, and in QEMU
-	cargo test --locked --no-fail-fast
+	tools/test
 
 check: deps ## Check formatting, lints and documentation
 	tools/check
 
 soak: deps ## Run the tests at full length: hours
-	SELIX_SOAK=1 cargo test --locked --no-fail-fast --release
+	SELIX_SOAK=1 tools/test --release
 
 bench: ## Measure
-	@echo 'make bench: nothing is measured yet (see docs/src/benchmarks.md)' >&2; exit 1
+	@echo 'make bench: nothing is measured yet (see docs/benchmarks.md)' >&2; exit 1
 
 image: deps ## Build build/selix.img
 	$(MKIMAGE) build -o $(IMAGE)

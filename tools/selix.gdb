@@ -7,14 +7,14 @@ set pagination off
 set confirm off
 set disassembly-flavor intel
 
-file build/debug/kernel
+file build/debug/selix/kernel
 target remote localhost:1234
 
 # Hardware breakpoints: the kernel's pages are not there yet at the first instruction.
 hbreak rust_begin_unwind
 
 define program
-  add-symbol-file build/debug/$arg0
+  add-symbol-file build/debug/selix/$arg0
 end
 document program
 program NAME: adds the symbols of the boot program NAME.

@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-const BOOK: &str = "docs/src";
+const BOOK: &str = "docs";
 
 fn read(file: &Path) -> String {
     std::fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
@@ -123,11 +123,11 @@ fn links_lead_somewhere() {
 
 #[test]
 fn wrong_links_are_found() {
-    let from = Path::new("docs/src/tour.md");
-    for link in ["nowhere.md", "../../../out.md", "/absolute.md", "#no-such-heading", "../../README.md#no-such"] {
+    let from = Path::new("docs/tour.md");
+    for link in ["nowhere.md", "../../out.md", "/absolute.md", "#no-such-heading", "../README.md#no-such"] {
         assert!(wrong_link(from, link).is_some(), "{link}");
     }
-    for link in ["tour.md", "./../src/tour.md", "../../README.md", "https://example.org/x.md"] {
+    for link in ["tour.md", "./../docs/tour.md", "../README.md", "https://example.org/x.md"] {
         assert_eq!(wrong_link(from, link), None);
     }
     assert_eq!(links("[a](b.md) ![c](d.png) `[no](link.md)`\n\n[e]\n\n[e]: f.md"), ["b.md", "d.png", "f.md"]);
