@@ -8,8 +8,10 @@ use protocol::zerocopy::{Immutable, KnownLayout, TryFromBytes};
 use protocol::{ALL, CallInfo, Protocol};
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
-use std::path::{Path, PathBuf};
 
+/// Files are named from the folder of the package, where cargo runs its tests.
+const SNAPSHOT: &str = "calls.txt";
+const UPDATING: &str = "../../UPDATING.md";
 const REGENERATE: &str = "UPDATE_SNAPSHOT=1 cargo test -p protocol --test snapshot";
 
 /// Types of fields that say all by their names.
@@ -69,21 +71,13 @@ fn snapshot() -> String {
     text
 }
 
-fn package() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn snapshot_file() -> PathBuf {
-    package().join("calls.txt")
-}
-
 #[test]
 fn the_snapshot_is_that_of_the_code() {
     let new = snapshot();
     if std::env::var_os("UPDATE_SNAPSHOT").is_some() {
-        std::fs::write(snapshot_file(), &new).expect("calls.txt can be written");
+        std::fs::write(SNAPSHOT, &new).expect("calls.txt can be written");
     }
-    let old = std::fs::read_to_string(snapshot_file()).unwrap_or_default();
+    let old = std::fs::read_to_string(SNAPSHOT).unwrap_or_default();
     let changed: Vec<_> = new.lines().filter(|line| !old.lines().any(|l| l == *line)).collect();
     assert!(
         old == new,
@@ -95,7 +89,7 @@ fn the_snapshot_is_that_of_the_code() {
 
 #[test]
 fn a_new_snapshot_stands_in_updating() {
-    let text = std::fs::read_to_string(package().join("../../UPDATING.md")).expect("UPDATING.md is there");
+    let text = std::fs::read_to_string(UPDATING).expect("UPDATING.md is there");
     let newest = text.split("\n## ").skip(1).find(|entry| entry.contains("protocol snapshot"));
     let quote = format!("protocol snapshot {:08x}", crc32fast::hash(snapshot().as_bytes()));
     assert!(

@@ -1,14 +1,19 @@
 //! The files of the repository.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Folders with nothing of ours in them: what is built, and what git keeps for itself.
 const FOREIGN: &[&str] = &[".git", "build", "target"];
 
-/// The top folder of the repository.
+/// The top folder of the repository. Told by cargo when the tests run, so that a folder that was moved after they were
+/// built is found.
 pub fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).expect("this package is in tests/house")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let here = std::env::var_os("CARGO_MANIFEST_DIR").expect("these tests run under cargo");
+        Path::new(&here).ancestors().nth(2).expect("this package is in tests/house").to_owned()
+    });
+    &ROOT
 }
 
 /// Every file of the repository, relative to its top, sorted.
