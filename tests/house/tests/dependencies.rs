@@ -20,6 +20,8 @@ const fn layer(place: &'static str, from: &'static [&'static str]) -> Layer {
 /// may use another, and nobody may use them.
 const PROGRAM: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*"];
 const SERVER: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "libexec"];
+/// Suites share libraries of their own.
+const SUITE: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "userland/tests/*"];
 
 const LAYERS: &[Layer] = &[
     layer("include/abi", &[]),
@@ -43,7 +45,7 @@ const LAYERS: &[Layer] = &[
     layer("userland/fs/*", PROGRAM),
     layer("userland/drivers/*", PROGRAM),
     layer("userland/bin/*", PROGRAM),
-    layer("userland/tests/*", PROGRAM),
+    layer("userland/tests/*", SUITE),
     Layer { place: "mkimage/qemu", from: &["include/abi"], tests: &["mkimage"] },
     Layer {
         place: "mkimage",
@@ -118,6 +120,7 @@ fn the_forbidden_directions_are_forbidden() {
         ("userland/servers/echo", "userland/bin/ping"),
         ("userland/bin/ping", "userland/servers/echo"),
         ("userland/tests/traps", "userland/servers/echo"),
+        ("userland/bin/ping", "userland/tests/probe"),
         ("userland/lib/block", "userland/servers/vfs"),
         ("kernel", "userland/lib/rt"),
         ("kernel", "mkimage"),
@@ -142,6 +145,7 @@ fn the_wanted_directions_are_allowed() {
         ("userland/lib/suite", "userland/lib/sys"),
         ("userland/servers/vm", "libexec"),
         ("userland/tests/traps", "userland/lib/suite"),
+        ("userland/tests/traps", "userland/tests/probe"),
         ("mkimage", "mkimage/qemu"),
     ] {
         assert_eq!(wrong_edges(&imagined(from, to, DependencyKind::Normal)), [""; 0], "{from} -> {to}");
