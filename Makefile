@@ -2,7 +2,7 @@
 
 IMAGE := build/selix.img
 ISO := build/selix.iso
-MKIMAGE := cargo run --locked --quiet --package mkimage --
+MKIMAGE := cargo run --locked --package mkimage --
 
 .PHONY: help deps run test check soak bench image iso debug clean
 

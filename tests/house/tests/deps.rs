@@ -1,5 +1,5 @@
 //! `tools/deps` on machines that lack something. Each machine is a folder with the commands it has; `apt-get` there
-//! notes how it was called. The files it looks for, firmware and GRUB's modules, are those of the machine that the test
+//! notes how it was called. The files it looks for, such as firmware and GRUB's modules, are those of the machine that the test
 //! runs on: `make deps` has put them there.
 
 use house::root;
