@@ -1,2 +1,43 @@
 //! ELF bytes to a checked load plan.
+//!
+//! [`plan`] checks a whole file once and says what a loader has to do; [`Plan::at`] decides on an address. The crate maps
+//! nothing and copies nothing. Its input is hostile: it takes bytes of any kind and alignment, does work linear in their
+//! number, and never panics.
+//!
+//! Accepted are static programs for x86-64: 64-bit little-endian ELF, [fixed](Placement::Fixed) (`ET_EXEC`) or
+//! [relocatable](Placement::Relocatable) (static-pie `ET_DYN`), whose segments are each readable, never both writable and
+//! executable, in ascending order, and on pages of their own. An empty segment is checked like any other and then left
+//! out. Formats and names are those of the System V gABI and of its
+//! x86-64 supplement.
+//!
+//! Not read, because no program needs it to run: the section headers, `e_flags`, the OS ABI bytes of `e_ident`, physical
+//! addresses, `PT_PHDR`, `PT_GNU_RELRO`, and the dynamic entries that say nothing about relocations.
 #![no_std]
+
+mod dynamic;
+mod error;
+mod header;
+mod note;
+mod plan;
+mod relocation;
+mod segment;
+
+pub use error::{DynamicFault, ElfError, FileFault, HeaderFault, PairFault, PlaceFault, RelocationFault, Table};
+pub use plan::{Placed, Placement, Plan, ProgramHeaders, plan};
+pub use relocation::Relocation;
+pub use segment::{Access, Segment, Tls};
+
+/// Most segments in memory (`PT_LOAD` program headers that are not empty).
+pub const MAX_SEGMENTS: usize = 16;
+
+/// Most program headers of any kind.
+pub const MAX_PROGRAM_HEADERS: u16 = 64;
+
+/// Largest alignment that a segment may ask for, in bytes: the largest page of x86-64. [`abi::layout::PIE_BASE`] is a
+/// multiple of it.
+pub const MAX_SEGMENT_ALIGN: u64 = 1 << 30;
+
+/// Largest alignment of thread-local storage, in bytes.
+pub const MAX_TLS_ALIGN: u64 = abi::layout::PAGE_SIZE;
+
+const _: () = assert!(abi::layout::PIE_BASE.is_multiple_of(MAX_SEGMENT_ALIGN));

@@ -1,0 +1,205 @@
+//! What must hold for all bytes: no panic; a plan that is sound; and agreement with goblin on what is accepted.
+//!
+//! The agreement goes one way. A file that libexec accepts, goblin parses, and says the same of its entry point, segments,
+//! thread-local storage, ABI note and full relocations, and that there is nothing to link. goblin checks far less, so it
+//! accepts many files that libexec refuses. It also reads more, and may fail there: so it gets a copy in which everything
+//! that libexec documents not to read is blank ([`blank_unread`]). Where goblin panics, it has no opinion.
+
+use abi::layout::{PAGE_SIZE, PIE_BASE, USER_END, USER_START};
+use abi::note::{NOTE_ABI, NOTE_NAME};
+use goblin::elf::program_header::{PT_DYNAMIC, PT_LOAD, PT_TLS};
+use goblin::elf::{Elf, dynamic};
+use libexec::{Access, ElfError, MAX_SEGMENTS, Placement, Plan, Segment};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How the check of some bytes went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// libexec refuses them.
+    Refused(ElfError),
+    /// libexec accepts them, and goblin agrees.
+    Agreed,
+    /// libexec accepts them, and goblin panics.
+    NoOpinion,
+}
+
+/// Checks all that must hold for these bytes.
+///
+/// # Panics
+/// If it does not.
+pub fn check(bytes: &[u8]) -> Outcome {
+    let plan = match libexec::plan(bytes) {
+        Ok(plan) => plan,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return Outcome::Refused(error);
+        }
+    };
+    check_segments(bytes, &plan);
+    check_places(&plan);
+    check_parts(bytes, &plan);
+    let blanked = blank_unread(bytes, &plan);
+    match catch_unwind(AssertUnwindSafe(|| Elf::parse(&blanked))) {
+        Err(_) => Outcome::NoOpinion,
+        Ok(Err(error)) => panic!("goblin refuses what libexec accepts: {error}"),
+        Ok(Ok(elf)) => {
+            check_agreement(&blanked, &plan, &elf);
+            Outcome::Agreed
+        }
+    }
+}
+
+fn overlap(a: &std::ops::Range<u64>, b: &std::ops::Range<u64>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+fn check_segments(bytes: &[u8], plan: &Plan<'_>) {
+    let segments = plan.segments();
+    assert!((1..=MAX_SEGMENTS).contains(&segments.len()));
+    for (i, s) in segments.iter().enumerate() {
+        assert!(s.mem_len > 0 && s.contents.len() as u64 <= s.mem_len);
+        assert!(s.access.contains(Access::READ) && !s.access.contains(Access::WRITE | Access::EXECUTE));
+        assert!(s.address.checked_add(s.mem_len) == Some(s.end()) && s.end() <= USER_END);
+        assert!(s.pages().start <= s.address && s.end() <= s.pages().end && s.pages().end <= USER_END);
+        assert_eq!(s.address % PAGE_SIZE, s.file_offset % PAGE_SIZE);
+        assert!(segments[..i].iter().all(|other| other.address < s.address && !overlap(&other.pages(), &s.pages())));
+        assert_is_file(bytes, s.file_offset, s.contents);
+    }
+}
+
+/// The contents are the bytes of the file at that offset, and not a copy.
+fn assert_is_file(bytes: &[u8], offset: u64, contents: &[u8]) {
+    if !contents.is_empty() {
+        let there = &bytes[offset as usize..][..contents.len()];
+        assert_eq!(there.as_ptr_range(), contents.as_ptr_range());
+    }
+}
+
+/// The segment that has these bytes of memory.
+fn holder<'a>(mut segments: impl Iterator<Item = Segment<'a>>, at: u64, len: u64) -> Option<Segment<'a>> {
+    let end = at.checked_add(len)?;
+    segments.find(|s| s.address <= at && end <= s.end())
+}
+
+fn check_places(plan: &Plan<'_>) {
+    let bases: &[u64] = match plan.placement() {
+        Placement::Fixed => &[0],
+        Placement::Relocatable => &[PIE_BASE, USER_START.next_multiple_of(plan.align()), 0, USER_END, u64::MAX - 0xfff],
+    };
+    for &base in bases {
+        let Ok(placed) = plan.at(base) else {
+            assert_ne!((plan.placement(), base), (Placement::Fixed, 0));
+            continue;
+        };
+        for (s, before) in placed.segments().zip(plan.segments()) {
+            assert!(s.pages().start >= USER_START && s.pages().end <= USER_END);
+            assert_eq!(Segment { address: base + before.address, ..*before }, s);
+        }
+        let code = holder(placed.segments(), placed.entry(), 1).expect("the entry is in a segment");
+        assert!(code.access.contains(Access::EXECUTE));
+        assert!(placed.entry() - code.address < code.contents.len() as u64);
+        for relocation in placed.relocations() {
+            let target = holder(placed.segments(), relocation.address, 8).expect("the target is in a segment");
+            assert!(target.access.contains(Access::WRITE));
+        }
+    }
+    for base in [1, PAGE_SIZE / 2, USER_END, u64::MAX] {
+        assert!(plan.at(base).is_err());
+    }
+}
+
+fn check_parts(bytes: &[u8], plan: &Plan<'_>) {
+    if let Some(tls) = plan.tls() {
+        assert!(tls.align.is_power_of_two() && tls.align <= libexec::MAX_TLS_ALIGN);
+        assert!(tls.contents.len() as u64 <= tls.mem_len && tls.mem_len <= USER_END);
+        assert_is_file(bytes, tls.file_offset, tls.contents);
+    }
+    let headers = plan.program_headers();
+    if let Some(address) = headers.address {
+        let len = u64::from(headers.count) * u64::from(headers.entry_size);
+        let holder = holder(plan.segments().iter().copied(), address, len).expect("the headers are in a segment");
+        let loaded = &holder.contents[(address - holder.address) as usize..][..len as usize];
+        let offset = u64::from_le_bytes(bytes[32..40].try_into().unwrap());
+        assert_is_file(bytes, offset, loaded);
+    }
+}
+
+/// The dynamic tags that libexec reads, as far as goblin knows them: those it needs, and those it refuses.
+const READ: [u64; 8] = [
+    dynamic::DT_RELA,
+    dynamic::DT_RELASZ,
+    dynamic::DT_RELAENT,
+    dynamic::DT_NEEDED,
+    dynamic::DT_REL,
+    dynamic::DT_RELSZ,
+    dynamic::DT_JMPREL,
+    dynamic::DT_PLTRELSZ,
+];
+
+/// A copy of a file that libexec accepts, without section headers, and with `DT_DEBUG` for all dynamic tags that libexec
+/// does not read.
+fn blank_unread(bytes: &[u8], plan: &Plan<'_>) -> Vec<u8> {
+    let mut copy = bytes.to_vec();
+    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let table = word(32) as usize;
+    for i in 0..usize::from(plan.program_headers().count) {
+        let header = table + i * usize::from(plan.program_headers().entry_size);
+        if word(header) as u32 != PT_DYNAMIC {
+            continue;
+        }
+        let (start, len) = (word(header + 8) as usize, word(header + 32) as usize);
+        for entry in (start..start + len).step_by(16) {
+            if word(entry) == dynamic::DT_NULL {
+                break;
+            }
+            if !READ.contains(&word(entry)) {
+                copy[entry..entry + 8].copy_from_slice(&dynamic::DT_DEBUG.to_le_bytes());
+            }
+        }
+    }
+    copy[40..48].fill(0);
+    copy[58..64].fill(0);
+    copy
+}
+
+fn check_agreement(bytes: &[u8], plan: &Plan<'_>, elf: &Elf<'_>) {
+    assert!(elf.is_64 && elf.little_endian && elf.interpreter.is_none() && elf.libraries.is_empty());
+    assert_eq!(elf.entry, plan.entry());
+    let of = |kind| elf.program_headers.iter().filter(move |header| header.p_type == kind);
+    let theirs = of(PT_LOAD).filter(|header| header.p_memsz != 0);
+    let theirs = theirs.map(|h| (h.p_vaddr, h.p_memsz, h.p_offset, h.p_filesz, h.p_flags));
+    let ours = plan.segments().iter();
+    let ours = ours.map(|s| (s.address, s.mem_len, s.file_offset, s.contents.len() as u64, s.access.bits()));
+    assert!(theirs.eq(ours), "other segments than goblin's");
+    let theirs = of(PT_TLS).map(|h| (h.p_vaddr, h.p_memsz, h.p_offset, h.p_filesz, h.p_align.max(1)));
+    let ours = plan.tls().into_iter();
+    let ours = ours.map(|t| (t.address, t.mem_len, t.file_offset, t.contents.len() as u64, t.align));
+    assert!(theirs.eq(ours), "other thread-local storage than goblin's");
+    check_notes(bytes, plan, elf);
+    check_relocations(plan, elf);
+}
+
+/// goblin takes names that are no text for errors, and has no opinion then.
+fn check_notes(bytes: &[u8], plan: &Plan<'_>, elf: &Elf<'_>) {
+    let notes: Result<Vec<_>, _> = elf.iter_note_headers(bytes).into_iter().flatten().collect();
+    let Ok(notes) = notes else { return };
+    // goblin cuts the last byte of a name off, whether it is zero or not.
+    let whole_name = |name: &str| &bytes[name.as_ptr().addr() - bytes.as_ptr().addr()..][..name.len() + 1];
+    let ours = notes.iter().filter(|note| note.n_type == NOTE_ABI && whole_name(note.name) == NOTE_NAME);
+    let theirs: Vec<_> = ours.map(|note| note.desc).collect();
+    match plan.abi_version() {
+        None => assert!(theirs.is_empty()),
+        Some(version) => assert_eq!(theirs, [version.to_le_bytes()]),
+    }
+}
+
+/// goblin knows no packed relocations; the full ones come last.
+fn check_relocations(plan: &Plan<'_>, elf: &Elf<'_>) {
+    assert!(elf.dynrels.is_empty() && elf.pltrelocs.is_empty());
+    let Ok(placed) = plan.at(if plan.placement() == Placement::Fixed { 0 } else { PIE_BASE }) else { return };
+    let base = placed.base();
+    let ours: Vec<_> = placed.relocations().map(|r| (r.address - base, r.value.wrapping_sub(base))).collect();
+    let relative = elf.dynrelas.iter().filter(|r| r.r_type == goblin::elf::reloc::R_X86_64_RELATIVE);
+    let theirs: Vec<_> = relative.map(|r| (r.r_offset, r.r_addend.unwrap_or(0).cast_unsigned())).collect();
+    assert!(ours.ends_with(&theirs), "other relocations than goblin's");
+}

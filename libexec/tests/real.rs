@@ -1,0 +1,117 @@
+//! Programs as compilers and linkers really make them.
+
+use abi::layout::PIE_BASE;
+use libexec::{ElfError, HeaderFault, Placement, plan};
+use libexec_testing::ElfFile;
+use libexec_testing::mutation::{mutate, mutation};
+use libexec_testing::property::{Outcome, check};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const MUTATED_FILES: u32 = 5_000;
+
+/// A program with zeros behind its variables, and with four pointers, each to be relocated if the program can move.
+const FREESTANDING: &str = r#"
+#![no_std]
+#![no_main]
+use core::sync::atomic::{AtomicUsize, Ordering};
+static WORDS: [&str; 4] = ["north", "east", "south", "west"];
+static COUNT: AtomicUsize = AtomicUsize::new(7);
+static ZEROS: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
+#[unsafe(no_mangle)]
+extern "C" fn _start() -> ! {
+    loop {
+        let i = COUNT.fetch_add(1, Ordering::Relaxed) ^ ZEROS[0].load(Ordering::Relaxed);
+        ZEROS[i % 64].store(core::hint::black_box(&WORDS)[i % 4].as_ptr() as usize, Ordering::Relaxed);
+    }
+}
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+"#;
+
+/// The names there, in the order of their pointers.
+const NAMES: [&str; 4] = ["north", "east", "south", "west"];
+
+/// Compiles a freestanding program.
+fn compile(name: &str, options: &[&str]) -> ElfFile {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (source, program) = (folder.join(format!("{name}.rs")), folder.join(name));
+    fs::write(&source, FREESTANDING).unwrap();
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let common =
+        ["--edition=2024", "-Cpanic=abort", "-Copt-level=1", "-Clink-arg=-nostartfiles", "-Clink-arg=-nostdlib"];
+    let mut command = Command::new(rustc);
+    command.args(common).args(options).arg("-o").arg(&program).arg(&source);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ElfFile(fs::read(program).unwrap())
+}
+
+const FIXED: [&str; 3] = ["-Crelocation-model=static", "-Clink-arg=-static", "-Clink-arg=-no-pie"];
+const MOVABLE: [&str; 2] = ["-Crelocation-model=pie", "-Ctarget-feature=+crt-static"];
+
+/// The words that the relocations of a program store, less the base.
+fn relocated(file: &ElfFile) -> Vec<(u64, u64)> {
+    let plan = plan(&file.0).unwrap();
+    let placed = plan.at(PIE_BASE).unwrap();
+    let mut all: Vec<_> = placed.relocations().map(|r| (r.address - PIE_BASE, r.value - PIE_BASE)).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The name in [`FREESTANDING`] that the address points to.
+fn text_at(file: &ElfFile, address: u64) -> &'static str {
+    let plan = plan(&file.0).unwrap();
+    let segment = plan.segments().iter().find(|s| s.address <= address && address < s.end()).unwrap();
+    let bytes = &segment.contents[(address - segment.address) as usize..];
+    NAMES.into_iter().find(|name| bytes.starts_with(name.as_bytes())).unwrap()
+}
+
+#[test]
+fn a_static_program_is_accepted() {
+    let file = compile("fixed", &FIXED);
+    assert_eq!(check(&file.0), Outcome::Agreed);
+    let plan = plan(&file.0).unwrap();
+    assert_eq!((plan.placement(), plan.abi_version()), (Placement::Fixed, None));
+}
+
+#[test]
+fn full_and_packed_relocations_come_to_the_same() {
+    let full = compile("full", &MOVABLE);
+    let packed = compile("packed", &[&MOVABLE[..], &["-Clink-arg=-Wl,-z,pack-relative-relocs"]].concat());
+    for file in [&full, &packed] {
+        assert_eq!(check(&file.0), Outcome::Agreed);
+        assert_eq!(plan(&file.0).unwrap().placement(), Placement::Relocatable);
+    }
+    assert_ne!(full, packed);
+    for file in [&full, &packed] {
+        let names = relocated(file).into_iter().map(|(_, value)| text_at(file, value));
+        assert_eq!(names.collect::<String>(), "northeastsouthwest");
+    }
+}
+
+#[test]
+fn a_program_for_the_dynamic_linker_is_refused() {
+    let file = fs::read(std::env::current_exe().unwrap()).unwrap();
+    let Outcome::Refused(ElfError::Header(_, fault)) = check(&file) else { panic!("not refused for a header") };
+    assert_eq!(fault, HeaderFault::Interpreter);
+}
+
+#[test]
+fn mutated_real_programs_never_surprise() {
+    let packed = [&MOVABLE[..], &["-Clink-arg=-Wl,-z,pack-relative-relocs"]].concat();
+    let seeds = [compile("fixed-seed", &FIXED), compile("full-seed", &MOVABLE), compile("packed-seed", &packed)];
+    let strategy = (0..seeds.len(), 0..seeds.len(), prop::collection::vec(mutation(), 1..4));
+    let config = Config { cases: MUTATED_FILES, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let tried = runner.run(&strategy, |(file, donor, changes)| {
+        check(&mutate(&seeds[file], &seeds[donor], &changes).0);
+        Ok(())
+    });
+    tried.unwrap();
+}
