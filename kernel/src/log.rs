@@ -50,13 +50,41 @@ impl Write for Log {
     }
 }
 
-/// Starts the log on the serial port.
+/// The prefix of the kernel's own lines.
+const KERNEL: &str = "selix: ";
+
+/// Text of the kernel's, which may have several lines.
+struct Lines<'a>(&'a mut Log);
+
+impl Write for Lines<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.0.put(byte);
+            if byte == b'\n' {
+                self.0.write_str(KERNEL)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    fn kernel_line(&mut self, text: fmt::Arguments<'_>) {
+        // Writing to the log cannot fail.
+        _ = self.write_str(KERNEL).and_then(|()| Lines(self).write_fmt(text));
+        self.put(b'\n');
+    }
+}
+
+/// Starts the log on the serial port, on a new line: the boot loader may have left one unfinished.
 ///
 /// # Safety
 /// Called once; nobody else uses the port.
 pub(crate) unsafe fn start_serial() {
     // SAFETY: by contract.
-    LOG.lock().serial = Some(unsafe { Serial::new() });
+    let mut serial = unsafe { Serial::new() };
+    serial.put(b'\n');
+    LOG.lock().serial = Some(serial);
 }
 
 /// Shows the log on the screen too, what was written before included.
@@ -71,7 +99,7 @@ pub(crate) fn start_screen(display: Option<Display>, memory: &mut Memory) {
 
 /// Writes a line of the kernel's.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    _ = writeln!(LOG.lock(), "selix: {text}");
+    LOG.lock().kernel_line(text);
 }
 
 /// Writes text of a program, each line under its name.
@@ -93,5 +121,5 @@ fn program(name: &str, text: &[u8]) {
 /// For a panic only.
 pub(crate) unsafe fn panic_line(text: fmt::Arguments<'_>) {
     // SAFETY: by contract.
-    _ = writeln!(unsafe { LOG.seize() }, "selix: {text}");
+    unsafe { LOG.seize() }.kernel_line(text);
 }

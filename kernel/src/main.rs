@@ -51,7 +51,8 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
         cpu::init()
     };
     log::start_screen(boot.display, &mut memory);
-    log!("memory: {} MiB usable, {features:?}", memory.total / MIB);
+    log!("processor: {features}");
+    log!("memory: {} MiB usable", memory.total / MIB);
     let madt = boot.acpi.and_then(|root| acpi::find_madt(&mut memory, root));
     // SAFETY: called once, with the interrupt table in use.
     let interrupts = unsafe { apic::init(&mut memory, madt.as_ref()) }.unwrap_or_else(|error| fail(error));

@@ -4,6 +4,7 @@ use crate::frame::Frame;
 use crate::tables::{self, Tables};
 use abi::layout::PAGE_SIZE;
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::AtomicU64;
 use kernel_core::Cpu;
@@ -24,6 +25,22 @@ pub struct Features {
     pub global_pages: bool,
     /// Pages of 1 GiB.
     pub huge_pages: bool,
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { smep, smap, umip, global_pages, huge_pages } = *self;
+        let named = [
+            (smep, "smep"),
+            (smap, "smap"),
+            (umip, "umip"),
+            (global_pages, "global pages"),
+            (huge_pages, "1 GiB pages"),
+        ];
+        let mut names = named.iter().filter(|(there, _)| *there).map(|(_, name)| *name);
+        f.write_str(names.next().unwrap_or("no extras"))?;
+        names.try_for_each(|name| write!(f, ", {name}"))
+    }
 }
 
 impl Features {
@@ -62,7 +79,8 @@ impl Features {
     }
 }
 
-const KERNEL_STACK_SIZE: usize = 16 * 1024;
+/// Boot needs most of it: it has tables of everything that the boot loader told on the stack.
+const KERNEL_STACK_SIZE: usize = 32 * 1024;
 const INTERRUPT_STACK_SIZE: usize = 16 * 1024;
 
 /// A page that is never mapped: below a stack, it turns an overflow into a fault.
