@@ -22,8 +22,7 @@ pub(super) fn text(sets: &[BootSet]) -> String {
 fn entry(set: &BootSet) -> String {
     let BootSet { name, version, .. } = set;
     let commands = grub::load_commands(&format!("$selix_dir/{version}"), &set.cmdline, set.modules());
-    let video: String = grub::VIDEO.lines().map(|line| format!("    {line}\n")).collect();
-    format!("menuentry \"Selix {version} ({name})\" --id selix-{version} {{\n{video}{commands}}}\n")
+    format!("menuentry \"Selix {version} ({name})\" --id selix-{version} {{\n{commands}}}\n")
 }
 
 /// GRUB commands that load the plain copies, whatever programs there are: for a configuration that never changes.
