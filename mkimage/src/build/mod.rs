@@ -61,11 +61,10 @@ pub struct Built {
 pub fn build(manifest: &Path, binaries: &Binaries, progress: Progress) -> Result<Built, BuildError> {
     let text = String::from_utf8(fsutil::read(manifest)?).map_err(|_| BuildError::Encoding(manifest.into()))?;
     let manifest = Manifest::parse(&text, manifest)?;
-    let dir = match binaries {
-        Binaries::Workspace => cargo::build(&manifest, progress)?,
-        Binaries::Directory(dir) => dir.clone(),
-    };
-    pack(&manifest, &dir, progress)
+    match binaries {
+        Binaries::Workspace => pack(&manifest, &cargo::build(&manifest, progress)?.dir, progress),
+        Binaries::Directory(dir) => pack(&manifest, dir, progress),
+    }
 }
 
 /// Makes the image of a manifest from the ELF files in a directory.

@@ -89,3 +89,24 @@ fn run_tells_of_a_failed_system() {
     let message = place.fails(FAILED, &["run", "out/x.img", "--timeout", "120"]);
     assert!(message.contains("kernel panic: selix: panic at x.rs:1:"), "{message}");
 }
+
+/// An ISO of a directory in which an image is installed, with this `grub.cfg` of somebody else.
+fn somebodys_iso(place: &Place, config: &str) {
+    place.succeeds(&["install", "out/x.img", "root"]);
+    std::fs::write(place.path("root/boot/grub/grub.cfg"), format!("set timeout=0\n{config}\n")).unwrap();
+    let mut command = Command::new("grub-mkrescue");
+    command.args(["--install-modules=normal multiboot2 test configfile", "--fonts=", "--locales=", "--themes=", "-o"]);
+    let output = command.arg(place.path("grub.iso")).arg(place.path("root")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn an_existing_grub_boots_what_is_installed() {
+    let place = built("selix: up\n", abi::report::SUITE_PASSED);
+    let fixed = "menuentry Selix {\n source /boot/selix/latest/boot.cfg\n}";
+    for config in [mkimage::install::INCLUDE_LINE, fixed] {
+        somebodys_iso(&place, config);
+        let text = place.succeeds(&["run", "grub.iso", "--timeout", "120"]);
+        assert!(text.contains("selix: up\n"), "{config}: {text}");
+    }
+}
