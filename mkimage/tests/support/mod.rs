@@ -12,27 +12,27 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The top folder of the repository.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("mkimage lies in the top folder")
 }
 
 /// Where the runs leave their logs.
-pub fn logs() -> PathBuf {
+pub(crate) fn logs() -> PathBuf {
     root().join("build/logs")
 }
 
 /// What was made from a manifest.
-pub struct Made {
+pub(crate) struct Made {
     /// The image itself.
-    pub image: Image,
+    pub(crate) image: Image,
     /// The same, ready to boot.
-    pub iso: PathBuf,
+    pub(crate) iso: PathBuf,
     /// The unstripped files.
-    pub debug: PathBuf,
+    pub(crate) debug: PathBuf,
 }
 
 /// The image of a manifest, by its path from the top folder; made once in each test process.
-pub fn made(manifest: &str) -> Result<Arc<Made>, String> {
+pub(crate) fn made(manifest: &str) -> Result<Arc<Made>, String> {
     type Cache = HashMap<String, Result<Arc<Made>, String>>;
     static CACHE: OnceLock<Mutex<Cache>> = OnceLock::new();
     let mut cache = CACHE.get_or_init(Mutex::default).lock().map_err(|_| "making another image panicked")?;
@@ -51,11 +51,11 @@ fn make(manifest: &str) -> Result<Made, String> {
 }
 
 /// A machine with BIOS that boots an ISO.
-pub fn bios(iso: &Path) -> Machine {
+pub(crate) fn bios(iso: &Path) -> Machine {
     Machine::new(iso)
 }
 
 /// A machine with UEFI that boots an ISO.
-pub fn uefi(iso: &Path) -> Machine {
+pub(crate) fn uefi(iso: &Path) -> Machine {
     Machine::new(iso).firmware(Firmware::Uefi)
 }
