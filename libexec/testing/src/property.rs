@@ -10,7 +10,7 @@ use abi::layout::{PAGE_SIZE, PIE_BASE, USER_END, USER_START};
 use abi::note::{NOTE_ABI, NOTE_NAME};
 use goblin::elf::program_header::{PT_DYNAMIC, PT_LOAD, PT_TLS};
 use goblin::elf::{Elf, dynamic};
-use libexec::{Access, ElfError, MAX_SEGMENTS, Placement, Plan, Segment};
+use libexec::{Access, ElfError, MAX_SEGMENTS, Placement, Plan, Segment, Tls};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How the check of some bytes went.
@@ -120,6 +120,7 @@ fn check_places(plan: &Plan<'_>) {
             assert!(s.pages().start >= USER_START && s.pages().end <= USER_END);
             assert_eq!(Segment { address: base + before.address, ..*before }, s);
         }
+        assert_eq!(placed.tls(), plan.tls().map(|tls| Tls { address: base.wrapping_add(tls.address), ..tls }));
         let code = holder(placed.segments(), placed.entry(), 1).expect("the entry is in a segment");
         assert!(code.access.contains(Access::EXECUTE));
         assert!(placed.entry() - code.address < code.contents.len() as u64);
