@@ -6,5 +6,7 @@
 #![no_std]
 
 pub mod memory;
-#[cfg(feature = "symbols")]
+// Where panics unwind (on the host) these symbols are those of `std` and of the C library, whatever feature another
+// package of the same build turned on.
+#[cfg(all(feature = "symbols", panic = "abort"))]
 mod symbols;

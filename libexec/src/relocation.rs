@@ -1,9 +1,8 @@
 //! Relocations of position-independent programs.
 
 use crate::error::{ElfError, RelocationFault, Table};
-use crate::header::{FileHeader, LE};
+use crate::header::LE;
 use crate::segment::{Access, Segments};
-use object::read::elf::RelrIterator;
 use object::{LittleEndian, elf};
 
 pub(crate) type Rela = elf::Rela64<LittleEndian>;
@@ -87,8 +86,24 @@ fn check_target(at: u64, segments: &Segments<'_>) -> Result<(), RelocationFault>
     }
 }
 
-fn places(relr: &[Relr]) -> RelrIterator<'_, FileHeader> {
-    RelrIterator::new(LE, relr)
+/// The places that a packed table names (System V gABI, "Relative Relocation Table"): an even word is a place, an odd one
+/// a map of which of the next 63 words are places too.
+fn places(relr: &[Relr]) -> impl Iterator<Item = u64> {
+    const WORD: u64 = TARGET_SIZE as u64;
+    const MAPPED: u64 = 63;
+    let mut next = 0_u64;
+    relr.iter().flat_map(move |entry| {
+        let word = entry.0.get(LE);
+        let (base, map) = if word & 1 == 0 {
+            next = word.wrapping_add(WORD);
+            (word, 1)
+        } else {
+            let base = next;
+            next = next.wrapping_add(MAPPED * WORD);
+            (base, word >> 1)
+        };
+        (0..MAPPED).filter(move |bit| map >> bit & 1 != 0).map(move |bit| base.wrapping_add(bit * WORD))
+    })
 }
 
 /// The number that the program finds at `at` before relocation: of the file, and zero behind the contents.

@@ -1,1 +1,14 @@
-//! Builds, checks, installs and runs images of Selix.
+//! Builds, checks, installs and runs images of Selix: ELF files and a policy in, a bootable image out.
+//!
+//! The binary `mkimage` is a thin layer over this library. docs/images.md describes commands and formats.
+
+pub mod boot_table;
+pub mod build;
+pub mod elf;
+pub mod fsutil;
+pub mod grub;
+pub mod image;
+pub mod iso;
+pub mod manifest;
+pub mod progress;
+pub mod tree;

@@ -1,2 +1,127 @@
 //! The kernel as a state machine without a machine.
+//!
+//! Everything it needs comes by argument: the process table, the [`Machine`] that reads programs' memory and writes the
+//! log, the [`Cpu`] that trapped. Blocking and switching are values: a trap ends with [`Kernel::schedule`], which names
+//! the process that runs next. So all of it runs on the host under test. It allocates nothing, and every call does
+//! bounded work.
+//!
+//! Each operation first decodes and checks everything and then performs: one that fails has changed nothing.
 #![no_std]
+
+pub mod boot;
+mod call;
+mod death;
+pub mod frames;
+mod invariants;
+mod ipc;
+mod list;
+mod machine;
+pub mod options;
+mod process;
+mod sched;
+
+pub use invariants::Violation;
+pub use machine::{Fault, Frame, Machine, Request};
+pub use process::{Privileges, Process, Rts, SLOTS, Slot, Table};
+pub use sched::{Cpu, QUANTUM_TICKS};
+
+use abi::boot::MAX_PROGRAMS;
+use abi::{Endpoint, Trap};
+use arrayvec::ArrayVec;
+use protocol::kernel::AbortHow;
+
+/// All kernel objects but the frames.
+pub struct Kernel<'t, M: Machine> {
+    procs: &'t mut Table<M>,
+    privileges: [Privileges; MAX_PROGRAMS],
+    /// The boot programs, in the order of the boot table.
+    boot: ArrayVec<Endpoint, MAX_PROGRAMS>,
+}
+
+/// What the machine must do after a trap, besides running whom [`Kernel::schedule`] names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Action {
+    /// Nothing.
+    Resume,
+    /// End the run of the system.
+    Abort {
+        /// In which way.
+        how: AbortHow,
+        /// The exit code, where that way has one.
+        status: u32,
+    },
+}
+
+impl<'t, M: Machine> Kernel<'t, M> {
+    /// A kernel without processes. `procs` is a table of free slots, as [`Process::free`] makes them.
+    pub fn new(procs: &'t mut Table<M>) -> Self {
+        Self { procs, privileges: [Privileges::NONE; MAX_PROGRAMS], boot: ArrayVec::new() }
+    }
+
+    /// The process in a slot.
+    pub fn process(&self, slot: Slot) -> &Process<M> {
+        &self.procs[slot.index()]
+    }
+
+    pub(crate) fn process_mut(&mut self, slot: Slot) -> &mut Process<M> {
+        &mut self.procs[slot.index()]
+    }
+
+    /// The frame of a process, for the machine to save registers to and load them from.
+    pub fn frame_mut(&mut self, slot: Slot) -> &mut M::Frame {
+        &mut self.process_mut(slot).frame
+    }
+
+    pub(crate) fn privileges(&self, slot: Slot) -> &Privileges {
+        &self.privileges[self.process(slot).privilege_id()]
+    }
+
+    pub(crate) fn privileges_mut(&mut self, slot: Slot) -> &mut Privileges {
+        &mut self.privileges[self.process(slot).privilege_id()]
+    }
+
+    /// The slot of a live process; `None` for whatever names nobody.
+    pub fn lookup(&self, endpoint: Endpoint) -> Option<Slot> {
+        let slot = Slot::of(endpoint);
+        let p = self.process(slot);
+        (p.endpoint == endpoint && !p.rts.contains(Rts::FREE)).then_some(slot)
+    }
+
+    /// Makes the next boot program, ready to run on `cpu`. Its slot, privilege id and endpoint are its place in the order
+    /// of these calls. Returns `None`, with `space` dropped, once there are [`MAX_PROGRAMS`] of them.
+    pub fn add_boot_program(
+        &mut self,
+        cpu: &mut Cpu,
+        entry: &abi::boot::BootEntry,
+        frame: M::Frame,
+        space: M::Space,
+    ) -> Option<Slot> {
+        let index = self.boot.len();
+        let endpoint = Endpoint::new(index, 0)?;
+        self.boot.try_push(endpoint).ok()?;
+        self.privileges[index] = Privileges::of_boot_entry(entry);
+        let slot = Slot::of(endpoint);
+        *self.process_mut(slot) = Process::new(endpoint, index, entry, frame, space);
+        self.enqueue_tail(cpu, slot);
+        Some(slot)
+    }
+
+    /// The process that runs on `cpu` has trapped; its frame has the registers.
+    ///
+    /// # Panics
+    /// If no process runs on `cpu`: then nobody can have trapped.
+    pub fn trap(&mut self, machine: &mut M, cpu: &mut Cpu) -> Action {
+        let me = cpu.current().expect("a trap comes from the running process");
+        let request = self.process(me).frame.request();
+        let done = match Trap::from_rax(request.rax) {
+            None => Err(abi::Errno::BadCall),
+            Some(Trap::KernelCall) => return self.kernel_call(machine, cpu, me, &request),
+            Some(trap) => self.ipc(machine, cpu, me, trap, &request),
+        };
+        if let Err(errno) = done {
+            self.process_mut(me).frame.set_result(errno.to_result());
+        }
+        Action::Resume
+    }
+}

@@ -1,2 +1,21 @@
-//! Kernel calls, typed clients, serve loop.
+//! What programs are written with: kernel calls, typed clients, the serve loop.
 #![no_std]
+
+mod ipc;
+mod kernel;
+mod serve;
+
+pub use ipc::Ipc;
+pub use kernel::{KernelTransport, abort, boot_programs, exit, kernel, lookup, name_of, ticks, whoami};
+pub use rt::entry;
+pub use serve::{Port, Stopped, Traps, serve, serve_over};
+
+#[doc(hidden)]
+pub use rt::log as log_line;
+
+/// Writes a line to the kernel log, with the syntax of `format!`. A line is one kernel call and at most
+/// [`protocol::kernel::MAX_DIAG`] bytes; the rest is cut off.
+#[macro_export]
+macro_rules! log {
+    ($($arg:tt)*) => { $crate::log_line(::core::format_args!($($arg)*)) };
+}

@@ -1,0 +1,83 @@
+//! Every declared call reaches the method of its own name, and nothing else does.
+
+use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
+use protocol::kernel::AbortHow;
+use protocol::zerocopy::IntoBytes;
+use protocol::{ALL, Answer, Protocol, echo, encode, kernel};
+
+/// Implements every server: notes the name of the method, and answers `EBUSY`.
+#[derive(Debug, Default)]
+struct Recorder(Vec<String>);
+
+macro_rules! record {
+    ($protocol:ident: $($method:ident($Request:ident) -> $Reply:ident),+) => {
+        impl $protocol::Server for Recorder {
+            $(fn $method(&mut self, _: &Message, _: $protocol::$Request) -> Answer<$protocol::$Reply> {
+                self.0.push(concat!(stringify!($protocol), ".", stringify!($method)).into());
+                Answer::Fail(Errno::Busy)
+            })+
+        }
+    };
+}
+
+record!(echo: reverse(Reverse) -> Reversed, count(Count) -> Counted);
+record!(kernel: times(Times) -> Uptime, boot_entry(GetBootEntry) -> BootProgram, abort(Abort) -> Aborted,
+    whoami(WhoAmI) -> Identity, diag_write(DiagWrite) -> DiagWritten, exit(Exit) -> Exited);
+
+/// A protocol and its dispatcher, for the recorder.
+type Dispatched = (Protocol, fn(&mut Recorder, &Message) -> Option<Message>);
+
+const DISPATCHED: &[Dispatched] = &[(kernel::PROTOCOL, kernel::dispatch), (echo::PROTOCOL, echo::dispatch)];
+
+#[test]
+fn no_protocol_is_left_out_here() {
+    let here: Vec<_> = DISPATCHED.iter().map(|(p, _)| p.name).collect();
+    let all: Vec<_> = ALL.iter().map(|p| p.name).collect();
+    assert_eq!(here, all);
+}
+
+#[test]
+fn every_call_reaches_its_method_and_every_other_kind_none() {
+    for (protocol, dispatch) in DISPATCHED {
+        for kind in 0..=u16::MAX {
+            // Zeros are a valid request of every call declared so far.
+            let request = Message::new(Endpoint::from_raw(5), Kind(kind));
+            let mut recorder = Recorder::default();
+            let answer = dispatch(&mut recorder, &request).expect("an answer");
+            match protocol.calls.iter().find(|c| protocol.base + c.number == kind) {
+                Some(call) => {
+                    assert_eq!((recorder.0, answer.kind), (vec![call.name.into()], Kind::failed(Errno::Busy)))
+                }
+                None => assert_eq!((recorder.0, answer.kind), (vec![], Kind::failed(Errno::NoSys)), "{kind:#x}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_way_to_abort_that_there_is_not_is_refused() {
+    let good = encode(Kind(0x600 + 27), &kernel::Abort { how: AbortHow::Leave, status: u32::MAX });
+    let mut recorder = Recorder::default();
+    kernel::dispatch(&mut recorder, &good);
+    assert_eq!(recorder.0, ["kernel.abort"]);
+    for how in [3_u32, 0xff, u32::MAX] {
+        let mut bad = good;
+        bad.body.as_mut_bytes()[..4].copy_from_slice(&how.to_le_bytes());
+        let answer = kernel::dispatch(&mut recorder, &bad).expect("an answer");
+        assert_eq!(answer.kind, Kind::failed(Errno::Inval));
+        assert_eq!(recorder.0.len(), 1, "it reached the kernel: {how:#x}");
+    }
+}
+
+#[test]
+fn all_ones_are_answered_by_every_call() {
+    for (protocol, dispatch) in DISPATCHED {
+        for call in protocol.calls {
+            let kind = Kind(protocol.base + call.number);
+            let request = Message { body: [u64::MAX; BODY_WORDS], tag: u16::MAX, ..Message::new(Endpoint::ANY, kind) };
+            let answer = dispatch(&mut Recorder::default(), &request).expect("an answer");
+            assert_eq!((answer.peer, answer.tag), (request.peer, request.tag), "{}", call.name);
+            assert!(matches!(answer.kind.status(), Some(Err(Errno::Busy | Errno::Inval))), "{}", call.name);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Interrupt controllers: the local APIC with its timer, the I/O APICs, and the old PICs, which are silenced (Intel SDM
+//! volume 3, chapter 11).
+
+use crate::acpi::Madt;
+use crate::machine::HZ;
+use crate::memory::{Cache, Memory};
+use core::sync::atomic::{AtomicU64, Ordering};
+use x86::apic::ioapic::IoApic;
+use x86::io::{inb, outb};
+use x86::msr;
+
+/// Vector of the timer.
+pub(crate) const TIMER_VECTOR: u8 = 0xf0;
+/// Vector of interrupts that went away before they were taken; they are not acknowledged.
+pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
+
+/// Where the local APIC's registers lie without firmware tables.
+const DEFAULT_LOCAL_APIC: u64 = 0xfee0_0000;
+const REGISTERS_LEN: u64 = 4096;
+
+/// Registers, as offsets; divided by 16 they are the numbers of the x2APIC's MSRs.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+enum Register {
+    Id = 0x20,
+    EndOfInterrupt = 0xb0,
+    Spurious = 0xf0,
+    TimerEntry = 0x320,
+    Local0Entry = 0x350,
+    Local1Entry = 0x360,
+    InitialCount = 0x380,
+    CurrentCount = 0x390,
+    DivideConfiguration = 0x3e0,
+}
+
+const X2APIC_MSRS: u32 = 0x800;
+const MASKED: u32 = 1 << 16;
+const PERIODIC: u32 = 1 << 17;
+const SOFTWARE_ENABLE: u32 = 1 << 8;
+const DIVIDE_BY_16: u32 = 3;
+
+/// Virtual address of the local APIC's registers; 0 if it is used through MSRs.
+static REGISTERS: AtomicU64 = AtomicU64::new(0);
+
+fn read(register: Register) -> u32 {
+    match REGISTERS.load(Ordering::Relaxed) {
+        // SAFETY: the APIC is in x2APIC mode, where these MSRs exist.
+        0 => unsafe { msr::rdmsr(X2APIC_MSRS + register as u32 / 16) as u32 },
+        // SAFETY: the registers are mapped there.
+        base => unsafe { ((base + register as u64) as *const u32).read_volatile() },
+    }
+}
+
+fn write(register: Register, value: u32) {
+    match REGISTERS.load(Ordering::Relaxed) {
+        // SAFETY: the APIC is in x2APIC mode, where these MSRs exist.
+        0 => unsafe { msr::wrmsr(X2APIC_MSRS + register as u32 / 16, value.into()) },
+        // SAFETY: the registers are mapped there.
+        base => unsafe { ((base + register as u64) as *mut u32).write_volatile(value) },
+    }
+}
+
+/// Tells the APIC that the interrupt was handled.
+pub(crate) fn end_of_interrupt() {
+    write(Register::EndOfInterrupt, 0);
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Interrupts {
+    /// APIC id of the boot processor.
+    pub boot_cpu: u32,
+    /// Timer counts in a tick.
+    pub counts_per_tick: u32,
+    /// Inputs of all I/O APICs; all are masked.
+    pub inputs: u32,
+}
+
+/// Sets the controllers up and starts the timer; its first interrupt comes as soon as ring 0 waits or is left.
+///
+/// # Errors
+/// What is wrong with them.
+///
+/// # Safety
+/// Called once, on the boot processor, with the interrupt table in use.
+pub unsafe fn init(memory: &mut Memory, madt: Option<&Madt>) -> Result<Interrupts, &'static str> {
+    const X2APIC_ON: u64 = 1 << 10;
+    const APIC_ON: u64 = 1 << 11;
+    silence_pics();
+    let physical = madt.map_or(DEFAULT_LOCAL_APIC, |m| m.local_apic);
+    // SAFETY: every 64-bit processor has this MSR; the APIC is switched on where the firmware left it.
+    let x2apic = unsafe {
+        let base = msr::rdmsr(msr::IA32_APIC_BASE);
+        msr::wrmsr(msr::IA32_APIC_BASE, base | APIC_ON);
+        base & X2APIC_ON != 0
+    };
+    if !x2apic {
+        let mapped = memory.map_device(physical, REGISTERS_LEN, Cache::Off);
+        REGISTERS.store(mapped.ok_or("the local APIC's registers cannot be mapped")?, Ordering::Relaxed);
+    }
+    let mut inputs = 0;
+    for info in madt.iter().flat_map(|m| &m.io_apics) {
+        let address = memory.map_device(info.address.into(), REGISTERS_LEN, Cache::Off);
+        // SAFETY: the registers of an I/O APIC, mapped just now.
+        let mut io_apic = unsafe { IoApic::new(address.ok_or("an I/O APIC's registers cannot be mapped")? as usize) };
+        io_apic.disable_all();
+        inputs += u32::from(io_apic.supported_interrupts()) + 1;
+    }
+    for entry in [Register::Local0Entry, Register::Local1Entry, Register::TimerEntry] {
+        write(entry, MASKED);
+    }
+    write(Register::Spurious, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
+    let counts_per_tick = calibrate().ok_or("the APIC timer does not count, or the interval timer does not")?;
+    write(Register::TimerEntry, PERIODIC | u32::from(TIMER_VECTOR));
+    write(Register::InitialCount, counts_per_tick);
+    let id = read(Register::Id);
+    Ok(Interrupts { boot_cpu: if x2apic { id } else { id >> 24 }, counts_per_tick, inputs })
+}
+
+/// Counts of the APIC timer in a tick, measured against channel 2 of the 8254 interval timer; `None` if one stands still.
+fn calibrate() -> Option<u32> {
+    const PIT_HZ: u64 = 1_193_182;
+    const PIT_COUNTS: u64 = PIT_HZ / HZ;
+    const CHANNEL_2: u16 = 0x42;
+    const COMMAND: u16 = 0x43;
+    const CHANNEL_2_ONE_SHOT: u8 = 0xb0;
+    const GATE: u16 = 0x61;
+    const GATE_ON: u8 = 0x01;
+    const SPEAKER_ON: u8 = 0x02;
+    const OUTPUT: u8 = 0x20;
+    const PATIENCE: u32 = 100_000_000;
+    write(Register::DivideConfiguration, DIVIDE_BY_16);
+    // SAFETY: the ports of the interval timer, which nobody else uses.
+    let done = unsafe {
+        outb(GATE, inb(GATE) & !SPEAKER_ON | GATE_ON);
+        outb(COMMAND, CHANNEL_2_ONE_SHOT);
+        outb(CHANNEL_2, PIT_COUNTS as u8);
+        outb(CHANNEL_2, (PIT_COUNTS >> 8) as u8);
+        write(Register::InitialCount, u32::MAX);
+        (0..PATIENCE).any(|_| inb(GATE) & OUTPUT != 0)
+    };
+    let counted = u32::MAX - read(Register::CurrentCount);
+    write(Register::InitialCount, 0);
+    (done && counted > 0).then_some(counted)
+}
+
+/// Moves the old interrupt controllers out of the exceptions' vectors and masks all their inputs.
+fn silence_pics() {
+    const MASTER: u16 = 0x20;
+    const SLAVE: u16 = 0xa0;
+    const INIT: u8 = 0x11;
+    const FIRST_VECTOR: u8 = 0x20;
+    const SLAVE_INPUT: u8 = 2;
+    const MODE_8086: u8 = 1;
+    const MASK_ALL: u8 = 0xff;
+    let sequence = [
+        (MASTER, INIT),
+        (SLAVE, INIT),
+        (MASTER + 1, FIRST_VECTOR),
+        (SLAVE + 1, FIRST_VECTOR + 8),
+        (MASTER + 1, 1 << SLAVE_INPUT),
+        (SLAVE + 1, SLAVE_INPUT),
+        (MASTER + 1, MODE_8086),
+        (SLAVE + 1, MODE_8086),
+        (MASTER + 1, MASK_ALL),
+        (SLAVE + 1, MASK_ALL),
+    ];
+    for (port, value) in sequence {
+        // SAFETY: the ports of the old controllers, which nobody else uses.
+        unsafe { outb(port, value) };
+    }
+}

@@ -1,0 +1,183 @@
+//! A processor: its features, its control registers, and what the kernel keeps for it.
+
+use crate::frame::Frame;
+use crate::tables::{self, Tables};
+use abi::layout::PAGE_SIZE;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ptr::null_mut;
+use core::sync::atomic::AtomicU64;
+use kernel_core::Cpu;
+use x86::controlregs::{Cr0, Cr4, cr0, cr0_write, cr4_write};
+use x86::cpuid::CpuId;
+use x86::msr;
+
+/// What the processor offers beyond what Selix needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Features {
+    /// Ring 0 cannot execute programs' memory.
+    pub smep: bool,
+    /// Ring 0 cannot touch programs' memory.
+    pub smap: bool,
+    /// Programs cannot read where the kernel's tables are.
+    pub umip: bool,
+    /// Kernel mappings stay in the TLB over a switch.
+    pub global_pages: bool,
+    /// Pages of 1 GiB.
+    pub huge_pages: bool,
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { smep, smap, umip, global_pages, huge_pages } = *self;
+        let named = [
+            (smep, "smep"),
+            (smap, "smap"),
+            (umip, "umip"),
+            (global_pages, "global pages"),
+            (huge_pages, "1 GiB pages"),
+        ];
+        let mut names = named.iter().filter(|(there, _)| *there).map(|(_, name)| *name);
+        f.write_str(names.next().unwrap_or("no extras"))?;
+        names.try_for_each(|name| write!(f, ", {name}"))
+    }
+}
+
+impl Features {
+    /// Asks the processor.
+    pub fn detect() -> Self {
+        let cpuid = CpuId::new();
+        let basic = cpuid.get_feature_info();
+        let extended = cpuid.get_extended_feature_info();
+        let processor = cpuid.get_extended_processor_and_feature_identifiers();
+        Self {
+            smep: extended.as_ref().is_some_and(|f| f.has_smep()),
+            smap: extended.as_ref().is_some_and(|f| f.has_smap()),
+            umip: extended.as_ref().is_some_and(|f| f.has_umip()),
+            global_pages: basic.is_some_and(|f| f.has_pge()),
+            huge_pages: processor.is_some_and(|f| f.has_1gib_pages()),
+        }
+    }
+
+    /// Switches on what there is, and off what the kernel's rules forbid: CR4 is written whole, so that FSGSBASE (ring 3
+    /// could forge a kernel-looking GS base) and OSXSAVE (FXSAVE leaves the upper register halves alone) are off
+    /// whatever the firmware did.
+    ///
+    /// # Safety
+    /// The kernel's own page tables are in use: they keep W^X, and map nothing of programs.
+    pub unsafe fn enable(&self) {
+        let mut on = Cr4::CR4_ENABLE_PAE | Cr4::CR4_ENABLE_SSE | Cr4::CR4_UNMASKED_SSE | Cr4::CR4_ENABLE_MACHINE_CHECK;
+        on.set(Cr4::CR4_ENABLE_SMEP, self.smep);
+        on.set(Cr4::CR4_ENABLE_SMAP, self.smap);
+        on.set(Cr4::CR4_ENABLE_UMIP, self.umip);
+        on.set(Cr4::CR4_ENABLE_GLOBAL_PAGES, self.global_pages);
+        // SAFETY: by contract; alignment checks (CR0.AM) are made in ring 3 only.
+        unsafe {
+            cr0_write(cr0() | Cr0::CR0_WRITE_PROTECT | Cr0::CR0_ALIGNMENT_MASK);
+            cr4_write(on);
+        }
+    }
+}
+
+/// Boot needs most of it: it has tables of everything that the boot loader told on the stack.
+const KERNEL_STACK_SIZE: usize = 32 * 1024;
+const INTERRUPT_STACK_SIZE: usize = 16 * 1024;
+
+/// A page that is never mapped: below a stack, it turns an overflow into a fault.
+#[repr(C, align(4096))]
+struct GuardPage([u8; PAGE_SIZE as usize]);
+
+/// Most of the stacks are for interrupts: see [`crate::tables`].
+#[repr(C, align(4096))]
+pub(crate) struct Stacks {
+    kernel_guard: GuardPage,
+    kernel: [u8; KERNEL_STACK_SIZE],
+    idle_guard: GuardPage,
+    idle: [u8; PAGE_SIZE as usize],
+    pub(crate) interrupt: [[u8; INTERRUPT_STACK_SIZE]; tables::INTERRUPT_STACKS],
+}
+
+/// What the kernel keeps for a processor. GS points here in ring 0.
+#[repr(C, align(64))]
+pub struct CpuLocal {
+    /// Its own address, for the entry code.
+    pub(crate) me: *mut Self,
+    /// The program's stack pointer, for the few instructions until it is saved.
+    pub(crate) scratch: u64,
+    /// The frame of the process that runs.
+    pub(crate) current: *mut Frame,
+    /// End of the stack that the kernel runs on.
+    pub(crate) kernel_stack: u64,
+    /// End of the stack that the idle loop waits on.
+    pub(crate) idle_stack: u64,
+    /// How many NMIs came.
+    pub(crate) nmis: AtomicU64,
+    /// What the core keeps.
+    pub(crate) core: Cpu,
+    tables: Tables,
+}
+
+impl CpuLocal {
+    /// What the core keeps for the processor.
+    pub fn core_mut(&mut self) -> &mut Cpu {
+        &mut self.core
+    }
+}
+
+/// What the boot processor has without asking for memory; two statics, so that the stacks take no room in the file.
+pub(crate) struct Boot<T>(UnsafeCell<T>);
+
+// SAFETY: both belong to the boot processor, which reaches them one use at a time: `CpuLocal` by `init` and then through
+// GS only, with interrupts off.
+unsafe impl<T> Sync for Boot<T> {}
+
+static LOCAL: Boot<CpuLocal> = Boot(UnsafeCell::new(CpuLocal {
+    me: null_mut(),
+    scratch: 0,
+    current: null_mut(),
+    kernel_stack: 0,
+    idle_stack: 0,
+    nmis: AtomicU64::new(0),
+    core: Cpu::new(),
+    tables: Tables::EMPTY,
+}));
+
+pub(crate) static STACKS: Boot<Stacks> = Boot(UnsafeCell::new(Stacks {
+    kernel_guard: GuardPage([0; PAGE_SIZE as usize]),
+    kernel: [0; KERNEL_STACK_SIZE],
+    idle_guard: GuardPage([0; PAGE_SIZE as usize]),
+    idle: [0; PAGE_SIZE as usize],
+    interrupt: [[0; INTERRUPT_STACK_SIZE]; tables::INTERRUPT_STACKS],
+}));
+
+/// Virtual addresses of the pages that must not be mapped.
+pub(crate) fn guard_pages() -> [u64; 2] {
+    let stacks = STACKS.0.get();
+    // SAFETY: only addresses are taken.
+    unsafe { [&raw const (*stacks).kernel_guard as u64, &raw const (*stacks).idle_guard as u64] }
+}
+
+/// Where the kernel stack ends in [`STACKS`]: the boot code runs on it.
+pub(crate) const BOOT_STACK_END: usize = core::mem::offset_of!(Stacks, kernel) + KERNEL_STACK_SIZE;
+
+/// Sets up the boot processor: segments, interrupt table, traps.
+///
+/// # Safety
+/// Called once, on the boot processor, with the kernel's own page tables in use.
+pub unsafe fn init() -> &'static mut CpuLocal {
+    // SAFETY: called once, so these are the only references; the stacks are only pointed to.
+    unsafe {
+        let local = &mut *LOCAL.0.get();
+        let stacks = STACKS.0.get();
+        local.me = local;
+        local.kernel_stack = (&raw const (*stacks).kernel).add(1) as u64;
+        local.idle_stack = (&raw const (*stacks).idle).add(1) as u64;
+        let me = local.me;
+        local.tables.load(me, stacks);
+        msr::wrmsr(msr::IA32_GS_BASE, me as u64);
+        msr::wrmsr(msr::IA32_KERNEL_GSBASE, 0);
+        msr::wrmsr(msr::IA32_FS_BASE, 0);
+        crate::entry::enable_traps();
+        local
+    }
+}

@@ -1,0 +1,351 @@
+//! The ways into ring 0 and out of it.
+//!
+//! Why this is sound, in the order of the dangers:
+//! - Between SYSCALL and `swapgs`, GS is the program's, and until the stack pointer is loaded so is the stack; the same
+//!   backwards on the way out. No interrupt can come there (interrupts are off), and exceptions cannot either; NMI, #DB
+//!   and #MC can, so each has a stack of its own with the processor's address at its base and does not look at GS.
+//! - SYSRET with a non-canonical rcx would fault in ring 0. rip is what SYSCALL stored, and the last page below the hole
+//!   is never mapped, so it is canonical.
+//! - rflags is what ring 3 had: it cannot have IOPL, VM or a cleared IF, since POPF does not let it.
+//! - FXSAVE comes before any Rust code, for compiled code may use vector registers. Kernel code does no floating-point
+//!   arithmetic, so MXCSR and control words of the program do no harm here.
+//! - Nothing of the kernel leaves: after a trap every register is the process's own, the message's or constant, and the
+//!   FPU state is the initial one; after an interrupt all is as it was. Data segment selectors are null either way.
+
+use crate::cpu::CpuLocal;
+use crate::frame::{Entered, Fpu, Frame};
+use crate::run::{interrupt_entry, kernel_exception_entry, trap_entry};
+use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
+use core::arch::{global_asm, naked_asm};
+use core::mem::offset_of;
+use x86::msr;
+
+/// Bytes from one interrupt stub to the next.
+const STUB_SIZE: usize = 16;
+
+/// Vectors below are exceptions.
+pub(crate) const FIRST_INTERRUPT: usize = 32;
+
+// A stub for each vector: brings all of them to the same shape on the stack, vector and error code below what the
+// processor pushed. Vectors 8, 10-14, 17, 21, 29 and 30 come with an error code (Intel SDM volume 3, 6.15, and AMD APM
+// volume 2, 8.2), the others get 0.
+global_asm!(
+    ".balign 16",
+    "interrupt_stubs:",
+    ".set vector, 0",
+    ".rept 256",
+    ".balign 16",
+    ".if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)",
+    ".else",
+    "pushq $0",
+    ".endif",
+    "pushq $vector",
+    "jmp interrupt_common",
+    ".set vector, vector + 1",
+    ".endr",
+    options(att_syntax)
+);
+
+unsafe extern "C" {
+    static interrupt_stubs: u8;
+}
+
+/// The address of the handler of a vector.
+pub(crate) fn handler(vector: usize) -> u64 {
+    match vector {
+        1 => debug as *const () as u64,
+        2 => nmi as *const () as u64,
+        _ => &raw const interrupt_stubs as u64 + (vector * STUB_SIZE) as u64,
+    }
+}
+
+/// NMI may strike anywhere: counts itself and goes back, on nothing but its own stack.
+#[unsafe(naked)]
+unsafe extern "C" fn nmi() {
+    naked_asm!(
+        "push rax",
+        "mov rax, [rsp + 48]", // The base of this stack: above rax and the five words of the processor.
+        "lock inc qword ptr [rax + {nmis}]",
+        "pop rax",
+        "iretq",
+        nmis = const offset_of!(CpuLocal, nmis),
+    )
+}
+
+/// #DB from ring 3 is an exception like the others. In ring 0 it strikes between SYSCALL and `swapgs` at the earliest, when
+/// a program loaded SS just before; nothing is debugged there, so it goes back with the trap flag cleared.
+#[unsafe(naked)]
+unsafe extern "C" fn debug() {
+    naked_asm!(
+        "test byte ptr [rsp + 8], 3",
+        "jnz 2f",
+        "and qword ptr [rsp + 16], ~0x100",
+        "iretq",
+        "2:",
+        "push 0",
+        "push 1",
+        "jmp {interrupt}",
+        interrupt = sym interrupt,
+    )
+}
+
+/// All interrupts and exceptions. On the stack: vector, error code, rip, cs, rflags, rsp, ss.
+#[unsafe(naked)]
+#[unsafe(export_name = "interrupt_common")]
+unsafe extern "C" fn interrupt() {
+    naked_asm!(
+        "test byte ptr [rsp + 24], 3",
+        "jz 4f",
+        "swapgs",
+        "push rbx",
+        "mov rbx, gs:[{current}]",
+        "mov [rbx + {rax}], rax",
+        "mov [rbx + {rcx}], rcx",
+        "mov [rbx + {rdx}], rdx",
+        "mov [rbx + {rsi}], rsi",
+        "mov [rbx + {rdi}], rdi",
+        "mov [rbx + {rbp}], rbp",
+        "mov [rbx + {r8}], r8",
+        "mov [rbx + {r9}], r9",
+        "mov [rbx + {r10}], r10",
+        "mov [rbx + {r11}], r11",
+        "mov [rbx + {r12}], r12",
+        "mov [rbx + {r13}], r13",
+        "mov [rbx + {r14}], r14",
+        "mov [rbx + {r15}], r15",
+        "pop rax",
+        "mov [rbx + {rbx}], rax",
+        "mov rsi, [rsp]",
+        "mov rdx, [rsp + 8]",
+        "mov rax, [rsp + 16]",
+        "mov [rbx + {rip}], rax",
+        "mov rax, [rsp + 32]",
+        "mov [rbx + {rflags}], rax",
+        "mov rax, [rsp + 40]",
+        "mov [rbx + {rsp}], rax",
+        "mov qword ptr [rbx + {entered}], {interrupted}",
+        "fxsave64 [rbx + {fpu}]",
+        "3:",
+        // Known flags, alignment check and direction among them, without instructions that not every processor has.
+        "push 2",
+        "popfq",
+        "mov rdi, gs:[{me}]",
+        "mov rsp, gs:[{kernel_stack}]",
+        "xor ebp, ebp", // Backtraces end here.
+        "call {interrupt_entry}",
+        "jmp {resume}",
+        "4:",
+        "cmp qword ptr [rsp], {first_interrupt}",
+        "jb 5f",
+        // An interrupt in ring 0 ends the idle loop, which has nothing to save.
+        "mov rsi, [rsp]",
+        "xor edx, edx",
+        "jmp 3b",
+        // An exception in ring 0 is a bug. Its registers go below what is on the stack already; the return address and
+        // frame pointer under them let a backtrace go on where it happened.
+        "5:",
+        "push r15",
+        "push r14",
+        "push r13",
+        "push r12",
+        "push r11",
+        "push r10",
+        "push r9",
+        "push r8",
+        "push rbp",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push rbx",
+        "push rax",
+        "cld",
+        "mov rdi, rsp",
+        "push [rsp + 136]",
+        "push rbp",
+        "mov rbp, rsp",
+        "and rsp, -16",
+        "call {kernel_exception_entry}",
+        "ud2",
+        current = const offset_of!(CpuLocal, current),
+        me = const offset_of!(CpuLocal, me),
+        kernel_stack = const offset_of!(CpuLocal, kernel_stack),
+        rax = const offset_of!(Frame, rax), rbx = const offset_of!(Frame, rbx), rcx = const offset_of!(Frame, rcx),
+        rdx = const offset_of!(Frame, rdx), rsi = const offset_of!(Frame, rsi), rdi = const offset_of!(Frame, rdi),
+        rbp = const offset_of!(Frame, rbp), rsp = const offset_of!(Frame, rsp), r8 = const offset_of!(Frame, r8),
+        r9 = const offset_of!(Frame, r9), r10 = const offset_of!(Frame, r10), r11 = const offset_of!(Frame, r11),
+        r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13), r14 = const offset_of!(Frame, r14),
+        r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
+        rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
+        fpu = const offset_of!(Frame, fpu),
+        interrupted = const Entered::Interrupt as u64,
+        first_interrupt = const FIRST_INTERRUPT,
+        interrupt_entry = sym interrupt_entry,
+        kernel_exception_entry = sym kernel_exception_entry,
+        resume = sym resume,
+    )
+}
+
+/// SYSCALL.
+#[unsafe(naked)]
+unsafe extern "C" fn trap() {
+    naked_asm!(
+        "swapgs",
+        "mov gs:[{scratch}], rsp",
+        "mov rsp, gs:[{current}]", // The frame of the caller; not a stack.
+        "mov [rsp + {rip}], rcx",
+        "mov [rsp + {rflags}], r11",
+        "mov rcx, gs:[{scratch}]",
+        "mov [rsp + {rsp}], rcx",
+        "mov [rsp + {rax}], rax",
+        "mov [rsp + {rbx}], rbx",
+        "mov [rsp + {rdx}], rdx",
+        "mov [rsp + {rsi}], rsi",
+        "mov [rsp + {rdi}], rdi",
+        "mov [rsp + {rbp}], rbp",
+        "mov [rsp + {r8}], r8",
+        "mov [rsp + {r9}], r9",
+        "mov [rsp + {r10}], r10",
+        "mov [rsp + {r12}], r12",
+        "mov [rsp + {r13}], r13",
+        "mov [rsp + {r14}], r14",
+        "mov [rsp + {r15}], r15",
+        "mov qword ptr [rsp + {entered}], {trapped}",
+        "mov rdi, gs:[{me}]",
+        "mov rsp, gs:[{kernel_stack}]",
+        "xor ebp, ebp", // Backtraces end here.
+        "call {trap_entry}",
+        "jmp {resume}",
+        scratch = const offset_of!(CpuLocal, scratch), current = const offset_of!(CpuLocal, current),
+        me = const offset_of!(CpuLocal, me), kernel_stack = const offset_of!(CpuLocal, kernel_stack),
+        rax = const offset_of!(Frame, rax), rbx = const offset_of!(Frame, rbx), rdx = const offset_of!(Frame, rdx),
+        rsi = const offset_of!(Frame, rsi), rdi = const offset_of!(Frame, rdi), rbp = const offset_of!(Frame, rbp),
+        rsp = const offset_of!(Frame, rsp), r8 = const offset_of!(Frame, r8), r9 = const offset_of!(Frame, r9),
+        r10 = const offset_of!(Frame, r10), r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13),
+        r14 = const offset_of!(Frame, r14), r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
+        rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
+        trapped = const Entered::Trap as u64,
+        trap_entry = sym trap_entry,
+        resume = sym resume,
+    )
+}
+
+static INITIAL_FPU: Fpu = Fpu::INITIAL;
+
+/// Leaves to the process whose frame rax points to, the way that it came.
+///
+/// # Safety
+/// Jumped to, never called: on the kernel stack, with GS the kernel's, the process's address space loaded and its frame
+/// in rax and in `CpuLocal::current`.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn resume() -> ! {
+    naked_asm!(
+        "mov rbx, rax",
+        "xor eax, eax",
+        "mov ds, eax",
+        "mov es, eax",
+        "mov fs, eax",
+        "cmp qword ptr [rbx + {entered}], {trapped}",
+        "jne 2f",
+        "fxrstor64 [rip + {initial}]",
+        "swapgs",
+        "mov gs, eax",
+        "mov rcx, [rbx + {rip}]",
+        "mov r11, [rbx + {rflags}]",
+        "mov rax, [rbx + {rax}]",
+        "mov rdx, [rbx + {rdx}]",
+        "mov rsi, [rbx + {rsi}]",
+        "mov rdi, [rbx + {rdi}]",
+        "mov rbp, [rbx + {rbp}]",
+        "mov r8, [rbx + {r8}]",
+        "mov r9, [rbx + {r9}]",
+        "mov r10, [rbx + {r10}]",
+        "mov r12, [rbx + {r12}]",
+        "mov r13, [rbx + {r13}]",
+        "mov r14, [rbx + {r14}]",
+        "mov r15, [rbx + {r15}]",
+        "mov rsp, [rbx + {rsp}]",
+        "mov rbx, [rbx + {rbx}]",
+        "sysretq",
+        "2:",
+        "fxrstor64 [rbx + {fpu}]",
+        "swapgs",
+        "mov gs, eax",
+        "push {user_data}",
+        "push [rbx + {rsp}]",
+        "push [rbx + {rflags}]",
+        "push {user_code}",
+        "push [rbx + {rip}]",
+        "mov rax, [rbx + {rax}]",
+        "mov rcx, [rbx + {rcx}]",
+        "mov rdx, [rbx + {rdx}]",
+        "mov rsi, [rbx + {rsi}]",
+        "mov rdi, [rbx + {rdi}]",
+        "mov rbp, [rbx + {rbp}]",
+        "mov r8, [rbx + {r8}]",
+        "mov r9, [rbx + {r9}]",
+        "mov r10, [rbx + {r10}]",
+        "mov r11, [rbx + {r11}]",
+        "mov r12, [rbx + {r12}]",
+        "mov r13, [rbx + {r13}]",
+        "mov r14, [rbx + {r14}]",
+        "mov r15, [rbx + {r15}]",
+        "mov rbx, [rbx + {rbx}]",
+        "iretq",
+        rax = const offset_of!(Frame, rax), rbx = const offset_of!(Frame, rbx), rcx = const offset_of!(Frame, rcx),
+        rdx = const offset_of!(Frame, rdx), rsi = const offset_of!(Frame, rsi), rdi = const offset_of!(Frame, rdi),
+        rbp = const offset_of!(Frame, rbp), rsp = const offset_of!(Frame, rsp), r8 = const offset_of!(Frame, r8),
+        r9 = const offset_of!(Frame, r9), r10 = const offset_of!(Frame, r10), r11 = const offset_of!(Frame, r11),
+        r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13), r14 = const offset_of!(Frame, r14),
+        r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
+        rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
+        fpu = const offset_of!(Frame, fpu),
+        trapped = const Entered::Trap as u64,
+        initial = sym INITIAL_FPU,
+        user_data = const USER_DATA, user_code = const USER_CODE,
+    )
+}
+
+/// Waits on the idle stack until an interrupt comes; its entry does not come back here.
+///
+/// # Safety
+/// On a processor whose `CpuLocal` this is, with the kernel lock free.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn idle(local: *mut CpuLocal) -> ! {
+    naked_asm!(
+        "mov rsp, [rdi + {idle_stack}]",
+        "xor ebp, ebp",
+        "2:",
+        "sti",
+        "hlt",
+        "jmp 2b",
+        idle_stack = const offset_of!(CpuLocal, idle_stack),
+    )
+}
+
+/// Goes to the first process.
+///
+/// # Safety
+/// As for [`resume`], but called.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn first_resume(frame: *const Frame) -> ! {
+    naked_asm!("mov rax, rdi", "jmp {resume}", resume = sym resume)
+}
+
+/// Lets SYSCALL come in at [`trap`], with interrupts, direction, alignment check, nested task, I/O privilege and trap flag
+/// cleared. SYSENTER stays off: its code segment is null.
+///
+/// # Safety
+/// The segments are those of [`crate::tables`], and GS is set up.
+pub(crate) unsafe fn enable_traps() {
+    const SYSCALL_ENABLE: u64 = 1;
+    const MASKED_FLAGS: u64 = 0x4_7700;
+    // SAFETY: by contract the entry code finds what it needs.
+    unsafe {
+        msr::wrmsr(msr::IA32_EFER, msr::rdmsr(msr::IA32_EFER) | SYSCALL_ENABLE);
+        msr::wrmsr(msr::IA32_STAR, u64::from(SYSRET_BASE | 3) << 48 | u64::from(KERNEL_CODE) << 32);
+        msr::wrmsr(msr::IA32_LSTAR, trap as *const () as u64);
+        msr::wrmsr(msr::IA32_FMASK, MASKED_FLAGS);
+        msr::wrmsr(msr::IA32_SYSENTER_CS, 0);
+    }
+}

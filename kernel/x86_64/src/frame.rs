@@ -1,0 +1,120 @@
+//! The saved registers of a process.
+
+use abi::{BODY_WORDS, Endpoint, Message, Status};
+use kernel_core::Request;
+
+/// How a process came into the kernel, and so how it leaves: the first word of what the exit code looks at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Entered {
+    /// By SYSCALL: a function call to the process, which gets wiped vector registers.
+    Trap = 0,
+    /// By an interrupt or exception: it gets back everything.
+    Interrupt = 1,
+}
+
+/// Registers as the entry code saves them. `rcx` and `r11` are lost in a trap and saved by an interrupt only.
+#[derive(Clone)]
+#[repr(C, align(16))]
+pub struct Frame {
+    pub(crate) rax: u64,
+    pub(crate) rbx: u64,
+    pub(crate) rcx: u64,
+    pub(crate) rdx: u64,
+    pub(crate) rsi: u64,
+    pub(crate) rdi: u64,
+    pub(crate) rbp: u64,
+    pub(crate) rsp: u64,
+    pub(crate) r8: u64,
+    pub(crate) r9: u64,
+    pub(crate) r10: u64,
+    pub(crate) r11: u64,
+    pub(crate) r12: u64,
+    pub(crate) r13: u64,
+    pub(crate) r14: u64,
+    pub(crate) r15: u64,
+    pub(crate) rip: u64,
+    pub(crate) rflags: u64,
+    pub(crate) entered: Entered,
+    reserved: u64,
+    pub(crate) fpu: Fpu,
+}
+
+/// The memory image of FXSAVE64 (Intel SDM volume 1, 10.5.1).
+#[derive(Clone)]
+#[repr(C, align(16))]
+pub(crate) struct Fpu([u8; 512]);
+
+impl Fpu {
+    /// The state that a process starts with and that a trap leaves: all registers zero and empty, all exceptions masked.
+    pub(crate) const INITIAL: Self = {
+        const CONTROL_WORD: u16 = 0x037f;
+        const MXCSR: u32 = 0x1f80;
+        let mut image = [0; 512];
+        [image[0], image[1]] = CONTROL_WORD.to_le_bytes();
+        [image[24], image[25], image[26], image[27]] = MXCSR.to_le_bytes();
+        Self(image)
+    };
+}
+
+/// Interrupts on, and the bit that is always one.
+const USER_FLAGS: u64 = 0x202;
+
+impl Frame {
+    /// A process that starts at `entry` with its stack below `stack`; all other registers are zero.
+    pub fn starting_at(entry: u64, stack: u64) -> Self {
+        Self { rip: entry, rsp: stack, rflags: USER_FLAGS, ..Self::EMPTY }
+    }
+
+    /// A frame of nobody.
+    pub const EMPTY: Self = Self {
+        rax: 0,
+        rbx: 0,
+        rcx: 0,
+        rdx: 0,
+        rsi: 0,
+        rdi: 0,
+        rbp: 0,
+        rsp: 0,
+        r8: 0,
+        r9: 0,
+        r10: 0,
+        r11: 0,
+        r12: 0,
+        r13: 0,
+        r14: 0,
+        r15: 0,
+        rip: 0,
+        rflags: 0,
+        entered: Entered::Interrupt,
+        reserved: 0,
+        fpu: Fpu::INITIAL,
+    };
+}
+
+impl kernel_core::Frame for Frame {
+    fn request(&self) -> Request {
+        Request {
+            rax: self.rax,
+            destination: Endpoint::from_raw(self.rdi as u32),
+            header: self.rsi,
+            source: Endpoint::from_raw(self.rdx as u32),
+        }
+    }
+
+    fn body(&self) -> [u64; BODY_WORDS] {
+        [self.r8, self.r9, self.r10, self.r12, self.r13, self.r14, self.r15]
+    }
+
+    fn deliver(&mut self, message: &Message, status: Status) {
+        self.rax = 0;
+        self.rdi = message.peer.raw().into();
+        self.rsi = message.header();
+        self.rdx = status.0;
+        [self.r8, self.r9, self.r10, self.r12, self.r13, self.r14, self.r15] = message.body;
+    }
+
+    fn set_result(&mut self, result: i64) {
+        self.rax = result as u64;
+    }
+}

@@ -1,0 +1,230 @@
+//! Physical memory at boot: the kernel's own address space and the frame table.
+
+use crate::boot_info::{BootInfo, MAX_REGIONS};
+use crate::cpu::Features;
+use crate::layout::{DEVICE_MAP, DEVICE_MAP_SIZE, DIRECT_MAP, EARLY_LIMIT, IMAGE_MAP, Image, LOW_MEMORY, direct};
+use crate::paging::{self, Entry, Flags, Size, Table};
+use abi::layout::PAGE_SIZE;
+use arrayvec::ArrayVec;
+use core::ops::Range;
+use kernel_core::boot::MAX_MODULES;
+use kernel_core::frames::{FrameInfo, Frames};
+
+/// The kernel image, the boot information, the first MiB, every module, and what [`Early`] itself took.
+const MAX_IN_USE: usize = MAX_MODULES + 4;
+/// Pages for tables beside those that the amount of memory asks for: unaligned ends of ranges, the image, the devices.
+const SPARE_TABLES: u64 = 32;
+
+/// Memory that is in use before there is a frame table.
+struct Early {
+    in_use: ArrayVec<Range<u64>, MAX_IN_USE>,
+}
+
+impl Early {
+    fn new(boot: &BootInfo<'_>) -> Self {
+        let mut in_use = ArrayVec::new();
+        in_use.push(0..LOW_MEMORY);
+        in_use.push(Image::physical());
+        in_use.push(boot.range.clone());
+        in_use.extend(boot.modules.iter().map(|m| m.range.clone()));
+        Self { in_use }
+    }
+
+    /// The lowest `size` bytes on a page border that are usable, not in use and reached by the early tables.
+    fn take(&mut self, usable: &[Range<u64>], size: u64) -> Option<Range<u64>> {
+        let candidates = usable.iter().map(|r| r.start).chain(self.in_use.iter().map(|r| r.end));
+        let fits = |start: &u64| {
+            let range = *start..start.saturating_add(size);
+            range.end <= EARLY_LIMIT
+                && usable.iter().any(|r| r.start <= range.start && range.end <= r.end)
+                && !self.in_use.iter().any(|r| r.start < range.end && range.start < r.end)
+        };
+        let start = candidates.map(|start| start.next_multiple_of(PAGE_SIZE)).filter(fits).min()?;
+        let range = start..start + size;
+        self.in_use.push(range.clone());
+        Some(range)
+    }
+}
+
+/// The memory of the machine, set up.
+pub struct Memory {
+    /// What each frame is used for.
+    pub frames: Frames<'static>,
+    /// The root table of the kernel's own address space; every other has the same upper half.
+    pub(crate) root: Table,
+    /// Bytes of usable memory that the boot loader told of.
+    pub total: u64,
+}
+
+impl Memory {
+    /// Builds the kernel's address space and switches to it, then the frame table. Modules and boot information stay
+    /// kernel memory until [`Frames::reclaim`].
+    ///
+    /// # Errors
+    /// What is wrong with the memory of the machine.
+    ///
+    /// # Safety
+    /// Called once, on the tables of the boot code; `boot` tells the truth.
+    pub unsafe fn init(boot: &BootInfo<'_>, features: &Features) -> Result<Self, &'static str> {
+        let top = boot.usable.iter().map(|r| r.end).max().ok_or("the boot loader told of no usable memory")?;
+        if top > DEVICE_MAP - DIRECT_MAP {
+            return Err("the machine has more memory than the direct map has room for");
+        }
+        let mut early = Early::new(boot);
+        let table_len = (top / PAGE_SIZE) as usize;
+        let table_size = (table_len * size_of::<FrameInfo>()) as u64;
+        // A page directory for each GiB, should there be no huge pages, and tables at both ends of each range.
+        let tables = top / Size::Huge.bytes() + 2 * boot.usable.len() as u64 + SPARE_TABLES;
+        let range = early
+            .take(&boot.usable, table_size.next_multiple_of(PAGE_SIZE) + tables * PAGE_SIZE)
+            .ok_or("no free memory below 4 GiB is large enough for the kernel's tables")?;
+        let mut pool = Pool { next: range.start + table_size.next_multiple_of(PAGE_SIZE), end: range.end };
+        let root = kernel_space(boot, features, &mut pool).ok_or("the kernel's page tables need more memory")?;
+        // SAFETY: it maps the kernel's image and all memory, as the boot code's tables did where we are.
+        unsafe { paging::load(root) };
+        // SAFETY: the range is ours, mapped, and large enough; frame table entries are written before they are read.
+        let table = unsafe {
+            let first = direct(range.start) as *mut FrameInfo;
+            for i in 0..table_len {
+                first.add(i).write(FrameInfo::RESERVED);
+            }
+            core::slice::from_raw_parts_mut(first, table_len)
+        };
+        let mut frames = Frames::new(table);
+        frames.add_kernel(range.start..pool.next);
+        for used in &early.in_use[..early.in_use.len() - 1] {
+            let pages = used.start / PAGE_SIZE * PAGE_SIZE..used.end.next_multiple_of(PAGE_SIZE);
+            frames.add_kernel(pages);
+        }
+        for usable in &boot.usable {
+            frames.add_free(usable.clone());
+        }
+        let total = boot.usable.iter().map(|r| r.end - r.start).sum();
+        Ok(Self { frames, root, total })
+    }
+
+    /// Maps a device's registers, or memory of the firmware, into the kernel; returns the virtual address of `physical`.
+    /// `None` if it lies beyond what the kernel maps, or there are no frames for page tables.
+    pub fn map_device(&mut self, physical: u64, len: u64, cache: Cache) -> Option<u64> {
+        let end = physical.checked_add(len)?.checked_next_multiple_of(PAGE_SIZE)?;
+        if end > DEVICE_MAP_SIZE {
+            return None;
+        }
+        let flags = Flags::KERNEL_WRITE | cache.flags();
+        let frames = &mut self.frames;
+        for page in (physical / PAGE_SIZE * PAGE_SIZE..end).step_by(PAGE_SIZE as usize) {
+            let take = || frames.take_for_table().map(|frame| frame.address());
+            self.root.map(DEVICE_MAP + page, Size::Page, Entry::new(page, flags), take)?;
+        }
+        Some(DEVICE_MAP + physical)
+    }
+}
+
+/// How memory that is not RAM is cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// As RAM: tables of the firmware.
+    Normal,
+    /// Writes are collected: framebuffers.
+    Combining,
+    /// Not at all: registers.
+    Off,
+}
+
+impl Cache {
+    fn flags(self) -> Flags {
+        match self {
+            Self::Normal => Flags::empty(),
+            Self::Combining => Flags::WRITE_THROUGH,
+            Self::Off => Flags::UNCACHED,
+        }
+    }
+
+    /// Makes the page attribute table say so: entry 1, "write through" after a reset, becomes write combining (Intel SDM
+    /// volume 3, 12.12).
+    ///
+    /// # Safety
+    /// Nothing is mapped write-through.
+    pub unsafe fn init() {
+        const AFTER_RESET: u64 = 0x0007_0406_0007_0406;
+        const WRITE_COMBINING: u64 = 0x01;
+        let table = AFTER_RESET & !(0xff << 8) | WRITE_COMBINING << 8;
+        // SAFETY: by contract.
+        unsafe { x86::msr::wrmsr(x86::msr::IA32_PAT, table) };
+    }
+}
+
+/// Pages for tables, in a row.
+struct Pool {
+    next: u64,
+    end: u64,
+}
+
+impl Pool {
+    fn take(&mut self) -> Option<u64> {
+        let page = self.next;
+        (page < self.end).then(|| self.next += PAGE_SIZE)?;
+        Some(page)
+    }
+}
+
+/// The kernel's half: the direct map, the image with W^X, and an empty part for devices. The lower half is empty.
+fn kernel_space(boot: &BootInfo<'_>, features: &Features, pool: &mut Pool) -> Option<Table> {
+    let root = pool.take()?;
+    paging::clear(root);
+    // SAFETY: the page was cleared just now, and stays a table.
+    let root = unsafe { Table::at(root) };
+    let image = Image::get();
+    // All of the image's aliases in the direct map keep writable what is writable and nothing else.
+    let read_only = image.text.start - IMAGE_MAP..image.rodata.end - IMAGE_MAP;
+    for range in merged(&boot.usable) {
+        let mut at = range.start.next_multiple_of(PAGE_SIZE);
+        let end = range.end / PAGE_SIZE * PAGE_SIZE;
+        while at < end {
+            let fits = |size: Size| {
+                let large = at..at + size.bytes();
+                at % size.bytes() == 0 && large.end <= end && !overlap(&large, &read_only)
+            };
+            let size = if features.huge_pages && fits(Size::Huge) {
+                Size::Huge
+            } else if fits(Size::Large) {
+                Size::Large
+            } else {
+                Size::Page
+            };
+            let access = if read_only.contains(&at) { Flags::KERNEL_READ } else { Flags::KERNEL_WRITE };
+            let large = if size == Size::Page { Flags::empty() } else { Flags::LARGE };
+            root.map(direct(at), size, Entry::new(at, access | large), || pool.take())?;
+            at += size.bytes();
+        }
+    }
+    let guards = crate::cpu::guard_pages();
+    for (part, flags) in
+        [(image.text, Flags::KERNEL_EXECUTE), (image.rodata, Flags::KERNEL_READ), (image.data, Flags::KERNEL_WRITE)]
+    {
+        for page in part.step_by(PAGE_SIZE as usize).filter(|page| !guards.contains(page)) {
+            root.map(page, Size::Page, Entry::new(page - IMAGE_MAP, flags), || pool.take())?;
+        }
+    }
+    // Every address space copies the root's upper half, so the devices' entry must be there from the start.
+    root.map(DEVICE_MAP, Size::Huge, Entry::EMPTY, || pool.take())?;
+    Some(root)
+}
+
+fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+/// Ranges that touch made one, so that no page falls between two of them.
+fn merged(ranges: &[Range<u64>]) -> ArrayVec<Range<u64>, MAX_REGIONS> {
+    let mut all: ArrayVec<Range<u64>, MAX_REGIONS> = ranges.iter().cloned().collect();
+    all.sort_unstable_by_key(|r| r.start);
+    let mut merged: ArrayVec<Range<u64>, MAX_REGIONS> = ArrayVec::new();
+    for range in all {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}

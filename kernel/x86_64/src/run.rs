@@ -1,0 +1,296 @@
+//! The kernel at work: entries from the assembly code, and the way back to a process or to idleness.
+
+use crate::apic;
+use crate::cpu::CpuLocal;
+use crate::entry::{self, FIRST_INTERRUPT};
+use crate::frame::Frame;
+use crate::lock::{Guard, Lock};
+use crate::machine::X86;
+use crate::{paging, power};
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::{Action, Kernel, Process, SLOTS, Slot, Table};
+use protocol::kernel::AbortHow;
+
+const _: () = assert!(core::mem::offset_of!(Process<X86>, frame) == 0);
+const _: () = assert!(size_of::<Process<X86>>() == 1024);
+
+/// Everything that the kernel lock guards.
+pub struct State {
+    /// The core.
+    pub kernel: Kernel<'static, X86>,
+    /// The machine.
+    pub machine: X86,
+}
+
+// SAFETY: the state has pointers to kernel memory only, which every processor maps alike.
+unsafe impl Send for State {}
+
+/// The one big lock: taken at entry, held to exit.
+static STATE: Lock<Option<State>> = Lock::new(None);
+
+struct ProcessTable(UnsafeCell<MaybeUninit<Table<X86>>>);
+
+// SAFETY: handed out once, by `process_table`.
+unsafe impl Sync for ProcessTable {}
+
+static PROCESSES: ProcessTable = ProcessTable(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// The process table, all slots free.
+///
+/// # Safety
+/// Called once.
+pub unsafe fn process_table() -> &'static mut Table<X86> {
+    let table = PROCESSES.0.get().cast::<Process<X86>>();
+    for (i, slot) in Slot::all().enumerate() {
+        // SAFETY: in range, and nobody else has the table.
+        unsafe { table.add(i).write(Process::free(slot, Frame::EMPTY)) };
+    }
+    const _: () = assert!(SLOTS * size_of::<Process<X86>>() == size_of::<Table<X86>>());
+    // SAFETY: every slot is written.
+    unsafe { &mut *table.cast() }
+}
+
+/// Port of QEMU's exit device; 0 for none.
+static DEBUG_EXIT: AtomicU32 = AtomicU32::new(0);
+
+/// Says where QEMU's exit device is, for [`abort`] and panics.
+pub fn set_debug_exit(port: u16) {
+    DEBUG_EXIT.store(port.into(), Ordering::Relaxed);
+}
+
+/// Leaves QEMU if it can, else halts.
+pub fn leave_or_halt(code: u32) -> ! {
+    let port = DEBUG_EXIT.load(Ordering::Relaxed);
+    if port != 0 {
+        // SAFETY: the command line says that the device is there.
+        unsafe { power::leave_qemu(port as u16, code) };
+    }
+    power::halt()
+}
+
+/// Runs the processes that `state` has, for ever. `local` is this processor's, and has them in its queues.
+///
+/// # Safety
+/// Called once, on the boot processor, after everything else is set up.
+pub unsafe fn start(local: &'static mut CpuLocal, state: State) -> ! {
+    let mut guard = STATE.lock();
+    let guard_state = guard.insert(state);
+    let next = choose(local, guard_state);
+    drop(guard);
+    match next {
+        // SAFETY: `choose` has loaded its space and made it current.
+        Some(frame) => unsafe { entry::first_resume(frame) },
+        // SAFETY: the lock is free.
+        None => unsafe { entry::idle(local) },
+    }
+}
+
+fn lock() -> Guard<'static, Option<State>> {
+    STATE.lock()
+}
+
+fn state<'a>(guard: &'a mut Guard<'static, Option<State>>) -> &'a mut State {
+    guard.as_mut().expect("nothing enters the kernel before `start`")
+}
+
+/// Chooses who runs next and makes it current, with its address space loaded; `None` to idle.
+fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
+    let slot = state.kernel.schedule(&mut local.core)?;
+    let root = state.kernel.process(slot).space.as_ref().expect("a process that runs has a space").root();
+    if paging::current() != root {
+        // SAFETY: every program's space maps the kernel.
+        unsafe { paging::load(root) };
+    }
+    local.current = state.kernel.frame_mut(slot);
+    Some(local.current)
+}
+
+/// Ends an entry: gives the lock back and says whose frame to load, or waits.
+fn leave(local: &mut CpuLocal, mut guard: Guard<'static, Option<State>>) -> *const Frame {
+    let next = choose(local, state(&mut guard));
+    drop(guard);
+    match next {
+        Some(frame) => frame,
+        // SAFETY: the lock is free, and nothing on this stack is needed any more.
+        None => unsafe { entry::idle(local) },
+    }
+}
+
+/// A process made a trap; its registers are saved.
+pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
+    let mut guard = lock();
+    let State { kernel, machine } = state(&mut guard);
+    if let Action::Abort { how, status } = kernel.trap(machine, &mut local.core) {
+        abort(how, status);
+    }
+    leave(local, guard)
+}
+
+/// An interrupt came, or an exception in ring 3; the registers of the process, if one ran, are saved.
+pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vector: u64, error: u64) -> *const Frame {
+    let mut guard = lock();
+    let State { kernel, machine } = state(&mut guard);
+    match vector as u8 {
+        apic::TIMER_VECTOR => {
+            machine.ticks += 1;
+            kernel.tick(&mut local.core);
+            apic::end_of_interrupt();
+        }
+        apic::SPURIOUS_VECTOR => {}
+        vector if usize::from(vector) >= FIRST_INTERRUPT => {
+            use kernel_core::Machine;
+            machine.log(format_args!("nobody handles interrupt vector {vector:#x}"));
+            apic::end_of_interrupt();
+        }
+        vector => {
+            // SAFETY: `current` is the process that the exception came from.
+            let frame = unsafe { &*local.current };
+            let exception = Exception::new(vector, error, frame.rip);
+            assert!(!exception.is_machine_failure(), "{exception} in a process");
+            let (rsp, rflags) = (frame.rsp, frame.rflags);
+            kernel.stop_current(
+                machine,
+                &mut local.core,
+                format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}"),
+            );
+        }
+    }
+    leave(local, guard)
+}
+
+/// Ends the run of the system.
+fn abort(how: AbortHow, status: u32) -> ! {
+    match how {
+        AbortHow::Halt => power::halt(),
+        AbortHow::Reset => power::reset(),
+        AbortHow::Leave => leave_or_halt(status),
+    }
+}
+
+/// An exception, as a person wants to read it.
+struct Exception {
+    vector: u8,
+    error: u64,
+    /// The address that a page fault is about.
+    address: u64,
+    rip: u64,
+}
+
+impl Exception {
+    fn new(vector: u8, error: u64, rip: u64) -> Self {
+        // SAFETY: reads CR2.
+        let address = unsafe { x86::controlregs::cr2() } as u64;
+        Self { vector, error, address, rip }
+    }
+
+    /// Double faults and machine checks say nothing about the process in which they come.
+    fn is_machine_failure(&self) -> bool {
+        [8, 18].contains(&self.vector)
+    }
+
+    fn name(&self) -> &'static str {
+        match self.vector {
+            0 => "divide error",
+            1 => "debug exception",
+            3 => "breakpoint",
+            4 => "overflow",
+            5 => "bound range exceeded",
+            6 => "invalid opcode",
+            7 => "device not available",
+            8 => "double fault",
+            10 => "invalid task state",
+            11 => "segment not present",
+            12 => "stack fault",
+            13 => "general protection",
+            14 => "page fault",
+            16 => "x87 floating-point error",
+            17 => "alignment check",
+            18 => "machine check",
+            19 => "SIMD floating-point error",
+            21 => "control protection",
+            _ => "exception",
+        }
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PAGE_FAULT: u8 = 14;
+        write!(f, "{}", self.name())?;
+        if self.vector == PAGE_FAULT {
+            let verb = match self.error {
+                e if e & 1 << 4 != 0 => "executing",
+                e if e & 1 << 1 != 0 => "writing",
+                _ => "reading",
+            };
+            let why = if self.error & 1 != 0 { "not allowed" } else { "not mapped" };
+            write!(f, " {verb} {:#018x}, {why},", self.address)?;
+        } else {
+            write!(f, " (vector {}, error code {:#x})", self.vector, self.error)?;
+        }
+        write!(f, " rip {:#018x}", self.rip)
+    }
+}
+
+/// Registers of ring 0 as `entry` pushes them at an exception.
+#[repr(C)]
+pub(crate) struct KernelRegisters {
+    rax: u64,
+    rbx: u64,
+    rcx: u64,
+    rdx: u64,
+    rsi: u64,
+    rdi: u64,
+    rbp: u64,
+    r8: u64,
+    r9: u64,
+    r10: u64,
+    r11: u64,
+    r12: u64,
+    r13: u64,
+    r14: u64,
+    r15: u64,
+    vector: u64,
+    error: u64,
+    rip: u64,
+    cs: u64,
+    rflags: u64,
+    rsp: u64,
+    ss: u64,
+}
+
+/// An exception in ring 0: a bug.
+pub(crate) unsafe extern "sysv64" fn kernel_exception_entry(r: &KernelRegisters) -> ! {
+    let exception = Exception::new(r.vector as u8, r.error, r.rip);
+    panic!(
+        "{exception} in the kernel\n\
+         rax {:016x} rbx {:016x} rcx {:016x} rdx {:016x}\n\
+         rsi {:016x} rdi {:016x} rbp {:016x} rsp {:016x}\n\
+         r8  {:016x} r9  {:016x} r10 {:016x} r11 {:016x}\n\
+         r12 {:016x} r13 {:016x} r14 {:016x} r15 {:016x}\n\
+         cs {:x} ss {:x} rflags {:x} cr3 {:016x}",
+        r.rax,
+        r.rbx,
+        r.rcx,
+        r.rdx,
+        r.rsi,
+        r.rdi,
+        r.rbp,
+        r.rsp,
+        r.r8,
+        r.r9,
+        r.r10,
+        r.r11,
+        r.r12,
+        r.r13,
+        r.r14,
+        r.r15,
+        r.cs,
+        r.ss,
+        r.rflags,
+        paging::current().physical(),
+    )
+}

@@ -1,0 +1,126 @@
+//! Builds the programs of a manifest, checks them and packs them.
+
+mod cargo;
+
+pub use cargo::{CargoError, TARGET};
+
+use crate::elf::{self, kernel::KernelError, program::ProgramError};
+use crate::fsutil::{self, Context, FileError};
+use crate::image::Image;
+use crate::manifest::{KERNEL_NAME, Manifest, ManifestError, Source};
+use crate::progress::Progress;
+use std::path::{Path, PathBuf};
+
+/// Where the ELF files come from.
+#[derive(Clone, Debug)]
+pub enum Binaries {
+    /// Cargo builds them from the workspace that the manifest stands in.
+    Workspace,
+    /// They are there: a file for each binary in this directory.
+    Directory(PathBuf),
+}
+
+/// Why an image could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The manifest is refused.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Cargo failed.
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    /// The kernel's ELF file is refused.
+    #[error("{}: {error}", path.display())]
+    Kernel {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        error: KernelError,
+    },
+    /// The ELF file of a program is refused.
+    #[error("{}: {error}", path.display())]
+    Program {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        error: ProgramError,
+    },
+    /// A file could not be stripped.
+    #[error("{}: {error}", path.display())]
+    Strip {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: elf::StripError,
+    },
+}
+
+/// An image, and the files that it was made from, as they were before they were stripped.
+#[derive(Debug)]
+pub struct Built {
+    /// The image.
+    pub image: Image,
+    /// Name in the image, and bytes, of the kernel and of each program.
+    pub unstripped: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads a manifest and makes its image.
+///
+/// # Errors
+/// Whatever stands in the way; nothing is written but cargo's own files.
+pub fn build(manifest: &Path, binaries: &Binaries, progress: Progress) -> Result<Built, BuildError> {
+    let text = String::from_utf8_lossy(&fsutil::read(manifest)?).into_owned();
+    let manifest = Manifest::parse(&text, manifest)?;
+    let dir = match binaries {
+        Binaries::Workspace => cargo::build(&manifest, progress)?,
+        Binaries::Directory(dir) => dir.clone(),
+    };
+    pack(&manifest, &dir, progress)
+}
+
+/// Makes the image of a manifest from the ELF files in a directory.
+fn pack(manifest: &Manifest, dir: &Path, progress: Progress) -> Result<Built, BuildError> {
+    let mut unstripped = Vec::new();
+    let mut load = |name: &str, source: &Source, check: &dyn Fn(&Path, &[u8]) -> Result<(), BuildError>| {
+        let path = dir.join(&source.bin);
+        progress.step("packing", format_args!("{name} ({})", path.display()));
+        let bytes = fsutil::read(&path)?;
+        check(&path, &bytes)?;
+        let stripped = elf::strip(&bytes).map_err(|error| BuildError::Strip { path, error })?;
+        unstripped.push((name.to_owned(), bytes));
+        Ok::<_, BuildError>(stripped)
+    };
+    let kernel = load(KERNEL_NAME, &manifest.kernel, &|path, bytes| {
+        elf::kernel::check(bytes).map_err(|error| BuildError::Kernel { path: path.into(), error })
+    })?;
+    let check_program = |path: &Path, bytes: &[u8]| {
+        elf::program::check(bytes).map_err(|error| BuildError::Program { path: path.into(), error })
+    };
+    let mut programs = Vec::new();
+    for program in &manifest.programs {
+        programs.push(load(&program.name, &program.source, &check_program)?);
+    }
+    Ok(Built { image: Image::pack(manifest, kernel, programs), unstripped })
+}
+
+/// Writes an image, and the unstripped files, for `symbolize` and debuggers, into `debug/IMAGE NAME` beside it.
+///
+/// # Errors
+/// That of the system; no file is left half written.
+pub fn save(built: &Built, output: &Path, progress: Progress) -> Result<(), FileError> {
+    let dir = debug_dir(output, &built.image.name);
+    std::fs::create_dir_all(&dir).during("create directory", &dir)?;
+    for (name, bytes) in &built.unstripped {
+        fsutil::write_atomic(&dir.join(name), bytes)?;
+    }
+    progress.step("writing", format_args!("{} ({})", output.display(), built.image.version));
+    fsutil::write_atomic(output, &built.image.to_bytes())
+}
+
+/// Where the unstripped files of an image are kept.
+pub fn debug_dir(image: &Path, name: &str) -> PathBuf {
+    fsutil::parent(image).join("debug").join(name)
+}

@@ -1,0 +1,179 @@
+//! The meaning of a manifest: names, numbers and what they refer to.
+
+use super::{DEFAULT_PRIORITY, Fault, KERNEL_NAME, MAX_CMDLINE, MAX_IMAGE_NAME, Manifest, Position, Program, Source};
+use super::{is_cmdline, is_image_name, raw};
+use abi::TrapMask;
+use abi::boot::{BootEntry, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
+use protocol::kernel::PROTOCOL;
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+
+/// Bits in a call mask.
+const MAX_CALLS: u16 = 64;
+
+/// Checks everything, so that all faults are shown at once.
+pub(super) fn check(raw: raw::Manifest, text: &str, path: &Path) -> Result<Manifest, Vec<Fault>> {
+    let mut checker = Checker { text, faults: Vec::new() };
+    checker.image_name(&raw.name);
+    let cmdline = raw.cmdline.map_or(String::new(), |c| checker.cmdline(&c));
+    let kernel = checker.source(&raw.kernel.package, raw.kernel.bin.as_ref());
+    let names = checker.program_names(&raw.program);
+    let programs = raw.program.get_ref().iter().map(|p| checker.program(p, &names)).collect();
+    if checker.faults.is_empty() {
+        Ok(Manifest { path: path.into(), name: raw.name.into_inner(), cmdline, kernel, programs })
+    } else {
+        Err(checker.faults)
+    }
+}
+
+struct Checker<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Checker<'_> {
+    fn at(&self, span: Range<usize>) -> Position {
+        Position::of(self.text, span.start)
+    }
+
+    fn fault(&mut self, span: Range<usize>, message: String) {
+        let at = self.at(span);
+        self.faults.push(Fault { at, message });
+    }
+
+    fn image_name(&mut self, name: &Spanned<String>) {
+        if !is_image_name(name.get_ref()) {
+            let rule = format!("1 to {MAX_IMAGE_NAME} of a-z 0-9 - _");
+            self.fault(name.span(), format!("{:?} is no name of an image: it has {rule}", name.get_ref()));
+        }
+    }
+
+    /// The command line with one blank between two words.
+    fn cmdline(&mut self, line: &Spanned<String>) -> String {
+        let normal = line.get_ref().split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        if !is_cmdline(&normal) {
+            let rule = format!("at most {MAX_CMDLINE} printable ASCII characters, without quotes and backslashes");
+            self.fault(line.span(), format!("the kernel command line has {rule}"));
+        }
+        normal
+    }
+
+    fn source(&mut self, package: &Spanned<String>, bin: Option<&Spanned<String>>) -> Source {
+        for name in std::iter::once(package).chain(bin) {
+            let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            if name.get_ref().is_empty() || !name.get_ref().bytes().all(valid) {
+                self.fault(name.span(), format!("{:?} is no name of a package or binary of cargo", name.get_ref()));
+            }
+        }
+        Source {
+            package: package.get_ref().clone(),
+            bin: bin.unwrap_or(package).get_ref().clone(),
+            at: self.at(package.span()),
+        }
+    }
+
+    /// The names of all programs in the order of their slots: what `sends` refers to.
+    fn program_names(&mut self, programs: &Spanned<Vec<raw::Program>>) -> Vec<String> {
+        let count = programs.get_ref().len();
+        if count == 0 || count > MAX_PROGRAMS {
+            self.fault(programs.span(), format!("an image has 1 to {MAX_PROGRAMS} programs, not {count}"));
+        }
+        let mut names: Vec<String> = Vec::new();
+        for name in programs.get_ref().iter().map(|p| &p.name) {
+            let text = name.get_ref();
+            if BootEntry::encode_name(text).is_none() {
+                let rule = format!("1 to {} of a-z 0-9 - _", NAME_LEN - 1);
+                self.fault(name.span(), format!("{text:?} is no name of a program: it has {rule}"));
+            } else if text == TABLE_MODULE || text == KERNEL_NAME {
+                self.fault(
+                    name.span(),
+                    format!("`{text}` is the name of another boot file: call the program otherwise"),
+                );
+            } else if names.contains(text) {
+                self.fault(name.span(), format!("there is a program `{text}` before this one: names must differ"));
+            }
+            names.push(text.clone());
+        }
+        names
+    }
+
+    fn program(&mut self, raw: &raw::Program, names: &[String]) -> Program {
+        let mut sends = 0;
+        let mut calls = 0;
+        let mut traps = TrapMask::empty();
+        for name in self.each_once(&raw.sends) {
+            match names.iter().position(|n| n == name.get_ref()) {
+                Some(slot) => sends |= 1u64.checked_shl(slot as u32).unwrap_or(0), // Too many programs: refused already.
+                None => self.fault(name.span(), unknown_target(name.get_ref(), names)),
+            }
+        }
+        for name in self.each_once(&raw.calls) {
+            match PROTOCOL.call(name.get_ref()).filter(|call| call.number < MAX_CALLS) {
+                Some(call) => calls |= 1 << call.number,
+                None => self.fault(name.span(), unknown("kernel call", name.get_ref(), call_names())),
+            }
+        }
+        for name in self.each_once(&raw.traps) {
+            match trap_names().find(|(known, _)| known == name.get_ref()) {
+                Some((_, mask)) => traps |= mask,
+                None => self.fault(name.span(), unknown("trap", name.get_ref(), trap_names().map(|(n, _)| n))),
+            }
+        }
+        let source = self.source(&raw.package, raw.bin.as_ref());
+        Program { name: raw.name.get_ref().clone(), source, priority: self.priority(raw), traps, sends, calls }
+    }
+
+    fn priority(&mut self, raw: &raw::Program) -> u8 {
+        let Some(priority) = &raw.priority else { return DEFAULT_PRIORITY };
+        match u8::try_from(*priority.get_ref()).ok().filter(|&p| usize::from(p) < PRIORITIES) {
+            Some(priority) => priority,
+            None => {
+                let last = PRIORITIES - 1;
+                self.fault(
+                    priority.span(),
+                    format!("a priority is 0 (most urgent) to {last}, not {}", priority.get_ref()),
+                );
+                DEFAULT_PRIORITY
+            }
+        }
+    }
+
+    /// The names of a list; those that stand there a second time are faults.
+    fn each_once<'n>(&mut self, list: &'n [Spanned<String>]) -> Vec<&'n Spanned<String>> {
+        let mut seen: Vec<&Spanned<String>> = Vec::new();
+        for name in list {
+            if seen.iter().any(|s| s.get_ref() == name.get_ref()) {
+                self.fault(name.span(), format!("`{}` stands in this list twice", name.get_ref()));
+            } else {
+                seen.push(name);
+            }
+        }
+        seen
+    }
+}
+
+/// Every trap as a manifest names it.
+pub(crate) fn trap_names() -> impl Iterator<Item = (String, TrapMask)> {
+    TrapMask::all().iter_names().map(|(name, mask)| (name.to_ascii_lowercase(), mask))
+}
+
+/// Every kernel call as a manifest names it, and its number.
+pub(crate) fn kernel_calls() -> impl Iterator<Item = (&'static str, u16)> {
+    PROTOCOL.calls.iter().map(|call| (call.name.split_once('.').map_or(call.name, |(_, name)| name), call.number))
+}
+
+fn call_names() -> impl Iterator<Item = String> {
+    kernel_calls().map(|(name, _)| name.to_owned())
+}
+
+fn unknown(what: &str, name: &str, known: impl Iterator<Item = String>) -> String {
+    format!("there is no {what} `{name}`: known are {}", known.collect::<Vec<_>>().join(", "))
+}
+
+fn unknown_target(name: &str, names: &[String]) -> String {
+    if name == "*" {
+        return "`*` is not allowed: name each program that may be sent to".to_owned();
+    }
+    unknown("program of this image with the name", name, names.iter().cloned())
+}

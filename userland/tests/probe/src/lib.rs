@@ -1,0 +1,11 @@
+//! Runs a trap or a stretch of time with every register of the processor set to a chosen value, and shows every register
+//! afterwards. For tests of what the kernel does to registers.
+#![no_std]
+
+mod random;
+mod run;
+mod state;
+
+pub use random::Random;
+pub use run::{Counter, spin, trap, user_selector};
+pub use state::{Fpu, Register, State};
