@@ -3,8 +3,8 @@
 //! The agreement goes one way. A file that libexec accepts, goblin parses, and says the same of its entry point, segments,
 //! thread-local storage, ABI note and full relocations, and that there is nothing to link. goblin checks far less, so it
 //! accepts many files that libexec refuses. It also reads more, and may fail there: so it gets a copy in which everything
-//! that libexec documents not to read is blank. Where goblin panics, it has no opinion; where the parts
-//! of a file overlap, so that blanking one changes another, it is not asked.
+//! that libexec documents not to read is blank. Where goblin panics, it has no opinion; where the parts of a file overlap,
+//! so that blanking one changes another, it is not asked.
 
 use abi::layout::{PAGE_SIZE, PIE_BASE, USER_END, USER_START};
 use abi::note::{NOTE_ABI, NOTE_NAME};
