@@ -1,14 +1,14 @@
 //! Any bytes: what `libexec_testing::property` demands must hold for them.
 //!
-//! A corpus to begin with: `cargo run -p libexec-testing --example corpus -- libexec/fuzz/corpus/plan`. Then, in `libexec`
-//! and with a nightly compiler and cargo-fuzz: `cargo fuzz run plan`. A stable compiler does without the sanitizer; in
+//! A corpus to begin with: `cargo run -p libexec-testing --example corpus -- libexec/fuzz/target/corpus`. Then, in `libexec`
+//! and with a nightly compiler and cargo-fuzz: `cargo fuzz run plan fuzz/target/corpus`. A stable compiler does without the sanitizer; in
 //! `libexec/fuzz`:
 //!
 //! ```text
 //! S=-Cllvm-args=-sanitizer-coverage
 //! RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module $S-level=4 $S-inline-8bit-counters $S-pc-table $S-trace-compares \
 //!     -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks" \
-//!     cargo run --release --target x86_64-unknown-linux-gnu -- corpus/plan -max_len=4096 -max_total_time=60
+//!     cargo run --release --target x86_64-unknown-linux-gnu -- target/corpus -max_len=4096 -max_total_time=60
 //! ```
 #![no_main]
 
