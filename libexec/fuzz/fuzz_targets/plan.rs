@@ -1,8 +1,8 @@
 //! Any bytes: what `libexec_testing::property` demands must hold for them.
 //!
-//! A corpus to begin with: `cargo run -p libexec-testing --example corpus -- libexec/fuzz/target/corpus`. Then, in `libexec`
-//! and with a nightly compiler and cargo-fuzz: `cargo fuzz run plan fuzz/target/corpus`. A stable compiler does without the sanitizer; in
-//! `libexec/fuzz`:
+//! A corpus to begin with: `cargo run -p libexec-testing --example corpus -- libexec/fuzz/target/corpus`. Then, in
+//! `libexec` and with a nightly compiler and cargo-fuzz: `cargo fuzz run plan fuzz/target/corpus`. A stable compiler does
+//! without the sanitizer; in `libexec/fuzz`:
 //!
 //! ```text
 //! S=-Cllvm-args=-sanitizer-coverage
