@@ -26,6 +26,9 @@ pub enum BuildError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The manifest is no text.
+    #[error("{}: is not UTF-8: save it again in that encoding", .0.display())]
+    Encoding(PathBuf),
     /// The manifest is refused.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -72,7 +75,7 @@ pub struct Built {
 /// # Errors
 /// Whatever stands in the way; nothing is written but cargo's own files.
 pub fn build(manifest: &Path, binaries: &Binaries, progress: Progress) -> Result<Built, BuildError> {
-    let text = String::from_utf8_lossy(&fsutil::read(manifest)?).into_owned();
+    let text = String::from_utf8(fsutil::read(manifest)?).map_err(|_| BuildError::Encoding(manifest.into()))?;
     let manifest = Manifest::parse(&text, manifest)?;
     let dir = match binaries {
         Binaries::Workspace => cargo::build(&manifest, progress)?,

@@ -1,7 +1,13 @@
 //! The command line.
 
 mod build;
+mod check;
+mod inspect;
+mod install;
 mod iso;
+mod migrate;
+mod run;
+mod symbolize;
 
 use clap::{Parser, Subcommand};
 use std::error::Error;
@@ -26,6 +32,12 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Iso(iso::Iso),
+    Run(run::Run),
+    Check(check::Check),
+    Inspect(inspect::Inspect),
+    Install(install::Install),
+    Migrate(migrate::Migrate),
+    Symbolize(symbolize::Symbolize),
 }
 
 /// Does what the arguments ask for.
@@ -33,6 +45,12 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Build(command) => command.run(),
         Command::Iso(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Install(command) => command.run(),
+        Command::Migrate(command) => command.run(),
+        Command::Symbolize(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -281,9 +281,9 @@ fn version_of(cmdline: &str, files: &[File]) -> String {
 pub const MAX_VERSION: usize = 31;
 
 /// Whether `text` can be the version of a boot set, which is also the name of a directory: 1 to [`MAX_VERSION`] of
-/// `a-z 0-9 . - _`, starting with a letter or digit.
+/// `a-z 0-9 . - _`, starting with a digit.
 pub fn is_version(text: &str) -> bool {
     let valid = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
-    let starts_well = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let starts_well = text.bytes().next().is_some_and(|b| b.is_ascii_digit());
     text.len() <= MAX_VERSION && text.bytes().all(valid) && starts_well
 }

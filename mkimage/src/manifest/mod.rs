@@ -4,6 +4,7 @@
 //! line and column. docs/images.md describes the keys.
 
 mod check;
+pub(crate) use check::{kernel_calls, trap_names};
 mod raw;
 
 use abi::TrapMask;

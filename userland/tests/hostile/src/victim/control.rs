@@ -29,7 +29,7 @@ macro_rules! execute {
 pub(crate) fn perform(deed: Deed, argument: u64) -> Option<u64> {
     match deed {
         Deed::Int3 => execute!("int3"),
-        Deed::Icebp => execute!("int1"),
+        Deed::Icebp => execute!(".byte 0xf1"),
         Deed::Int8 => execute!("int 8"),
         Deed::Int14 => execute!("int 14"),
         Deed::Int32 => execute!("int 32"),

@@ -1,5 +1,7 @@
 //! Bootable ISO images, for BIOS and for UEFI, by `grub-mkrescue`.
 
+mod fat;
+
 use crate::fsutil::{self, Context, FileError};
 use crate::image::Image;
 use crate::progress::Progress;
@@ -57,6 +59,9 @@ pub enum IsoError {
         /// What it said.
         messages: String,
     },
+    /// `grub-mkrescue` made another ISO than expected.
+    #[error("grub-mkrescue left out the part for UEFI: install grub-efi-amd64-bin and mtools again")]
+    NoUefi,
 }
 
 /// Writes the ISO of an image.
@@ -69,14 +74,16 @@ pub fn write(image: &Image, output: &Path, progress: Progress) -> Result<(), Iso
     let temp = temp.during("create a directory in", &std::env::temp_dir())?;
     let root = temp.path().join("tree");
     tree::write(image, &root)?;
-    let file = fsutil::temp_beside(output)?;
+    let file = temp.path().join("iso");
     progress.step("writing", format_args!("{} ({})", output.display(), image.version));
-    let result = mkrescue(&root, file.path()).env("TMPDIR", temp.path()).output().map_err(IsoError::Run)?;
+    let result = mkrescue(&root, &file).env("TMPDIR", temp.path()).output().map_err(IsoError::Run)?;
     if !result.status.success() {
         let messages = String::from_utf8_lossy(&result.stderr).into_owned();
         return Err(IsoError::Failed { status: result.status, messages });
     }
-    Ok(fsutil::persist(file, output)?)
+    let mut bytes = fsutil::read(&file)?;
+    fat::fix_serial(&mut bytes).ok_or(IsoError::NoUefi)?;
+    Ok(fsutil::write_atomic(output, &bytes)?)
 }
 
 fn mkrescue(root: &Path, output: &Path) -> Command {

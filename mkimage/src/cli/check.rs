@@ -1,0 +1,48 @@
+//! `mkimage check`.
+
+use super::Outcome;
+use mkimage::{elf, fsutil};
+use std::path::{Path, PathBuf};
+
+/// Check ELF files by the rules for programs: those of the system's loader, and the note with the ABI version
+///
+/// Prints a line for each file. Exit code 1 if one is refused.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The ELF files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Check by the rules for a kernel: multiboot2 header, fixed addresses, segments that GRUB can place
+    #[arg(long)]
+    kernel: bool,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Outcome {
+        let check = if self.kernel { check_kernel } else { check_program };
+        let mut refused = 0;
+        for path in &self.files {
+            match check(path) {
+                Ok(()) => println!("{}: ok", path.display()),
+                Err(message) => {
+                    refused += 1;
+                    println!("{message}");
+                }
+            }
+        }
+        if refused > 0 {
+            return Err(format!("{refused} of {} files refused", self.files.len()).into());
+        }
+        Ok(())
+    }
+}
+
+fn check_program(path: &Path) -> Result<(), String> {
+    let bytes = fsutil::read(path).map_err(|e| e.to_string())?;
+    elf::program::check(&bytes).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn check_kernel(path: &Path) -> Result<(), String> {
+    let bytes = fsutil::read(path).map_err(|e| e.to_string())?;
+    elf::kernel::check(&bytes).map_err(|e| format!("{}: {e}", path.display()))
+}

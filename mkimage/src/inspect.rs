@@ -1,0 +1,162 @@
+//! Says what is in an image: a table for people, a value for `--json`.
+
+use crate::elf::{self, Unreadable};
+use crate::image::{self, File, Image, Role, VerifyError};
+use crate::manifest::{kernel_calls, trap_names};
+use abi::boot::BootEntry;
+use serde::Serialize;
+use std::fmt;
+
+/// What is in an image.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Name of the image.
+    pub name: String,
+    /// Version of the boot set.
+    pub boot_set: String,
+    /// Version of the image format.
+    pub format: u32,
+    /// Version of the ABI.
+    pub abi: u32,
+    /// Kernel command line.
+    pub cmdline: String,
+    /// The files, in order.
+    pub files: Vec<FileReport>,
+}
+
+/// A file of an image.
+#[derive(Debug, Serialize)]
+pub struct FileReport {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub role: &'static str,
+    /// Its bytes.
+    pub size: usize,
+    /// CRC-32 (IEEE) of them, in hexadecimal.
+    pub crc32: String,
+    /// What of it is loaded; nothing of a boot table.
+    pub segments: Vec<SegmentReport>,
+    /// What a program may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// A loaded part of an ELF file.
+#[derive(Debug, Serialize)]
+pub struct SegmentReport {
+    /// `rwx`, with `-` for what is not allowed.
+    pub access: String,
+    /// Virtual address, in hexadecimal.
+    pub address: String,
+    /// Bytes in the file.
+    pub file: u64,
+    /// Bytes in memory.
+    pub memory: u64,
+}
+
+/// What a program may do, by the names that the manifest uses.
+#[derive(Debug, Serialize)]
+pub struct Policy {
+    /// Scheduling queue.
+    pub priority: u8,
+    /// Traps.
+    pub traps: Vec<String>,
+    /// Programs it may send to.
+    pub sends: Vec<String>,
+    /// Kernel calls.
+    pub calls: Vec<String>,
+}
+
+/// Why an image cannot be described.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// It is not for this system.
+    #[error("the image {0}")]
+    Verify(#[from] VerifyError),
+    /// A file in it is no ELF file.
+    #[error("`{0}` {1}")]
+    Unreadable(String, Unreadable),
+}
+
+/// Describes an image.
+///
+/// # Errors
+/// That this system would not boot it, or that one of its programs is no ELF file.
+pub fn report(image: &Image) -> Result<Report, InspectError> {
+    let entries = image.verify()?;
+    let files = image.files.iter().map(|file| describe(file, &entries)).collect::<Result<_, _>>()?;
+    Ok(Report {
+        name: image.name.clone(),
+        boot_set: image.version.clone(),
+        format: image::FORMAT,
+        abi: image.abi,
+        cmdline: image.cmdline.clone(),
+        files,
+    })
+}
+
+fn describe(file: &File, entries: &[BootEntry]) -> Result<FileReport, InspectError> {
+    let segments = match file.role {
+        Role::BootTable => Vec::new(),
+        Role::Kernel | Role::Program => {
+            elf::segments(&file.bytes).map_err(|error| InspectError::Unreadable(file.name.clone(), error))?
+        }
+    };
+    let entry = entries.iter().find(|e| file.role == Role::Program && e.name() == Some(&file.name));
+    Ok(FileReport {
+        name: file.name.clone(),
+        role: file.role.label(),
+        size: file.bytes.len(),
+        crc32: format!("{:#010x}", crc32fast::hash(&file.bytes)),
+        segments: segments.iter().map(segment).collect(),
+        policy: entry.map(|entry| policy(entry, entries)),
+    })
+}
+
+fn segment(s: &elf::Segment) -> SegmentReport {
+    SegmentReport { access: s.access.to_string(), address: format!("{:#x}", s.address), file: s.file, memory: s.memory }
+}
+
+fn policy(entry: &BootEntry, entries: &[BootEntry]) -> Policy {
+    let in_mask = |mask: u64, bit: usize| mask.checked_shr(bit as u32).is_some_and(|rest| rest & 1 != 0);
+    let targets = entries.iter().enumerate().filter(|&(slot, _)| in_mask(entry.sends, slot));
+    let calls = kernel_calls().filter(|&(_, number)| in_mask(entry.calls, number.into()));
+    Policy {
+        priority: entry.priority,
+        traps: trap_names().filter(|(_, trap)| entry.traps & trap.bits() != 0).map(|(name, _)| name).collect(),
+        sends: targets.filter_map(|(_, e)| e.name()).map(str::to_owned).collect(),
+        calls: calls.map(|(name, _)| name.to_owned()).collect(),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cmdline = if self.cmdline.is_empty() { "(none)" } else { &self.cmdline };
+        writeln!(f, "image         {}", self.name)?;
+        writeln!(f, "boot set      {}", self.boot_set)?;
+        writeln!(f, "image format  {}", self.format)?;
+        writeln!(f, "ABI version   {}", self.abi)?;
+        writeln!(f, "command line  {cmdline}")?;
+        self.files.iter().try_for_each(|file| write!(f, "\n{file}"))
+    }
+}
+
+impl fmt::Display for FileReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<16} {:<10} {:>10} bytes  crc32 {}", self.name, self.role, self.size, self.crc32)?;
+        for s in &self.segments {
+            writeln!(
+                f,
+                "    {}  {:>18}  {:>8} bytes in the file  {:>8} in memory",
+                s.access, s.address, s.file, s.memory
+            )?;
+        }
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let list = |names: &[String]| if names.is_empty() { "(nothing)".to_owned() } else { names.join(", ") };
+        writeln!(f, "    priority {}", policy.priority)?;
+        writeln!(f, "    traps    {}", list(&policy.traps))?;
+        writeln!(f, "    sends to {}", list(&policy.sends))?;
+        writeln!(f, "    calls    {}", list(&policy.calls))
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of mkimage's library and of its command line.
+
+mod check;
+mod cli;
+mod elf;
+mod image;
+mod inspect;
+mod install;
+mod manifest;
+mod migrate;
+mod sample;
