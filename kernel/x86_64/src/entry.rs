@@ -9,8 +9,9 @@
 //! - rflags is what ring 3 had: it cannot have IOPL, VM or a cleared IF, since POPF does not let it.
 //! - FXSAVE comes before any Rust code, for compiled code may use vector registers. Kernel code does no floating-point
 //!   arithmetic, so MXCSR and control words of the program do no harm here.
-//! - Nothing of the kernel leaves: after a trap every register is the process's own, the message's or constant, and the
-//!   FPU state is the initial one; after an interrupt all is as it was. Data segment selectors are null either way.
+//! - Nothing of the kernel leaves: after a trap every register is the process's own, the message's or constant, the FPU
+//!   state is the initial one, and the data segment registers are null; after an interrupt all is as it was.
+//! - Loading a saved selector cannot fault: the program had it loaded, and the segments never change. All have base 0.
 
 use crate::cpu::CpuLocal;
 use crate::frame::{Entered, Fpu, Frame};
@@ -124,6 +125,10 @@ unsafe extern "C" fn interrupt() {
         "mov rax, [rsp + 40]",
         "mov [rbx + {rsp}], rax",
         "mov qword ptr [rbx + {entered}], {interrupted}",
+        "mov [rbx + {selectors}], ds",
+        "mov [rbx + {selectors} + 2], es",
+        "mov [rbx + {selectors} + 4], fs",
+        "mov [rbx + {selectors} + 6], gs",
         "fxsave64 [rbx + {fpu}]",
         "3:",
         // Known flags, alignment check and direction among them, without instructions that not every processor has.
@@ -177,7 +182,7 @@ unsafe extern "C" fn interrupt() {
         r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13), r14 = const offset_of!(Frame, r14),
         r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
         rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
-        fpu = const offset_of!(Frame, fpu),
+        selectors = const offset_of!(Frame, selectors), fpu = const offset_of!(Frame, fpu),
         interrupted = const Entered::Interrupt as u64,
         first_interrupt = const FIRST_INTERRUPT,
         interrupt_entry = sym interrupt_entry,
@@ -241,14 +246,14 @@ static INITIAL_FPU: Fpu = Fpu::INITIAL;
 pub(crate) unsafe extern "C" fn resume() -> ! {
     naked_asm!(
         "mov rbx, rax",
+        "cmp qword ptr [rbx + {entered}], {trapped}",
+        "jne 2f",
+        "fxrstor64 [rip + {initial}]",
         "xor eax, eax",
         "mov ds, eax",
         "mov es, eax",
         "mov fs, eax",
-        "cmp qword ptr [rbx + {entered}], {trapped}",
-        "jne 2f",
-        "fxrstor64 [rip + {initial}]",
-        "swapgs",
+        "swapgs", // Loading gs sets the base that is in force: the program's from here on.
         "mov gs, eax",
         "mov rcx, [rbx + {rip}]",
         "mov r11, [rbx + {rflags}]",
@@ -269,8 +274,11 @@ pub(crate) unsafe extern "C" fn resume() -> ! {
         "sysretq",
         "2:",
         "fxrstor64 [rbx + {fpu}]",
+        "mov ds, [rbx + {selectors}]",
+        "mov es, [rbx + {selectors} + 2]",
+        "mov fs, [rbx + {selectors} + 4]",
         "swapgs",
-        "mov gs, eax",
+        "mov gs, [rbx + {selectors} + 6]",
         "push {user_data}",
         "push [rbx + {rsp}]",
         "push [rbx + {rflags}]",
@@ -299,7 +307,7 @@ pub(crate) unsafe extern "C" fn resume() -> ! {
         r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13), r14 = const offset_of!(Frame, r14),
         r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
         rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
-        fpu = const offset_of!(Frame, fpu),
+        selectors = const offset_of!(Frame, selectors), fpu = const offset_of!(Frame, fpu),
         trapped = const Entered::Trap as u64,
         initial = sym INITIAL_FPU,
         user_data = const USER_DATA, user_code = const USER_CODE,

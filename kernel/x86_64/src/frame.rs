@@ -13,7 +13,8 @@ pub(crate) enum Entered {
     Interrupt = 1,
 }
 
-/// Registers as the entry code saves them. `rcx` and `r11` are lost in a trap and saved by an interrupt only.
+/// Registers as the entry code saves them. `rcx` and `r11`, the data segment registers and the FPU state are lost in a trap
+/// and saved by an interrupt only.
 #[derive(Clone)]
 #[repr(C, align(16))]
 pub struct Frame {
@@ -36,7 +37,8 @@ pub struct Frame {
     pub(crate) rip: u64,
     pub(crate) rflags: u64,
     pub(crate) entered: Entered,
-    reserved: u64,
+    /// Data segment registers: ds, es, fs, gs.
+    pub(crate) selectors: [u16; 4],
     pub(crate) fpu: Fpu,
 }
 
@@ -87,7 +89,7 @@ impl Frame {
         rip: 0,
         rflags: 0,
         entered: Entered::Interrupt,
-        reserved: 0,
+        selectors: [0; 4],
         fpu: Fpu::INITIAL,
     };
 }
