@@ -38,6 +38,15 @@ pub fn goes_on(deed: Deed, argument: u64) -> Outcome {
     echo_answers()
 }
 
+/// Whatever becomes of who does this, the others go on. For what not every processor does alike.
+///
+/// # Errors
+/// The others do not.
+pub fn harms_nobody_else(deed: Deed, argument: u64) -> Outcome {
+    fate(deed, argument)?;
+    echo_answers()
+}
+
 /// # Errors
 /// There is no program of that name.
 pub fn program(name: &str) -> Result<Endpoint, Failure> {
