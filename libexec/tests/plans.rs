@@ -1,11 +1,14 @@
 //! What the plans of good files say, and where programs may go.
 
 use abi::layout::{PAGE_SIZE, PIE_BASE, PROGRAM_BASE, USER_END, USER_START};
-use libexec::{Access, ElfError, PlaceFault, Placement, Plan, ProgramHeaders, Relocation, plan};
+use libexec::{Access, ElfError, HeaderFault, PlaceFault, Placement, Plan, ProgramHeaders, Relocation, Tls, plan};
 use libexec_testing::good::{
     self, BSS_LEN, DATA, HEADERS, MAX_PARTS, RELA_TARGETS, RELR_PLACES, RODATA, TEXT, address, slot,
 };
 use libexec_testing::{ElfFile, dynamic, program, relr};
+
+const PT_TLS: u64 = 7;
+const DT_NEEDED: u64 = 1;
 
 fn relocations(plan: &Plan<'_>, base: u64) -> Vec<(u64, u64)> {
     let pair = |relocation: Relocation| (relocation.address, relocation.value);
@@ -57,6 +60,31 @@ fn thread_local_storage() {
 }
 
 #[test]
+fn thread_local_storage_moves_with_the_program() {
+    let file = good::rela().set(program::p_type(good::SPARE), PT_TLS);
+    let plan = plan(&file.0).unwrap();
+    let moved = plan.at(PIE_BASE).unwrap().tls().unwrap();
+    assert_eq!(moved, Tls { address: PIE_BASE + address(0, RODATA), ..plan.tls().unwrap() });
+}
+
+/// All of the code is one instruction over and over, so two bytes further there are the same bytes again.
+#[test]
+fn the_same_bytes_at_another_place_are_not_the_same() {
+    let file = good::tls().set(program::p_offset(good::TLS), slot(TEXT));
+    let there = file.clone().set(program::p_vaddr(good::TLS), address(PROGRAM_BASE, TEXT));
+    assert_eq!(plan(&there.0).unwrap().tls().unwrap().contents, &file.0[slot(TEXT) as usize..][..16]);
+    let further = file.set(program::p_vaddr(good::TLS), address(PROGRAM_BASE, TEXT) + 2);
+    assert_eq!(plan(&further.0).unwrap_err(), ElfError::Header(good::TLS as u16, HeaderFault::NotLoaded));
+}
+
+#[test]
+fn the_dynamic_section_ends_where_it_says() {
+    let file = good::rela().set(dynamic::d_tag(good::END), DT_NEEDED);
+    let ended = file.set(dynamic::d_tag(good::FLAGS), 0);
+    assert_eq!(relocations(&plan(&ended.0).unwrap(), PIE_BASE).len(), RELA_TARGETS.len());
+}
+
+#[test]
 fn full_relocations_store_base_and_addend() {
     let file = good::rela();
     let plan = plan(&file.0).unwrap();
@@ -74,6 +102,15 @@ fn packed_relocations_add_the_base_to_what_is_there() {
         let moved = RELR_PLACES.map(|(skip, value)| (base + address(0, DATA) + skip, base + value));
         assert_eq!(relocations(&plan, base), moved);
     }
+}
+
+/// The places in common come twice, and who stores in order leaves the full relocation there.
+#[test]
+fn full_relocations_come_after_packed_ones() {
+    let file = good::rela_and_relr();
+    let packed = RELR_PLACES.map(|(skip, value)| (PIE_BASE + address(0, DATA) + skip, PIE_BASE + value));
+    let full = RELA_TARGETS.map(|(place, addend)| (PIE_BASE + place, PIE_BASE + addend));
+    assert_eq!(relocations(&plan(&file.0).unwrap(), PIE_BASE), [&packed[..], &full].concat());
 }
 
 /// Half of the number is in the file, the other half are zeros behind it. The last bytes of the data are those of the
@@ -98,6 +135,14 @@ fn empty_segments_are_left_out() {
     let file = good::fixed().set(program::p_filesz(RODATA), 0).set(program::p_memsz(RODATA), 0);
     let headers: Vec<_> = plan(&file.0).unwrap().segments().iter().map(|s| usize::from(s.header)).collect();
     assert_eq!(headers, [HEADERS, TEXT, DATA]);
+}
+
+/// Linkers put the offset of a segment without contents wherever it suits the alignment.
+#[test]
+fn a_segment_without_contents_has_no_place_in_the_file() {
+    let beyond = slot(DATA) + 0x10_0000;
+    let file = good::fixed().set(program::p_filesz(DATA), 0).set(program::p_offset(DATA), beyond);
+    assert_eq!(plan(&file.0).unwrap().segments()[DATA].contents, []);
 }
 
 #[test]

@@ -130,13 +130,28 @@ pub fn tls() -> ElfFile {
 /// What the places to relocate hold in [`rela`] and [`relr`].
 pub const POINTERS: [u64; 8] = [0x1_0400, 0x1_0402, 7, 0x2_0500, 7, 7, 0x3_0600, 7];
 
-fn relocatable(table: &[u8], tags: [elf::DynamicTag; 3], entry_size: u64) -> ElfFile {
-    let values = [address(0, RODATA) + TABLE_AT, table.len() as u64, entry_size];
-    let entries = tags.into_iter().zip(values).chain([(elf::DT_FLAGS_1, elf::DF_1_PIE.0), (elf::DT_NULL, 0)]);
-    let dynamic = words(&entries.flat_map(|(tag, value)| [tag.0.cast_unsigned(), value]).collect::<Vec<_>>());
+/// A relocatable program with these dynamic entries before flags and end.
+fn relocatable(tables: &[u8], places: &[(elf::DynamicTag, u64)]) -> ElfFile {
+    let rest = [(elf::DT_FLAGS_1, elf::DF_1_PIE.0), (elf::DT_NULL, 0)];
+    let entries = places.iter().chain(&rest).flat_map(|&(tag, value)| [tag.0.cast_unsigned(), value]);
+    let dynamic = words(&entries.collect::<Vec<_>>());
     let data = [words(&POINTERS), dynamic.clone()].concat();
     let header = view(elf::PT_DYNAMIC, 0, DATA, DYNAMIC_AT, dynamic.len() as u64, 8);
-    program(elf::ET_DYN, 0, table, &data, Some(header))
+    program(elf::ET_DYN, 0, tables, &data, Some(header))
+}
+
+/// The dynamic entries for a table of full relocations, and for one of packed relocations.
+const RELA_TAGS: [elf::DynamicTag; 3] = [elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELAENT];
+const RELR_TAGS: [elf::DynamicTag; 3] = [elf::DT_RELR, elf::DT_RELRSZ, elf::DT_RELRENT];
+/// Bytes of an entry of either table.
+const RELA_SIZE: u64 = 24;
+const RELR_SIZE: u64 = 8;
+
+/// The dynamic entries for a table that begins `skip` bytes behind [`TABLE_AT`].
+fn place(tags: [elf::DynamicTag; 3], skip: &[u8], table: &[u8], entry_size: u64) -> [(elf::DynamicTag, u64); 3] {
+    let at = address(0, RODATA) + TABLE_AT + skip.len() as u64;
+    let [table_tag, size_tag, entry_tag] = tags;
+    [(table_tag, at), (size_tag, table.len() as u64), (entry_tag, entry_size)]
 }
 
 /// The dynamic entries of [`rela`] and [`relr`], by index: address, size and entry size of the table, flags, end.
@@ -150,25 +165,40 @@ pub const FLAGS: usize = 3;
 /// See [`TABLE`].
 pub const END: usize = 4;
 
-/// A relocatable program with full relocations, as place and addend at base 0: [`RELA_TARGETS`], and an empty one.
-pub fn rela() -> ElfFile {
+fn rela_table() -> Vec<u8> {
     let relative = RELA_TARGETS.map(|(place, addend)| [place, elf::R_X86_64_RELATIVE.0.into(), addend]);
-    let table = [words(relative.as_flattened()), words(&[0, elf::R_X86_64_NONE.0.into(), 0])].concat();
-    relocatable(&table, [elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELAENT], 24)
+    [words(relative.as_flattened()), words(&[0, elf::R_X86_64_NONE.0.into(), 0])].concat()
 }
 
-/// Places and addends of [`rela`]: in the contents of the data segment, behind them, and at the very end.
+fn relr_table() -> Vec<u8> {
+    words(&[address(0, DATA), 0b100_1011, address(0, DATA) + SLOT])
+}
+
+/// A relocatable program with full relocations: [`RELA_TARGETS`], and an empty one.
+pub fn rela() -> ElfFile {
+    let table = rela_table();
+    relocatable(&table, &place(RELA_TAGS, &[], &table, RELA_SIZE))
+}
+
+/// A relocatable program with packed relocations: [`RELR_PLACES`].
+pub fn relr() -> ElfFile {
+    let table = relr_table();
+    relocatable(&table, &place(RELR_TAGS, &[], &table, RELR_SIZE))
+}
+
+/// A relocatable program with both tables; they have two places in common.
+pub fn rela_and_relr() -> ElfFile {
+    let (full, packed) = (rela_table(), relr_table());
+    let places = [place(RELA_TAGS, &[], &full, RELA_SIZE), place(RELR_TAGS, &full, &packed, RELR_SIZE)].concat();
+    relocatable(&[full, packed].concat(), &places)
+}
+
+/// Places and addends of [`rela`], at base 0: in the contents of the data segment, behind them, and at the very end.
 pub const RELA_TARGETS: [(u64, u64); 3] = [
     (address(0, DATA), address(0, TEXT)),
     (address(0, DATA) + SLOT, address(0, RODATA)),
     (address(0, DATA) + DYNAMIC_AT + 5 * 16 + BSS_LEN - 8, 0),
 ];
-
-/// A relocatable program with packed relocations: [`RELR_PLACES`].
-pub fn relr() -> ElfFile {
-    let table = words(&[address(0, DATA), 0b100_1011, address(0, DATA) + SLOT]);
-    relocatable(&table, [elf::DT_RELR, elf::DT_RELRSZ, elf::DT_RELRENT], 8)
-}
 
 /// Places of [`relr`], as offset in the data segment and value at base 0.
 pub const RELR_PLACES: [(u64, u64); 5] =
@@ -204,6 +234,7 @@ pub fn all() -> Vec<(&'static str, ElfFile)> {
         ("tls", tls()),
         ("rela", rela()),
         ("relr", relr()),
+        ("rela and relr", rela_and_relr()),
         ("single", single()),
         ("twelve segments", segments(12)),
         ("sixteen segments", segments(MAX_PARTS)),

@@ -1,9 +1,9 @@
-//! ELF files to test readers of ELF with: [good ones](good), [malformed ones](malformed) with the error that each
+//! ELF files to test readers of ELF with: [good ones](good), [malformed ones](malformed()) with the error that each
 //! deserves, and [mutated ones](mutation); and [what must hold](property) for all bytes whatsoever.
 
 mod file;
 pub mod good;
-pub mod malformed;
+mod malformed;
 pub mod mutation;
 pub mod property;
 

@@ -28,6 +28,7 @@ type MakeMachine = Box<dyn Fn() -> Result<Machine, String> + Send + Sync>;
 /// A suite, and the machines that it is to run on.
 pub struct Suite {
     name: String,
+    title: String,
     elf: PathBuf,
     configurations: Vec<(String, MakeMachine)>,
 }
@@ -35,7 +36,13 @@ pub struct Suite {
 impl Suite {
     /// The suite whose process is called `name`. Its tests are read from `elf`, its unstripped program file.
     pub fn new(name: impl Into<String>, elf: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), elf: elf.into(), configurations: Vec::new() }
+        let name = name.into();
+        Self { title: name.clone(), name, elf: elf.into(), configurations: Vec::new() }
+    }
+
+    /// Shows it under another name than that of its process.
+    pub fn titled(self, title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..self }
     }
 
     /// Runs it on `machine` too. The label tells its tests from those on other machines; it may be empty.
@@ -71,10 +78,10 @@ pub fn trials(suites: Vec<Suite>, logs: &Path) -> Result<Vec<Trial>, Error> {
             return Err(Error::NotASuite { file: suite.elf, problem });
         }
         if suite.configurations.is_empty() {
-            return Err(Error::Suites(format!("`{}` has no machine", suite.name)));
+            return Err(Error::Suites(format!("`{}` has no machine", suite.title)));
         }
         for (label, make) in suite.configurations {
-            let title = if label.is_empty() { suite.name.clone() } else { format!("{}[{label}]", suite.name) };
+            let title = if label.is_empty() { suite.title.clone() } else { format!("{}[{label}]", suite.title) };
             if !titles.insert(title.clone()) {
                 return Err(Error::Suites(format!("there are two of the name `{title}`; give one another label")));
             }

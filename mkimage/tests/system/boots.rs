@@ -1,0 +1,72 @@
+//! The shipped image boots on all kinds of machines and does its work there.
+
+use crate::support::{bios, made, uefi};
+use crate::{SHIPPED, run};
+use qemu::{Cpu, Goal, Machine};
+use std::path::Path;
+
+/// What the client says when all its calls were answered rightly.
+const AT_WORK: &str = "ping: echo answers: 1000 calls, all payloads right";
+
+fn boots(name: &str, machine: impl Fn(&Path) -> Machine) {
+    let image = made(SHIPPED).unwrap();
+    let run = run(&format!("boots-{name}"), &machine(&image.iso), &Goal::Line(AT_WORK.into()));
+    assert!(run.verdict.passed(), "{}\n{}", run.verdict, run.evidence.serial);
+    let up = run.evidence.serial.lines().any(|line| line.starts_with("selix: up"));
+    assert!(up, "no line tells that the system is up:\n{}", run.evidence.serial);
+}
+
+#[test]
+fn with_bios() {
+    boots("bios", bios);
+}
+
+#[test]
+fn with_uefi() {
+    boots("uefi", uefi);
+}
+
+#[test]
+fn with_64_mib() {
+    boots("bios-64", |iso| bios(iso).memory_mib(64));
+}
+
+#[test]
+fn with_uefi_and_64_mib() {
+    boots("uefi-64", |iso| uefi(iso).memory_mib(64));
+}
+
+#[test]
+fn with_6_gib() {
+    boots("bios-6144", |iso| bios(iso).memory_mib(6144));
+}
+
+#[test]
+fn with_uefi_and_6_gib() {
+    boots("uefi-6144", |iso| uefi(iso).memory_mib(6144));
+}
+
+#[test]
+fn with_four_processors() {
+    boots("bios-4-cpus", |iso| bios(iso).smp(4));
+}
+
+#[test]
+fn with_uefi_and_four_processors() {
+    boots("uefi-4-cpus", |iso| uefi(iso).smp(4));
+}
+
+#[test]
+fn with_qemus_plain_processor() {
+    boots("bios-plain", |iso| bios(iso).cpu(Cpu::Plain));
+}
+
+#[test]
+fn with_uefi_and_qemus_plain_processor() {
+    boots("uefi-plain", |iso| uefi(iso).cpu(Cpu::Plain));
+}
+
+#[test]
+fn with_counted_instructions() {
+    boots("counted", |iso| bios(iso).accelerator(qemu::Accelerator::CountedTcg));
+}

@@ -1,0 +1,136 @@
+//! Boot sets that are no good stop the boot with a message that names the culprit.
+
+use crate::support::bios;
+use crate::{DEBUG_EXIT, changed, run};
+use abi::boot::{BootEntry, BootHeader};
+use mkimage::image::{File, Image, Role};
+use qemu::Goal;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Boots the shipped image with `change`; it must not come up, but say `message`.
+fn stops(name: &str, message: &str, change: impl FnOnce(&mut Image)) {
+    let disk = changed(|image| {
+        image.cmdline = DEBUG_EXIT.into();
+        change(image);
+    });
+    let run = run(&format!("wrong-{name}"), &bios(&disk.iso), &Goal::Line("selix: up".into()));
+    let serial = &run.evidence.serial;
+    assert!(!run.verdict.passed(), "it booted:\n{serial}");
+    let told = serial.lines().any(|line| line.starts_with("selix: cannot boot: ") && line.contains(message));
+    assert!(told, "`{message}` is not told; {}\n{serial}", run.verdict);
+}
+
+fn file<'a>(image: &'a mut Image, name: &str) -> &'a mut File {
+    image.files.iter_mut().find(|file| file.name == name).expect("the image has the file")
+}
+
+/// Replaces a program, and lets the boot table say that this is right.
+fn replace(image: &mut Image, name: &str, elf: Vec<u8>) {
+    let table = &mut image.files.iter_mut().find(|f| f.role == Role::BootTable).expect("there is a table").bytes;
+    let (header, entries) = table.split_at_mut(size_of::<BootHeader>());
+    let mut all: Vec<BootEntry> = entries
+        .chunks_exact(size_of::<BootEntry>())
+        .map(|bytes| BootEntry::read_from_bytes(bytes).expect("an entry"))
+        .collect();
+    let entry = all.iter_mut().find(|e| e.name() == Some(name)).expect("the table names it");
+    entry.size = elf.len() as u64;
+    entry.crc32 = crc32fast::hash(&elf);
+    entries.copy_from_slice(all.as_bytes());
+    let mut changed = BootHeader::read_from_bytes(header).expect("a header");
+    changed.crc32 = crc32fast::hash(entries);
+    header.copy_from_slice(changed.as_bytes());
+    file(image, name).bytes = elf;
+}
+
+#[test]
+fn a_missing_module() {
+    stops("missing", "the module ping is missing", |image| image.files.retain(|file| file.name != "ping"));
+}
+
+#[test]
+fn a_surplus_module() {
+    stops("surplus", "does not name the module extra", |image| {
+        let extra = File { name: "extra".into(), ..file(image, "ping").clone() };
+        image.files.push(extra);
+    });
+}
+
+#[test]
+fn a_module_that_is_there_twice() {
+    stops("twice", "two modules are named ping", |image| {
+        let twice = file(image, "ping").clone();
+        image.files.push(twice);
+    });
+}
+
+#[test]
+fn no_boot_table() {
+    stops("no-table", "no module is named boot-table", |image| image.files.retain(|f| f.role != Role::BootTable));
+}
+
+#[test]
+fn a_damaged_boot_table() {
+    stops("bad-table", "the module boot-table is damaged", |image| {
+        *file(image, "boot-table").bytes.last_mut().expect("it has bytes") ^= 1;
+    });
+}
+
+#[test]
+fn a_boot_table_of_another_format() {
+    stops("other-format", "has format 9", |image| file(image, "boot-table").bytes[8] = 9);
+}
+
+#[test]
+fn a_damaged_module() {
+    stops("damaged", "the module ping is not the file", |image| {
+        let bytes = &mut file(image, "ping").bytes;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+    });
+}
+
+#[test]
+fn a_truncated_module() {
+    stops("truncated", "the module ping has 1000 bytes", |image| file(image, "ping").bytes.truncate(1000));
+}
+
+#[test]
+fn a_program_that_is_no_elf_file() {
+    stops("no-elf", "the boot program ping cannot be loaded", |image| replace(image, "ping", b"#!/bin/sh\n".to_vec()));
+}
+
+#[test]
+fn a_program_that_ends_early() {
+    stops("cut-elf", "the boot program ping cannot be loaded", |image| {
+        let mut elf = file(image, "ping").bytes.clone();
+        elf.truncate(elf.len() - 1);
+        replace(image, "ping", elf);
+    });
+}
+
+#[test]
+fn a_program_for_another_abi() {
+    stops("other-abi", "it is built for ABI 77", |image| {
+        let mut elf = file(image, "ping").bytes.clone();
+        let note = elf.windows(6).position(|w| w == b"Selix\0").expect("a program has the note");
+        elf[note + 8] = 77;
+        replace(image, "ping", elf);
+    });
+}
+
+#[test]
+fn the_order_of_modules_does_not_matter() {
+    let disk = changed(|image| image.files[1..].reverse());
+    let run = run("wrong-order", &bios(&disk.iso), &Goal::Line("ping: echo answers: 1000 calls".into()));
+    assert!(run.verdict.passed(), "{}\n{}", run.verdict, run.evidence.serial);
+}
+
+#[test]
+fn strange_command_lines_are_survived() {
+    let long = "word ".repeat(200);
+    for (i, line) in ["", "quiet = x =y", "crash=maybe debug-exit=zz", &long].into_iter().enumerate() {
+        let disk = changed(|image| image.cmdline = line.to_owned());
+        let run = run(&format!("command-line-{i}"), &bios(&disk.iso), &Goal::Line("selix: up".into()));
+        assert!(run.verdict.passed(), "{line}: {}\n{}", run.verdict, run.evidence.serial);
+    }
+}
