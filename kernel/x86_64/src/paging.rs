@@ -93,7 +93,7 @@ impl Size {
 const ROOT_SHIFT: u32 = 27;
 
 fn index(address: u64, shift: u32) -> usize {
-    (address / PAGE_SIZE >> shift) as usize % ENTRIES
+    ((address / PAGE_SIZE) >> shift) as usize % ENTRIES
 }
 
 /// A table, by its physical address.

@@ -56,7 +56,7 @@ pub unsafe fn process_table() -> &'static mut Table<X86> {
 /// Port of QEMU's exit device; 0 for none.
 static DEBUG_EXIT: AtomicU32 = AtomicU32::new(0);
 
-/// Says where QEMU's exit device is, for [`abort`] and panics.
+/// Says where QEMU's exit device is, for aborts and panics.
 pub fn set_debug_exit(port: u16) {
     DEBUG_EXIT.store(port.into(), Ordering::Relaxed);
 }
