@@ -45,7 +45,7 @@ impl fmt::Write for Line {
             return Ok(());
         }
         let room = MAX_DIAG - CUT.len() - self.len;
-        let end = (0..=room.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        let end = text.floor_char_boundary(room);
         self.append(&text[..end]);
         if end < text.len() {
             self.append(CUT);

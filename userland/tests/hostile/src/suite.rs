@@ -20,7 +20,15 @@ enum Fate {
 /// # Errors
 /// The victim goes on, or others do not.
 pub fn stops(deed: Deed, argument: u64) -> Outcome {
-    match fate(deed, argument)? {
+    program_stops(next_victim()?, deed, argument)
+}
+
+/// The same of a program that is no ordinary victim, but asks like one.
+///
+/// # Errors
+/// It goes on, or others do not.
+pub fn program_stops(program: Endpoint, deed: Deed, argument: u64) -> Outcome {
+    match fate(program, deed, argument)? {
         Fate::Stopped => echo_answers(),
         Fate::WentOn { .. } => fail!("it went on"),
     }
@@ -31,10 +39,19 @@ pub fn stops(deed: Deed, argument: u64) -> Outcome {
 /// # Errors
 /// The victim or the others do not, or the victim does not find things as they should be.
 pub fn goes_on(deed: Deed, argument: u64) -> Outcome {
-    match fate(deed, argument)? {
+    match fate(next_victim()?, deed, argument)? {
         Fate::Stopped => fail!("it was stopped"),
         Fate::WentOn { trouble } => check_eq!(trouble, 0),
     }
+    echo_answers()
+}
+
+/// Whatever becomes of who does this, the others go on. For what not every processor does alike.
+///
+/// # Errors
+/// The others do not.
+pub fn harms_nobody_else(deed: Deed, argument: u64) -> Outcome {
+    fate(next_victim()?, deed, argument)?;
     echo_answers()
 }
 
@@ -45,9 +62,8 @@ pub fn program(name: &str) -> Result<Endpoint, Failure> {
     sys::lookup(name).ok_or_else(missing)
 }
 
-/// Has a fresh victim do it.
-fn fate(deed: Deed, argument: u64) -> Result<Fate, Failure> {
-    let victim = next_victim()?;
+/// Has the victim do it.
+fn fate(victim: Endpoint, deed: Deed, argument: u64) -> Result<Fate, Failure> {
     let question = rt::receive(victim)?;
     if question.message.kind != Ask::KIND || !question.status.wants_reply() {
         fail!("the victim asks with {:?}", question.message);

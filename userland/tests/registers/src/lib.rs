@@ -3,28 +3,47 @@
 
 use abi::Message;
 use probe::{Counter, Register, State};
+use report::Spent;
 
 /// Name of the suite in the boot table.
 pub const SUITE: &str = "suite";
 
-protocol::protocol! {
-    registers = 0x7730;
-    /// Spends time with all registers filled, then sends what [`spend_time`] says. Sent, not answered.
-    1 fn spend(Spend { seed: u64 }) -> Spending {};
-    /// The same words; `trouble` counts what was wrong so far with the registers that the mirror found after its traps.
-    2 fn reflect(Reflect { words: [u64; 6] }) -> Reflected { words: [u64; 6], trouble: u64 };
-    /// What the newborn found when it started.
-    3 fn birth(GetBirth {}) -> Birth {
-        /// A bit for each general register that was not zero, in the order of [`Register::ALL`].
-        general: u64,
-        rsp: u64,
-        rflags: u64,
-        selectors: u64,
-        /// 1 if the floating-point state was not the initial one.
-        fpu: u64
-    };
-    /// Answers [`Spend`].
-    4 fn spent(Spent { start: u64, end: u64, trouble: u64 }) -> Noted {};
+/// Calls of a mirror.
+pub mod mirror {
+    protocol::protocol! {
+        mirror = 0x7730;
+        /// Spends time with all registers filled, then sends a [`super::report::Spent`]. Sent, not answered.
+        1 fn spend(Spend { seed: u64 }) -> Spending {};
+        /// The same words; `trouble` counts what was wrong so far with the registers that the mirror found after its
+        /// traps.
+        2 fn reflect(Reflect { words: [u64; 6] }) -> Reflected { words: [u64; 6], trouble: u64 };
+    }
+}
+
+/// What a mirror sends to the suite.
+pub mod report {
+    protocol::protocol! {
+        report = 0x7740;
+        /// Says between which ticks time was spent, and whether registers changed meanwhile. Sent, not answered.
+        1 fn spent(Spent { start: u64, end: u64, trouble: u64 }) -> Noted {};
+    }
+}
+
+/// Calls of the newborn.
+pub mod newborn {
+    protocol::protocol! {
+        newborn = 0x7750;
+        /// What the newborn found when it started.
+        1 fn birth(GetBirth {}) -> Birth {
+            /// A bit for each general register that was not zero, in the order of [`probe::Register::ALL`].
+            general: u64,
+            rsp: u64,
+            rflags: u64,
+            selectors: u64,
+            /// 1 if the floating-point state was not the initial one.
+            fpu: u64
+        };
+    }
 }
 
 /// The registers of `message` on top of `state`.

@@ -5,10 +5,9 @@
 use abi::{Endpoint, Errno, Kind, Message, Status, Trap};
 use probe::Register;
 use protocol::{Answer, Call, encode};
-use registers::{
-    Birth, GetBirth, Noted, Reflect, Reflected, Server, Spend, Spending, Spent, dispatch, filled, message_in,
-    spend_time, with_message,
-};
+use registers::mirror::{Reflect, Reflected, Server, Spend, Spending, dispatch};
+use registers::report::Spent;
+use registers::{filled, message_in, spend_time, with_message};
 
 sys::entry!(main);
 
@@ -61,13 +60,5 @@ impl Server for Mirror {
 
     fn reflect(&mut self, _: &Message, call: Reflect) -> Answer<Reflected> {
         Answer::Reply(Reflected { words: call.words, trouble: self.trouble })
-    }
-
-    fn birth(&mut self, _: &Message, _: GetBirth) -> Answer<Birth> {
-        Answer::Fail(Errno::NoSys)
-    }
-
-    fn spent(&mut self, _: &Message, _: Spent) -> Answer<Noted> {
-        Answer::Fail(Errno::NoSys)
     }
 }

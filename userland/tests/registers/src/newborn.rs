@@ -2,12 +2,12 @@
 #![no_std]
 #![no_main]
 
-use abi::{Errno, Message};
+use abi::Message;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use probe::{Fpu, Register, State};
 use protocol::Answer;
-use registers::{Birth, GetBirth, Noted, Reflect, Reflected, Server, Spend, Spending, Spent, dispatch};
+use registers::newborn::{Birth, GetBirth, Server, dispatch};
 
 /// Written by [`_start`] only.
 static mut BIRTH: State = State::INITIAL;
@@ -71,17 +71,5 @@ fn describe(state: &State) -> Birth {
 impl Server for Newborn {
     fn birth(&mut self, _: &Message, _: GetBirth) -> Answer<Birth> {
         Answer::Reply(self.birth)
-    }
-
-    fn spend(&mut self, _: &Message, _: Spend) -> Answer<Spending> {
-        Answer::Fail(Errno::NoSys)
-    }
-
-    fn reflect(&mut self, _: &Message, _: Reflect) -> Answer<Reflected> {
-        Answer::Fail(Errno::NoSys)
-    }
-
-    fn spent(&mut self, _: &Message, _: Spent) -> Answer<Noted> {
-        Answer::Fail(Errno::NoSys)
     }
 }

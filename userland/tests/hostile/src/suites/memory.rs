@@ -61,12 +61,16 @@ mod addresses {
     }
 }
 
-/// Stack pointers that point nowhere good.
-mod stacks {
+/// Stack pointers that point nowhere good, and traps at a bad place.
+mod edges {
     use crate::addresses::{KERNEL_TEXT, NON_CANONICAL};
     use hostile::Deed;
-    use hostile::suite::{goes_on, stops};
+    use hostile::suite::{goes_on, program, program_stops, stops};
     use suite::Outcome;
+
+    pub(crate) fn traps_at_the_end_of_user_space() -> Outcome {
+        program_stops(program("brink")?, Deed::ReturnTo, abi::layout::USER_END)
+    }
 
     pub(crate) fn pushes_in_the_kernel() -> Outcome {
         stops(Deed::PushAt, KERNEL_TEXT)
@@ -111,8 +115,8 @@ suite::suite! {
         calls_the_kernel_in_the_direct_map, calls_a_non_canonical_address, returns_to_a_non_canonical_address,
         returns_to_kernel_text, overflows_its_stack,
     }
-    stacks {
-        pushes_in_the_kernel, pushes_at_a_non_canonical_address, traps_with_its_stack_in_the_kernel,
+    edges {
+        traps_at_the_end_of_user_space, pushes_in_the_kernel, pushes_at_a_non_canonical_address, traps_with_its_stack_in_the_kernel,
         traps_with_a_non_canonical_stack, traps_without_a_stack, is_interrupted_with_its_stack_in_the_kernel,
         is_interrupted_with_a_non_canonical_stack, is_interrupted_without_a_stack,
     }

@@ -3,7 +3,9 @@
 use crate::program;
 use abi::Message;
 use protocol::{Call, decode, encode};
-use registers::{Spend, Spent, spend_time};
+use registers::mirror::Spend;
+use registers::report::Spent;
+use registers::spend_time;
 use suite::{Outcome, check, check_eq, fail};
 
 /// Chosen once; each program has its own pattern.

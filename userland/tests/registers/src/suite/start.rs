@@ -3,7 +3,7 @@
 use crate::program;
 use abi::layout::{STACK_SIZE, STACK_TOP};
 use probe::State;
-use registers::{Client, GetBirth};
+use registers::newborn::{Client, GetBirth};
 use suite::{Outcome, check, check_eq};
 use sys::Ipc;
 

@@ -5,7 +5,9 @@ use abi::{Endpoint, Errno, Kind, Message, Status, Trap};
 use probe::{Register, State};
 use protocol::kernel::Times;
 use protocol::{Call, encode};
-use registers::{Reflect, Spend, Spent, filled, message_in, with_message};
+use registers::mirror::{Reflect, Spend};
+use registers::report::Spent;
+use registers::{filled, message_in, with_message};
 use suite::{Failure, Outcome, check, check_eq, fail};
 
 /// Patterns to try each trap with: every combination of null data segment registers.
