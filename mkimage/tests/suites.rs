@@ -8,18 +8,21 @@ use std::path::Path;
 use std::process::ExitCode;
 use support::{bios, logs, made, uefi};
 
+/// How to make a machine that boots an ISO.
+type MakeMachine = fn(&Path) -> Machine;
+
 /// A suite: its name here, its manifest, and the machines that it runs on, by their labels.
 struct Entry {
     name: &'static str,
     manifest: &'static str,
-    machines: &'static [(&'static str, fn(&Path) -> Machine)],
+    machines: &'static [(&'static str, MakeMachine)],
 }
 
-const PLAIN: (&str, fn(&Path) -> Machine) = ("", bios);
-const UEFI: (&str, fn(&Path) -> Machine) = ("uefi", uefi);
-const FOUR: (&str, fn(&Path) -> Machine) = ("4-cpus", |iso| bios(iso).smp(4));
+const PLAIN: (&str, MakeMachine) = ("", bios);
+const UEFI: (&str, MakeMachine) = ("uefi", uefi);
+const FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).smp(4));
 /// A processor without SMEP, SMAP and UMIP.
-const OLD: (&str, fn(&Path) -> Machine) = ("old-cpu", |iso| bios(iso).cpu(Cpu::Plain));
+const OLD: (&str, MakeMachine) = ("old-cpu", |iso| bios(iso).cpu(Cpu::Plain));
 
 const SUITES: &[Entry] = &[
     Entry { name: "ipc", manifest: "userland/tests/ipc/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
