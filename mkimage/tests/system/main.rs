@@ -5,6 +5,7 @@ mod support;
 
 mod boots;
 mod crashes;
+mod misreports;
 mod wrong_sets;
 
 use mkimage::image::Image;
