@@ -2,8 +2,9 @@
 
 use core::fmt;
 use core::ops::Range;
+use kernel_core::acpi::RootTable;
 use kernel_x86_64::BootInfo;
-use kernel_x86_64::boot_info::{Display, LoadedModule, RootTable, Surface};
+use kernel_x86_64::boot_info::{Display, LoadedModule, Surface};
 use kernel_x86_64::layout::direct;
 use multiboot2::{
     BootInformation, BootInformationHeader, FramebufferTag, FramebufferType, MAGIC, MemoryAreaType, MemoryMapTag,

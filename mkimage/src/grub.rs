@@ -14,7 +14,7 @@ pub fn load_commands<'a>(dir: &str, cmdline: &str, modules: impl Iterator<Item =
     for name in modules {
         writeln!(text, "    module2 {dir}/{name} {name}").expect("a string takes all");
     }
-    text
+    text + SCREEN
 }
 
 /// The `grub.cfg` of an ISO: boots its one entry at once.
@@ -27,20 +27,15 @@ pub fn iso_config<'a>(title: &str, cmdline: &str, modules: impl Iterator<Item = 
          serial --unit=0 --speed=115200\n\
          terminal_input console serial\n\
          terminal_output console serial\n\
-         {VIDEO}\
          menuentry \"{title}\" {{\n{commands}}}\n"
     )
 }
 
-/// Machines with UEFI have no text mode: there the kernel is given a framebuffer. With a BIOS it writes VGA text.
-pub const VIDEO: &str = "\
-if [ \"$grub_platform\" = \"efi\" ]; then
-    insmod all_video
-    set gfxpayload=1024x768x32,auto
-else
-    set gfxpayload=text
-fi
-";
+/// Chooses the screen. It comes last: loading a kernel that accepts a framebuffer makes GRUB ask for one.
+///
+/// Machines with UEFI have no text mode: there the kernel is given the framebuffer that the firmware drives. (Of GRUB's
+/// other video drivers some claim QEMU's card too, and leave the screen black.) With a BIOS it writes VGA text.
+const SCREEN: &str = "    if [ \"$grub_platform\" = \"efi\" ]; then insmod efi_gop; else set gfxpayload=text; fi\n";
 
 /// A word as GRUB's shell takes it literally. Command lines have no quotes, see [`crate::manifest::is_cmdline`].
 fn quoted(word: &str) -> String {
@@ -57,8 +52,8 @@ mod tests {
         let text = load_commands("/boot/selix", "a=1 b;c", ["boot-table", "echo"].into_iter());
         let expected = "    multiboot2 /boot/selix/kernel a=1 'b;c'\n    module2 /boot/selix/boot-table boot-table\n    \
                         module2 /boot/selix/echo echo\n";
-        assert_eq!(text, expected);
+        assert_eq!(text, format!("{expected}{SCREEN}"));
         let text = load_commands("/x", "", std::iter::empty());
-        assert_eq!(text, "    multiboot2 /x/kernel\n");
+        assert_eq!(text, format!("    multiboot2 /x/kernel\n{SCREEN}"));
     }
 }

@@ -5,7 +5,6 @@
 
 use addr2line::Loader;
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// First address of the kernel's half of the address space.
@@ -31,13 +30,10 @@ impl Symbolizer {
 
     /// The line, with what its address stands for appended.
     pub fn line(&mut self, line: &str) -> String {
-        let mut text = line.to_owned();
-        if let Some(found) = find(line) {
-            if let Some(place) = self.place(&found) {
-                write!(text, " {place}").expect("a string takes all");
-            }
+        match find(line).and_then(|found| self.place(&found)) {
+            Some(place) => format!("{line} {place}"),
+            None => line.to_owned(),
         }
-        text
     }
 
     /// `function at file:line`, and the functions that it is inlined into.

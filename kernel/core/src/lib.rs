@@ -8,6 +8,7 @@
 //! Each operation first decodes and checks everything and then performs: one that fails has changed nothing.
 #![no_std]
 
+pub mod acpi;
 pub mod boot;
 mod call;
 mod death;
@@ -18,6 +19,7 @@ mod list;
 mod machine;
 pub mod options;
 mod process;
+pub mod regions;
 mod sched;
 
 pub use invariants::Violation;

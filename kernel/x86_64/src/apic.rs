@@ -1,10 +1,10 @@
 //! Interrupt controllers: the local APIC with its timer, the I/O APICs, and the old PICs, which are silenced (Intel SDM
 //! volume 3, chapter 11).
 
-use crate::acpi::Madt;
 use crate::machine::HZ;
 use crate::memory::{Cache, Memory};
 use core::sync::atomic::{AtomicU64, Ordering};
+use kernel_core::acpi::Madt;
 use x86::apic::ioapic::IoApic;
 use x86::io::{inb, outb};
 use x86::msr;

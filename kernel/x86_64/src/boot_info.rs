@@ -2,10 +2,9 @@
 
 use arrayvec::ArrayVec;
 use core::ops::Range;
+use kernel_core::acpi::RootTable;
 use kernel_core::boot::MAX_MODULES;
-
-/// Most ranges of usable memory that are kept; memory maps of PCs have a dozen.
-pub const MAX_REGIONS: usize = 64;
+use kernel_core::regions::MAX_REGIONS;
 
 /// A module as the boot loader left it in memory.
 #[derive(Clone, Debug)]
@@ -14,15 +13,6 @@ pub struct LoadedModule<'a> {
     pub name: &'a str,
     /// Physical addresses of the file.
     pub range: Range<u64>,
-}
-
-/// Where the firmware's tables begin.
-#[derive(Clone, Copy, Debug)]
-pub enum RootTable {
-    /// Physical address of the table with 32-bit pointers.
-    Rsdt(u64),
-    /// Physical address of the table with 64-bit pointers.
-    Xsdt(u64),
 }
 
 /// The screen that the boot loader set up.

@@ -1,6 +1,6 @@
 //! Physical memory at boot: the kernel's own address space and the frame table.
 
-use crate::boot_info::{BootInfo, MAX_REGIONS};
+use crate::boot_info::BootInfo;
 use crate::cpu::Features;
 use crate::layout::{DEVICE_MAP, DEVICE_MAP_SIZE, DIRECT_MAP, EARLY_LIMIT, IMAGE_MAP, Image, LOW_MEMORY, direct};
 use crate::paging::{self, Entry, Flags, Size, Table};
@@ -9,6 +9,7 @@ use arrayvec::ArrayVec;
 use core::ops::Range;
 use kernel_core::boot::MAX_MODULES;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::regions::{find_gap, first_overlap, merged, overlap};
 
 /// The kernel image, the boot information, the first MiB, every module, and what [`Early`] itself took.
 const MAX_IN_USE: usize = MAX_MODULES + 4;
@@ -30,17 +31,9 @@ impl Early {
         Self { in_use }
     }
 
-    /// The lowest `size` bytes on a page border that are usable, not in use and reached by the early tables.
+    /// Takes the lowest `size` bytes that are usable and reached by the early tables.
     fn take(&mut self, usable: &[Range<u64>], size: u64) -> Option<Range<u64>> {
-        let candidates = usable.iter().map(|r| r.start).chain(self.in_use.iter().map(|r| r.end));
-        let fits = |start: &u64| {
-            let range = *start..start.saturating_add(size);
-            range.end <= EARLY_LIMIT
-                && usable.iter().any(|r| r.start <= range.start && range.end <= r.end)
-                && !self.in_use.iter().any(|r| r.start < range.end && range.start < r.end)
-        };
-        let start = candidates.map(|start| start.next_multiple_of(PAGE_SIZE)).filter(fits).min()?;
-        let range = start..start + size;
+        let range = find_gap(usable, &self.in_use, size, EARLY_LIMIT)?;
         self.in_use.push(range.clone());
         Some(range)
     }
@@ -71,6 +64,10 @@ impl Memory {
             return Err("the machine has more memory than the direct map has room for");
         }
         let mut early = Early::new(boot);
+        // The first of them is low memory, where some of the others may well be.
+        if first_overlap(&early.in_use[1..]).is_some() {
+            return Err("the boot loader put two of kernel, modules and boot information in the same place");
+        }
         let table_len = (top / PAGE_SIZE) as usize;
         let table_size = (table_len * size_of::<FrameInfo>()) as u64;
         // A page directory for each GiB, should there be no huge pages, and tables at both ends of each range.
@@ -209,22 +206,4 @@ fn kernel_space(boot: &BootInfo<'_>, features: &Features, pool: &mut Pool) -> Op
     // Every address space copies the root's upper half, so the devices' entry must be there from the start.
     root.map(DEVICE_MAP, Size::Huge, Entry::EMPTY, || pool.take())?;
     Some(root)
-}
-
-fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
-    a.start < b.end && b.start < a.end
-}
-
-/// Ranges that touch made one, so that no page falls between two of them.
-fn merged(ranges: &[Range<u64>]) -> ArrayVec<Range<u64>, MAX_REGIONS> {
-    let mut all: ArrayVec<Range<u64>, MAX_REGIONS> = ranges.iter().cloned().collect();
-    all.sort_unstable_by_key(|r| r.start);
-    let mut merged: ArrayVec<Range<u64>, MAX_REGIONS> = ArrayVec::new();
-    for range in all {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => merged.push(range),
-        }
-    }
-    merged
 }

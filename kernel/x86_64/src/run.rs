@@ -11,7 +11,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
-use kernel_core::{Action, Kernel, Process, SLOTS, Slot, Table};
+use kernel_core::{Action, Kernel, Machine, Process, SLOTS, Slot, Table};
 use protocol::kernel::AbortHow;
 
 const _: () = assert!(core::mem::offset_of!(Process<X86>, frame) == 0);
@@ -138,10 +138,13 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             machine.ticks += 1;
             kernel.tick(&mut local.core);
             apic::end_of_interrupt();
+            match local.nmis.swap(0, Ordering::Relaxed) {
+                0 => {}
+                count => machine.log(format_args!("{count} non-maskable interrupts came: the hardware has a problem")),
+            }
         }
         apic::SPURIOUS_VECTOR => {}
         vector if usize::from(vector) >= FIRST_INTERRUPT => {
-            use kernel_core::Machine;
             machine.log(format_args!("nobody handles interrupt vector {vector:#x}"));
             apic::end_of_interrupt();
         }

@@ -77,8 +77,7 @@ global_asm!(
     "lea eax, [ebx + 4096 + 3]",
     "mov [edx + 511 * 8], eax",
     "mov cr3, edx",
-    "mov eax, cr4",
-    "or eax, 0x620", // Physical address extension, FXSAVE, SSE exceptions.
+    "mov eax, 0x620", // Physical address extension, FXSAVE, SSE exceptions; and not five levels of tables, say.
     "mov cr4, eax",
     "mov ecx, 0xc0000080", // EFER: long mode, no-execute.
     "rdmsr",

@@ -1,10 +1,12 @@
 //! Lets cargo build the programs of an image, so that the folder they are built in leaves no trace in them.
 
+use crate::fsutil::{Context, FileError};
 use crate::manifest::{Manifest, ManifestError, Source};
 use crate::progress::Progress;
 use cargo_metadata::{Metadata, MetadataCommand};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,6 +16,8 @@ pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 const PROFILE: &str = "os";
 /// Cargo's target directory for programs, in the workspace: apart from that of the host's tools.
 const TARGET_DIR: &str = "build/os";
+/// Locked while a build uses the target directory.
+const LOCK_FILE: &str = ".mkimage-lock";
 /// Separates the flags in `CARGO_ENCODED_RUSTFLAGS`.
 const FLAG_SEPARATOR: &str = "\x1f";
 
@@ -28,6 +32,9 @@ pub enum CargoError {
         /// What cargo said.
         source: cargo_metadata::Error,
     },
+    /// The target directory could not be made.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The manifest names what the workspace does not have.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -47,9 +54,16 @@ pub enum CargoError {
     },
 }
 
+/// The ELF files that cargo has built. As long as this lives, no other build replaces them.
+pub(super) struct Fresh {
+    /// The directory that they are in, under the names of the binaries.
+    pub(super) dir: PathBuf,
+    _lock: File,
+}
+
 /// Builds every binary that the manifest names, in one invocation of its own: cargo unifies the features of all packages
-/// of an invocation, and a host tool's must not reach the programs. Returns the directory of the ELF files.
-pub(super) fn build(manifest: &Manifest, progress: Progress) -> Result<PathBuf, CargoError> {
+/// of an invocation, and a host tool's must not reach the programs.
+pub(super) fn build(manifest: &Manifest, progress: Progress) -> Result<Fresh, CargoError> {
     let metadata = metadata(manifest)?;
     for source in manifest.sources() {
         find_binary(manifest, &metadata, source)?;
@@ -59,6 +73,7 @@ pub(super) fn build(manifest: &Manifest, progress: Progress) -> Result<PathBuf, 
     run(cargo(root).args(["fetch", "--quiet", "--target", TARGET]))?;
 
     let target_dir = root.join(TARGET_DIR);
+    let lock = lock(&target_dir)?;
     let mut command = cargo(root);
     command.args(["build", "--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(&target_dir);
     let packages: BTreeSet<&str> = manifest.sources().map(|s| s.package.as_str()).collect();
@@ -68,7 +83,16 @@ pub(super) fn build(manifest: &Manifest, progress: Progress) -> Result<PathBuf, 
     command.env("CARGO_ENCODED_RUSTFLAGS", rust_flags(root)?);
     progress.step("building", bins.into_iter().collect::<Vec<_>>().join(", "));
     run(&mut command)?;
-    Ok(target_dir.join(TARGET).join(PROFILE))
+    Ok(Fresh { dir: target_dir.join(TARGET).join(PROFILE), _lock: lock })
+}
+
+/// Waits until no other build of images uses the target directory. Cargo's own lock ends before the files are read.
+fn lock(target_dir: &Path) -> Result<File, FileError> {
+    std::fs::create_dir_all(target_dir).during("create directory", target_dir)?;
+    let path = target_dir.join(LOCK_FILE);
+    let file = File::create(&path).during("create", &path)?;
+    file.lock().during("lock", &path)?;
+    Ok(file)
 }
 
 fn metadata(manifest: &Manifest) -> Result<Metadata, CargoError> {
@@ -142,6 +166,9 @@ fn registries(cargo_home: &Path) -> Vec<PathBuf> {
     let dir = std::fs::read_dir(cargo_home.join("registry/src"));
     let mut all: Vec<PathBuf> = dir.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     all.sort();
+    // Through a link, the compiler is told the one path or the other.
+    let real: Vec<PathBuf> = all.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    all.extend(real);
     all
 }
 

@@ -4,10 +4,10 @@ mod cargo;
 
 pub use cargo::{CargoError, TARGET};
 
-use crate::elf::{self, kernel::KernelError, program::ProgramError};
+use crate::elf;
 use crate::fsutil::{self, Context, FileError};
 use crate::image::Image;
-use crate::manifest::{KERNEL_NAME, Manifest, ManifestError, Source};
+use crate::manifest::{KERNEL_NAME, Manifest, ManifestError, Program, Source};
 use crate::progress::Progress;
 use std::path::{Path, PathBuf};
 
@@ -35,29 +35,13 @@ pub enum BuildError {
     /// Cargo failed.
     #[error(transparent)]
     Cargo(#[from] CargoError),
-    /// The kernel's ELF file is refused.
+    /// An ELF file is refused.
     #[error("{}: {error}", path.display())]
-    Kernel {
+    Elf {
         /// The file.
         path: PathBuf,
         /// The rule that it breaks.
-        error: KernelError,
-    },
-    /// The ELF file of a program is refused.
-    #[error("{}: {error}", path.display())]
-    Program {
-        /// The file.
-        path: PathBuf,
-        /// The rule that it breaks.
-        error: ProgramError,
-    },
-    /// A file could not be stripped.
-    #[error("{}: {error}", path.display())]
-    Strip {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: elf::StripError,
+        error: elf::Refused,
     },
 }
 
@@ -77,35 +61,26 @@ pub struct Built {
 pub fn build(manifest: &Path, binaries: &Binaries, progress: Progress) -> Result<Built, BuildError> {
     let text = String::from_utf8(fsutil::read(manifest)?).map_err(|_| BuildError::Encoding(manifest.into()))?;
     let manifest = Manifest::parse(&text, manifest)?;
-    let dir = match binaries {
-        Binaries::Workspace => cargo::build(&manifest, progress)?,
-        Binaries::Directory(dir) => dir.clone(),
-    };
-    pack(&manifest, &dir, progress)
+    match binaries {
+        Binaries::Workspace => pack(&manifest, &cargo::build(&manifest, progress)?.dir, progress),
+        Binaries::Directory(dir) => pack(&manifest, dir, progress),
+    }
 }
 
 /// Makes the image of a manifest from the ELF files in a directory.
 fn pack(manifest: &Manifest, dir: &Path, progress: Progress) -> Result<Built, BuildError> {
     let mut unstripped = Vec::new();
-    let mut load = |name: &str, source: &Source, check: &dyn Fn(&Path, &[u8]) -> Result<(), BuildError>| {
+    let mut load = |name: &str, source: &Source, kind: elf::Kind| {
         let path = dir.join(&source.bin);
         progress.step("packing", format_args!("{name} ({})", path.display()));
         let bytes = fsutil::read(&path)?;
-        check(&path, &bytes)?;
-        let stripped = elf::strip(&bytes).map_err(|error| BuildError::Strip { path, error })?;
+        let stripped = elf::check_and_strip(kind, &bytes).map_err(|error| BuildError::Elf { path, error })?;
         unstripped.push((name.to_owned(), bytes));
         Ok::<_, BuildError>(stripped)
     };
-    let kernel = load(KERNEL_NAME, &manifest.kernel, &|path, bytes| {
-        elf::kernel::check(bytes).map_err(|error| BuildError::Kernel { path: path.into(), error })
-    })?;
-    let check_program = |path: &Path, bytes: &[u8]| {
-        elf::program::check(bytes).map_err(|error| BuildError::Program { path: path.into(), error })
-    };
-    let mut programs = Vec::new();
-    for program in &manifest.programs {
-        programs.push(load(&program.name, &program.source, &check_program)?);
-    }
+    let kernel = load(KERNEL_NAME, &manifest.kernel, elf::Kind::Kernel)?;
+    let mut load_program = |program: &Program| load(&program.name, &program.source, elf::Kind::Program);
+    let programs = manifest.programs.iter().map(&mut load_program).collect::<Result<_, _>>()?;
     Ok(Built { image: Image::pack(manifest, kernel, programs), unstripped })
 }
 

@@ -1,7 +1,8 @@
 //! `mkimage check`.
 
 use super::Outcome;
-use mkimage::{elf, fsutil};
+use mkimage::elf::{self, Kind};
+use mkimage::fsutil;
 use std::path::{Path, PathBuf};
 
 /// Check ELF files by the rules for programs: those of the system's loader, and the note with the ABI version
@@ -19,10 +20,10 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Outcome {
-        let check = if self.kernel { check_kernel } else { check_program };
+        let kind = if self.kernel { Kind::Kernel } else { Kind::Program };
         let mut refused = 0;
         for path in &self.files {
-            match check(path) {
+            match check(kind, path) {
                 Ok(()) => println!("{}: ok", path.display()),
                 Err(message) => {
                     refused += 1;
@@ -37,12 +38,7 @@ impl Check {
     }
 }
 
-fn check_program(path: &Path) -> Result<(), String> {
+fn check(kind: Kind, path: &Path) -> Result<(), String> {
     let bytes = fsutil::read(path).map_err(|e| e.to_string())?;
-    elf::program::check(&bytes).map_err(|e| format!("{}: {e}", path.display()))
-}
-
-fn check_kernel(path: &Path) -> Result<(), String> {
-    let bytes = fsutil::read(path).map_err(|e| e.to_string())?;
-    elf::kernel::check(&bytes).map_err(|e| format!("{}: {e}", path.display()))
+    elf::check(kind, &bytes).map_err(|e| format!("{}: {e}", path.display()))
 }

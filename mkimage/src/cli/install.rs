@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use mkimage::image::Image;
-use mkimage::install::{CONFIG, INCLUDE_LINE, RealDisk, install};
+use mkimage::install::{CONFIG, INCLUDE_LINE, Incomplete, RealDisk, install};
 use mkimage::progress::Progress;
 use std::path::PathBuf;
 
@@ -23,8 +23,8 @@ impl Install {
         let image = Image::open(&self.image)?;
         Progress::stderr().step("installing", format_args!("{} below {}", image.version, self.dir.display()));
         let installed = install(&image, &self.dir, &RealDisk)?;
-        for (path, why) in installed.incomplete {
-            eprintln!("mkimage: warning: {} is no whole boot set and not offered ({why})", path.display());
+        for Incomplete { path, reason } in installed.incomplete {
+            eprintln!("mkimage: warning: {} is no whole boot set and not offered ({reason})", path.display());
         }
         for version in installed.removed {
             println!("removed {version}");

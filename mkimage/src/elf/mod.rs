@@ -10,6 +10,49 @@ use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD};
 use goblin::elf::{Elf, ProgramHeader};
 use std::fmt;
 
+/// What an ELF file is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A kernel: see [`kernel::check`].
+    Kernel,
+    /// A program: see [`program::check`].
+    Program,
+}
+
+/// Why an ELF file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// As a kernel.
+    #[error(transparent)]
+    Kernel(#[from] kernel::KernelError),
+    /// As a program.
+    #[error(transparent)]
+    Program(#[from] program::ProgramError),
+    /// For an image.
+    #[error(transparent)]
+    Strip(#[from] StripError),
+}
+
+/// Checks an ELF file by the rules for what it is to be.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check(kind: Kind, bytes: &[u8]) -> Result<(), Refused> {
+    match kind {
+        Kind::Kernel => Ok(kernel::check(bytes)?),
+        Kind::Program => Ok(program::check(bytes)?),
+    }
+}
+
+/// The same, and gives what goes into an image.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn check_and_strip(kind: Kind, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
+    check(kind, bytes)?;
+    Ok(strip(bytes)?)
+}
+
 /// Why goblin cannot read bytes as an ELF file.
 #[derive(Debug, thiserror::Error)]
 #[error("is no ELF file that can be read: {0}")]

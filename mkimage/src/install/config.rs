@@ -8,26 +8,26 @@ pub const CONFIG: &str = "boot/grub/selix.cfg";
 /// The line that takes our entries into the user's `grub.cfg`.
 pub const INCLUDE_LINE: &str = "source $prefix/selix.cfg";
 
+/// GRUB commands: `/boot` may be a file system of its own.
+const FIND_DIR: &str = "if [ -d /boot/selix ]; then set selix_dir=/boot/selix; else set selix_dir=/selix; fi\n";
+
 /// Our entries: one for each boot set, in the order given.
 pub(super) fn text(sets: &[BootSet]) -> String {
     let entries: String = sets.iter().map(entry).collect();
     format!(
         "# Made by `mkimage install`, which replaces it: change nothing here.\n\
-         # /boot may be a file system of its own.\n\
-         if [ -d /boot/selix ]; then set selix_dir=/boot/selix; else set selix_dir=/selix; fi\n\
-         {entries}"
+         {FIND_DIR}{entries}"
     )
 }
 
 fn entry(set: &BootSet) -> String {
     let BootSet { name, version, .. } = set;
     let commands = grub::load_commands(&format!("$selix_dir/{version}"), &set.cmdline, set.modules());
-    let video: String = grub::VIDEO.lines().map(|line| format!("    {line}\n")).collect();
-    format!("menuentry \"Selix {version} ({name})\" --id selix-{version} {{\n{video}{commands}}}\n")
+    format!("menuentry \"Selix {version} ({name})\" --id selix-{version} {{\n{commands}}}\n")
 }
 
 /// GRUB commands that load the plain copies, whatever programs there are: for a configuration that never changes.
 pub(super) fn plain_text(set: &BootSet) -> String {
     let commands = grub::load_commands("$selix_dir/latest", &set.cmdline, set.modules());
-    format!("# Made by `mkimage install`: loads the files beside it. Needs selix_dir.\n{commands}")
+    format!("# Made by `mkimage install`: loads the files beside it.\n{FIND_DIR}{commands}")
 }

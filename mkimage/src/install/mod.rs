@@ -38,8 +38,17 @@ pub struct Installed {
     pub offered: Vec<String>,
     /// Versions that were removed, being too old.
     pub removed: Vec<String>,
-    /// Directories that are no whole boot sets and why; they were left alone, and the menu does not offer them.
-    pub incomplete: Vec<(PathBuf, String)>,
+    /// What is left alone, and what the menu does not offer.
+    pub incomplete: Vec<Incomplete>,
+}
+
+/// A directory beside the boot sets that is no whole one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incomplete {
+    /// The directory.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// Installs an image below `root`, which is `/` or the mount point of a system.
@@ -50,11 +59,10 @@ pub fn install(image: &Image, root: &Path, disk: &dyn Disk) -> Result<Installed,
     let installer = Installer { disk, root, dir: root.join(BOOT_DIR) };
     disk.create_dir(&installer.dir)?;
     installer.clear_up()?;
-    let (sets, _) = installer.sets()?;
-    let sequence = sets.first().map_or(0, |newest| newest.sequence).saturating_add(1);
+    let sequence = installer.find()?.sets.first().map_or(0, |newest| newest.sequence).saturating_add(1);
     installer.add(image, &BootSet::of(image, sequence))?;
 
-    let (mut sets, incomplete) = installer.sets()?;
+    let Found { mut sets, incomplete } = installer.find()?;
     let surplus = sets.split_off(sets.len().min(KEPT_SETS));
     installer.configure(&sets)?;
     installer.replace_plain_copies(image, &sets)?;
@@ -63,6 +71,13 @@ pub fn install(image: &Image, root: &Path, disk: &dyn Disk) -> Result<Installed,
     }
     let versions = |sets: Vec<BootSet>| sets.into_iter().map(|s| s.version).collect();
     Ok(Installed { offered: versions(sets), removed: versions(surplus), incomplete })
+}
+
+/// What is in the boot directory.
+struct Found {
+    /// The whole boot sets, newest first.
+    sets: Vec<BootSet>,
+    incomplete: Vec<Incomplete>,
 }
 
 struct Installer<'a> {
@@ -80,11 +95,9 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// The whole boot sets, newest first, and the directories that are none.
-    fn sets(&self) -> Result<(Vec<BootSet>, Vec<(PathBuf, String)>), FileError> {
+    fn find(&self) -> Result<Found, FileError> {
         let (mut sets, mut incomplete) = (Vec::new(), Vec::new());
-        let entries = std::fs::read_dir(&self.dir).during("list", &self.dir)?;
-        for entry in entries {
+        for entry in std::fs::read_dir(&self.dir).during("list", &self.dir)? {
             let path = entry.during("list", &self.dir)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name == PLAIN_DIR || name.starts_with('.') || !path.is_dir() {
@@ -92,13 +105,13 @@ impl Installer<'_> {
             }
             match BootSet::read(&path) {
                 Ok(set) if set.version == name => sets.push(set),
-                Ok(set) => incomplete.push((path, format!("it is version {}", set.version))),
-                Err(why) => incomplete.push((path, why)),
+                Ok(set) => incomplete.push(Incomplete { path, reason: format!("it is version {}", set.version) }),
+                Err(reason) => incomplete.push(Incomplete { path, reason }),
             }
         }
         sets.sort_by(|a, b| (b.sequence, &b.version).cmp(&(a.sequence, &a.version)));
         incomplete.sort();
-        Ok((sets, incomplete))
+        Ok(Found { sets, incomplete })
     }
 
     /// Makes the image a boot set: the newest, also if it has been installed before.

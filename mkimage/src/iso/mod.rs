@@ -9,9 +9,11 @@ use crate::tree;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Modules of GRUB that the configuration and the drives of an ISO need; all of them would be 20 MiB.
-const MODULES: &str = "normal iso9660 part_msdos part_gpt fat multiboot2 serial test search search_fs_uuid \
-                       search_fs_file configfile all_video video";
+/// Modules of GRUB that the configuration needs (`all_video` stands for the video drivers of each platform), and those for partition tables that `grub-mkrescue` makes it ask for; all
+/// that there are would be 20 MiB.
+const MODULES: &str = "normal iso9660 fat multiboot2 serial test search search_fs_uuid search_fs_file configfile all_video \
+                       part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan \
+                       part_sun part_sunpc";
 /// The date of everything in an ISO, as GRUB and xorriso write it: fixed, so that the same image gives the same ISO.
 const DATE: &str = "2000010100000000";
 /// The same in seconds, for the tools that ask `SOURCE_DATE_EPOCH`.

@@ -1,63 +1,11 @@
 //! The command line: what it prints, what it leaves, and its exit codes.
 
 use crate::elf::Elf;
+use crate::place::{BUILD, FAILED, Place, USAGE};
 use crate::sample;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-const FAILED: i32 = 1;
-const USAGE: i32 = 2;
-
-/// A directory with the sample's files, and what is made of them.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(sample::directory())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn mkimage(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mkimage"));
-        command.current_dir(self.0.path()).args(arguments).output().unwrap()
-    }
-
-    /// Runs a command that succeeds, and returns its stdout.
-    #[track_caller]
-    fn succeeds(&self, arguments: &[&str]) -> String {
-        let output = self.mkimage(arguments);
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Runs a command that fails with this code, and returns its stderr.
-    #[track_caller]
-    fn fails(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.mkimage(arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    /// A place where an image has been built.
-    fn built() -> Self {
-        let place = Self::new();
-        place.succeeds(BUILD);
-        place
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.0.path()).unwrap();
-        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-const BUILD: &[&str] = &["build", "image.toml", "--programs", ".", "-o", "out/x.img"];
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn build_leaves_image_tree_and_unstripped_files() {
@@ -189,7 +137,10 @@ fn symbolize_names_functions_of_the_right_program() {
     let main = elf.syms.iter().find(|s| name(s).contains("mkimage") && name(s).contains("cli") && s.is_function());
     let address = main.unwrap().st_value;
     let known = format!("selix: ping stopped: page fault at 0x0, rip {address:#x}");
-    let others = format!("selix: echo stopped: rip {address:#x}\n\nselix: up\nping: rip {address:#x}\n\u{e9}");
+    let outside =
+        format!("selix: debug/ping stopped: rip {address:#x}\nselix: ../debug/ping stopped: rip {address:#x}");
+    let others =
+        format!("{outside}\nselix: echo stopped: rip {address:#x}\n\nselix: up\nping: rip {address:#x}\n\u{e9}");
     std::fs::write(place.path("log"), format!("{others}\n{known}")).unwrap();
 
     let text = place.succeeds(&["symbolize", "--debug-dir", "debug", "log"]);
@@ -205,7 +156,7 @@ fn symbolize_names_functions_of_the_right_program() {
 fn symbolize_is_a_filter() {
     let place = Place::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mkimage"));
-    command.args(["symbolize", "--debug-dir"]).arg(place.0.path());
+    command.args(["symbolize", "--debug-dir"]).arg(place.path(""));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"a\r\n\xff\n\nb").unwrap();
     let output = child.wait_with_output().unwrap();
@@ -226,7 +177,7 @@ fn every_command_has_help() {
     let place = Place::new();
     let help = place.succeeds(&["--help"]);
     assert!(help.contains("Exit codes: 0 all is well, 1"), "{help}");
-    for command in ["build", "iso", "check", "inspect", "install", "migrate", "symbolize"] {
+    for command in ["build", "iso", "run", "check", "inspect", "install", "migrate", "symbolize"] {
         assert!(help.contains(&format!("  {command} ")), "{help}");
         let text = place.succeeds(&[command, "--help"]);
         assert!(text.contains(&format!("Usage: mkimage {command}")), "{text}");

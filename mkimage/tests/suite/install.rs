@@ -188,7 +188,7 @@ fn damaged_sets_are_not_offered() {
     let installed = system.install(&c).unwrap();
     assert_eq!(installed.offered, [&*c.version]);
     assert_eq!(installed.incomplete.len(), 3, "{installed:?}");
-    assert!(installed.incomplete.iter().any(|(_, why)| why == "echo: wrong size or checksum"), "{installed:?}");
+    assert!(installed.incomplete.iter().any(|i| i.reason == "echo: wrong size or checksum"), "{installed:?}");
     assert!(system.boot().join("mine").is_dir(), "what is not ours is left alone");
     system.check_menu();
     // Installed again, a damaged set is whole again.

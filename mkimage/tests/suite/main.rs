@@ -6,6 +6,8 @@ mod elf;
 mod image;
 mod inspect;
 mod install;
+mod iso;
 mod manifest;
 mod migrate;
+mod place;
 mod sample;
