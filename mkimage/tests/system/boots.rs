@@ -70,3 +70,10 @@ fn with_uefi_and_qemus_plain_processor() {
 fn with_counted_instructions() {
     boots("counted", |iso| bios(iso).accelerator(qemu::Accelerator::CountedTcg));
 }
+
+#[test]
+fn a_dead_echo_is_noticed() {
+    let made = made("userland/bin/ping/dead-echo.toml").expect("the image is built");
+    let run = run("dead-echo", &bios(&made.iso), &Goal::Line("ping: echo is dead after 0 calls".into()));
+    assert!(run.verdict.passed(), "{}", run.verdict);
+}
