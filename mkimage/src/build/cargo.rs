@@ -70,12 +70,12 @@ pub(super) fn build(manifest: &Manifest, progress: Progress) -> Result<Fresh, Ca
     }
     let root = metadata.workspace_root.as_std_path();
     // Fetching unpacks the sources of all dependencies: only then are the folders known that must not show.
-    run(cargo(root).args(["fetch", "--quiet", "--target", TARGET]))?;
+    run(cargo(root).args(["fetch", "--locked", "--quiet", "--target", TARGET]))?;
 
     let target_dir = root.join(TARGET_DIR);
     let lock = lock(&target_dir)?;
     let mut command = cargo(root);
-    command.args(["build", "--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(&target_dir);
+    command.args(["build", "--locked", "--profile", PROFILE, "--target", TARGET, "--target-dir"]).arg(&target_dir);
     let packages: BTreeSet<&str> = manifest.sources().map(|s| s.package.as_str()).collect();
     let bins: BTreeSet<&str> = manifest.sources().map(|s| s.bin.as_str()).collect();
     command.args(packages.iter().flat_map(|p| ["--package", p]));

@@ -5,7 +5,9 @@ use mkimage::elf::{self, Kind};
 use mkimage::fsutil;
 use std::path::{Path, PathBuf};
 
-/// Check ELF files by the rules for programs: those of the system's loader, and the note with the ABI version
+/// Check whether the system would load ELF files
+///
+/// The rules are those of the system's loader; besides, a note must say that a file was built for this ABI version.
 ///
 /// Prints a line for each file. Exit code 1 if one is refused.
 #[derive(Debug, clap::Args)]
