@@ -60,10 +60,15 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The same for a source.
     fn check_source(&self, me: Slot, trap: Trap, source: Endpoint) -> Result<(), Errno> {
-        if source != Endpoint::ANY && !is_kernel_task(source) && self.lookup(source).is_none() {
+        if !self.is_source(source) {
             return Err(Errno::DeadSrcDst);
         }
         self.check_trap(me, trap)
+    }
+
+    /// Whether something can come from there.
+    pub(crate) fn is_source(&self, source: Endpoint) -> bool {
+        source == Endpoint::ANY || is_kernel_task(source) || self.lookup(source).is_some()
     }
 
     /// The message in the registers of `sender`, with its true source.
@@ -166,7 +171,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Who has the lowest privilege id among those who have notified `me` and are accepted.
-    fn pending_notification(&self, me: Slot, from: Endpoint) -> Option<Endpoint> {
+    pub(crate) fn pending_notification(&self, me: Slot, from: Endpoint) -> Option<Endpoint> {
         let mut pending = self.privileges(me).notified_by;
         while pending != 0 {
             // Boot programs have their place in the boot table as privilege id.

@@ -4,9 +4,10 @@
 use crate::model::{From, Model, State};
 use crate::support::*;
 use abi::boot::{BootEntry, MAX_PROGRAMS};
-use abi::{Endpoint, Errno, Trap, TrapMask};
+use abi::{BODY_WORDS, Endpoint, Errno, Trap, TrapMask};
 use kernel_core::{Action, Rts};
 use proptest::prelude::*;
+use proptest::sample::Index;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
 use protocol::kernel::PROTOCOL;
 use std::cell::RefCell;
@@ -17,14 +18,43 @@ const STEPS: usize = 500;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Whoever runs traps.
-    Trap(Regs),
+    /// Whoever runs traps, with these names in the lower halves of rdi and rdx. If nobody runs, a program is started that
+    /// may do everything.
+    Trap { call: Regs, to: Name, from: Name },
     /// Whoever runs does something bad.
     Stop,
     /// A timer tick comes.
     Tick,
     /// One more program is started.
     Add(Rights),
+}
+
+/// An endpoint in a register.
+#[derive(Clone, Debug)]
+enum Name {
+    /// One of those who live.
+    Live(Index),
+    /// One of those who wait for the caller; if nobody does, of those who live.
+    Waiting(Index),
+    /// Whatever it may be.
+    Raw(u32),
+}
+
+impl Name {
+    /// The name in the mouth of `me`.
+    fn resolve(&self, model: &Model, me: usize) -> u64 {
+        let those =
+            |wanted: &dyn Fn(usize) -> bool| (0..model.processes.len()).filter(|&i| wanted(i)).collect::<Vec<_>>();
+        let living = || those(&|i| model.processes[i].state != State::Dead);
+        match self {
+            Self::Live(index) => *index.get(&living()) as u64,
+            Self::Waiting(index) => {
+                let waiting = those(&|i| model.waits_for(i) == Some(me));
+                *index.get(if waiting.is_empty() { living() } else { waiting }.as_slice()) as u64
+            }
+            Self::Raw(raw) => u64::from(*raw),
+        }
+    }
 }
 
 /// What a program may do, and how urgent it is.
@@ -43,7 +73,7 @@ impl Rights {
     }
 }
 
-fn endpoint() -> impl Strategy<Value = u32> {
+fn name() -> impl Strategy<Value = Name> {
     let special = [
         Endpoint::ANY,
         Endpoint::NONE,
@@ -53,14 +83,17 @@ fn endpoint() -> impl Strategy<Value = u32> {
         Endpoint::CLOCK,
         Endpoint::ASYNCM,
     ];
+    let old = (0_u32..8, 1..=Endpoint::LAST_GENERATION + 2).prop_map(|(slot, generation)| generation << 15 | slot);
+    let beyond = (0_u32..8, 0_u32..32).prop_map(|(slot, above)| above << 10 | slot);
     prop_oneof![
-        30 => 0_u32..6,
-        10 => 0_u32..MAX_PROGRAMS as u32 + 2,
-        6 => Just(Endpoint::ANY.raw()),
-        2 => prop::sample::select(special.to_vec()).prop_map(Endpoint::raw),
-        1 => (0_u32..6, 1..=Endpoint::LAST_GENERATION + 2).prop_map(|(slot, generation)| generation << 15 | slot),
-        1 => (0_u32..6, 0_u32..32).prop_map(|(slot, above)| above << 10 | slot),
-        1 => any::<u32>(),
+        30 => any::<Index>().prop_map(Name::Live),
+        20 => any::<Index>().prop_map(Name::Waiting),
+        8 => Just(Name::Raw(Endpoint::ANY.raw())),
+        3 => (0..MAX_PROGRAMS as u32 + 2).prop_map(Name::Raw),
+        2 => prop::sample::select(special.to_vec()).prop_map(|endpoint| Name::Raw(endpoint.raw())),
+        1 => old.prop_map(Name::Raw),
+        1 => beyond.prop_map(Name::Raw),
+        1 => any::<u32>().prop_map(Name::Raw),
     ]
 }
 
@@ -78,27 +111,27 @@ fn word() -> impl Strategy<Value = u64> {
     prop_oneof![2 => small, 2 => address, 1 => 0_u64..2 * MEMORY as u64, 1 => any::<u64>()]
 }
 
-fn trap() -> impl Strategy<Value = Regs> {
+fn trap() -> impl Strategy<Value = Step> {
     let traps = prop_oneof![
-        3 => Just(Trap::Send.rax()),
-        6 => Just(Trap::Receive.rax()),
+        6 => Just(Trap::Send.rax()),
+        4 => Just(Trap::Receive.rax()),
         6 => Just(Trap::SendRec.rax()),
-        5 => Just(Trap::Notify.rax()),
+        4 => Just(Trap::Notify.rax()),
         4 => Just(Trap::SendNb.rax()),
-        6 => Just(Trap::ReplyReceive.rax()),
+        5 => Just(Trap::ReplyReceive.rax()),
         4 => Just(Trap::KernelCall.rax()),
         1 => (0_u64..64).prop_map(|n| u64::from(abi::TRAP_BASE) + n),
         1 => any::<u64>(),
     ];
-    let half = || {
-        (endpoint(), prop_oneof![Just(0), any::<u32>()]).prop_map(|(low, high)| u64::from(high) << 32 | u64::from(low))
-    };
-    let body = (word(), word(), any::<[u64; 5]>());
-    (traps, half(), header(), half(), body).prop_map(|(rax, rdi, rsi, rdx, (first, second, rest))| {
+    let upper_half = || prop_oneof![Just(0), any::<u32>()].prop_map(|half| u64::from(half) << 32);
+    let body = (word(), word(), any::<[u64; BODY_WORDS - 2]>());
+    let call = (traps, upper_half(), header(), upper_half(), body);
+    let call = call.prop_map(|(rax, rdi, rsi, rdx, (first, second, rest))| {
         let mut body = [first, second, 0, 0, 0, 0, 0];
         body[2..].copy_from_slice(&rest);
         Regs { rax, rdi, rsi, rdx, body }
-    })
+    });
+    (call, name(), name()).prop_map(|(call, to, from)| Step::Trap { call, to, from })
 }
 
 /// A mask that allows everything, or leaves out a few things, or is anything.
@@ -119,7 +152,7 @@ fn rights() -> impl Strategy<Value = Rights> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        60 => trap().prop_map(Step::Trap),
+        60 => trap(),
         1 => Just(Step::Stop),
         12 => Just(Step::Tick),
         3 => rights().prop_map(Step::Add),
@@ -130,22 +163,20 @@ fn step() -> impl Strategy<Value = Step> {
 struct Pair<'t> {
     world: World<'t>,
     model: Model,
+    tally: &'t RefCell<Tally>,
 }
 
 impl Pair<'_> {
-    /// Does a step in both, as far as it can be done.
     fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Trap(call) if self.model.running.is_some() => {
-                let action = self.world.act(*call);
-                self.model.trap(*call);
-                let aborted = match action {
-                    Action::Resume => None,
-                    Action::Abort { how, status } => Some((how as u32, status)),
-                };
-                prop_assert_eq!(aborted, self.model.aborted);
-            }
-            Step::Trap(_) => {}
+            Step::Trap { call, to, from } => match self.model.running {
+                Some(me) => {
+                    let rdi = call.rdi | to.resolve(&self.model, me);
+                    let rdx = call.rdx | from.resolve(&self.model, me);
+                    self.trap(me, Regs { rdi, rdx, ..*call })?;
+                }
+                None => self.add(&program("free"))?,
+            },
             Step::Stop => {
                 self.world.stop();
                 self.model.stop();
@@ -154,18 +185,32 @@ impl Pair<'_> {
                 self.model.tick();
                 self.world.tick(1);
             }
-            Step::Add(rights) => {
-                let place = self.model.processes.len();
-                let entry = rights.entry(place);
-                let added = self.world.add(&entry);
-                prop_assert_eq!(added.map(|slot| slot.index()), (place < MAX_PROGRAMS).then_some(place));
-                if added.is_some() {
-                    self.model.add(&entry);
-                }
-                self.world.schedule();
-            }
+            Step::Add(rights) => self.add(&rights.entry(self.model.processes.len()))?,
         }
         self.model.schedule();
+        Ok(())
+    }
+
+    fn trap(&mut self, me: usize, call: Regs) -> Result<(), TestCaseError> {
+        let action = self.world.act(call);
+        self.model.trap(call);
+        let aborted = match action {
+            Action::Resume => None,
+            Action::Abort { how, status } => Some((how as u32, status)),
+        };
+        prop_assert_eq!(aborted, self.model.aborted);
+        self.tally.borrow_mut().count(&call, me, &self.model);
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &BootEntry) -> Result<(), TestCaseError> {
+        let place = self.model.processes.len();
+        let added = self.world.add(entry);
+        prop_assert_eq!(added.map(|slot| slot.index()), (place < MAX_PROGRAMS).then_some(place));
+        if added.is_some() {
+            self.model.add(entry);
+        }
+        self.world.schedule();
         Ok(())
     }
 
@@ -200,22 +245,29 @@ fn flags(state: State) -> Rts {
 }
 
 /// How often each trap came to each end. A run that never gets to some of them would prove little.
-type Tally = BTreeMap<(u64, String), usize>;
+#[derive(Debug, Default)]
+struct Tally(BTreeMap<(u64, String), usize>);
 
-fn count(tally: &mut Tally, call: &Regs, me: usize, model: &Model) {
-    let process = &model.processes[me];
-    let end = match process.state {
-        State::Ready => match Errno::from_result(process.regs.rax as i64) {
-            _ if process.regs == *call => "abort".to_owned(),
-            Ok(_) if process.regs.rdx >> 32 != 0 && process.regs.rdi != call.rdi => "failed reply".to_owned(),
-            Ok(_) => "ok".to_owned(),
-            Err(errno) => errno.code().to_owned(),
-        },
-        State::Receiving { from: From::Task, .. } => "waits for a task".to_owned(),
-        State::Dead => "dead".to_owned(),
-        _ => "waits".to_owned(),
-    };
-    *tally.entry((call.rax.wrapping_sub(abi::TRAP_BASE.into()), end)).or_default() += 1;
+impl Tally {
+    fn count(&mut self, call: &Regs, me: usize, model: &Model) {
+        let process = &model.processes[me];
+        let end = match process.state {
+            State::Ready => match Errno::from_result(process.regs.rax as i64) {
+                _ if process.regs == *call => "abort",
+                Ok(_) if process.regs.rdx >> 32 != 0 && process.regs.rdi != call.rdi => "failed reply",
+                Ok(_) => "ok",
+                Err(errno) => errno.code(),
+            },
+            State::Receiving { from: From::Task, .. } => "waits for a task",
+            State::Dead => "dead",
+            _ => "waits",
+        };
+        *self.0.entry((call.rax.wrapping_sub(abi::TRAP_BASE.into()), end.to_owned())).or_default() += 1;
+    }
+
+    fn of(&self, trap: Trap, end: &str) -> usize {
+        self.0.get(&(trap as u64, end.to_owned())).copied().unwrap_or(0)
+    }
 }
 
 /// Every end that each trap can come to.
@@ -235,7 +287,7 @@ fn sequences() -> u32 {
 
 #[test]
 fn every_process_sees_what_the_model_says() {
-    let tally = RefCell::new(Tally::new());
+    let tally = RefCell::default();
     let config = ProptestConfig {
         cases: sequences(),
         rng_seed: RngSeed::Fixed(64),
@@ -245,15 +297,10 @@ fn every_process_sees_what_the_model_says() {
     let input = (prop::collection::vec(rights(), 2..6), prop::collection::vec(step(), 1..2 * STEPS));
     let result = TestRunner::new(config).run(&input, |(programs, steps)| {
         let mut table = table();
-        let mut pair = Pair { world: World::new(&mut table, &[]), model: Model::default() };
-        let starts = programs.into_iter().map(Step::Add);
-        for step in starts.chain(steps) {
-            let me = pair.model.running;
+        let mut pair = Pair { world: World::new(&mut table, &[]), model: Model::default(), tally: &tally };
+        for step in programs.into_iter().map(Step::Add).chain(steps) {
             pair.step(&step)?;
             pair.compare()?;
-            if let (Step::Trap(call), Some(me)) = (&step, me) {
-                count(&mut tally.borrow_mut(), call, me, &pair.model);
-            }
         }
         Ok(())
     });
@@ -261,8 +308,8 @@ fn every_process_sees_what_the_model_says() {
     let tally = tally.into_inner();
     for (trap, ends) in ENDS {
         for end in ends {
-            let times = tally.get(&(trap as u64, (*end).to_owned())).copied().unwrap_or(0);
-            assert!(times >= 10, "{trap:?} came to the end {end:?} only {times} times: {tally:?}");
+            let times = tally.of(trap, end);
+            assert!(times >= 50, "{trap:?} came to the end {end:?} only {times} times: {tally:?}");
         }
     }
 }

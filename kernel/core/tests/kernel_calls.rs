@@ -138,7 +138,7 @@ fn diag_write_logs_what_stands_in_the_callers_own_memory() {
             for (who, name) in [(A, "a"), (B, "b")] {
                 world.trap(who, call);
                 assert_eq!(world.regs(who), kernel_answer::<DiagWrite>(&DiagWritten {}));
-                let text = Space::new(who.slot()).bytes(address, len).unwrap().to_vec();
+                let text = Space::new(who.slot()).bytes(address, len).unwrap();
                 assert_eq!(world.machine.texts.pop(), Some((name.to_string(), text)));
             }
             assert!(world.machine.lines.is_empty());

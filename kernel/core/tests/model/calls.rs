@@ -66,7 +66,7 @@ impl Model {
             return Err(Errno::Inval);
         }
         let process = &self.processes[me];
-        let text = process.space.bytes(address, len as usize).ok_or(Errno::Fault)?.to_vec();
+        let text = process.space.bytes(address, len as usize).ok_or(Errno::Fault)?;
         self.machine.texts.push((process.name(), text));
         Ok(Vec::new())
     }

@@ -256,7 +256,8 @@ impl Model {
         Ok(())
     }
 
-    fn waits_for(&self, i: usize) -> Option<usize> {
+    /// Whom a blocked one waits for, if it is somebody.
+    pub(crate) fn waits_for(&self, i: usize) -> Option<usize> {
         match self.processes[i].state {
             State::Sending { to, .. } | State::Receiving { from: From::Process(to), .. } => Some(to),
             _ => None,

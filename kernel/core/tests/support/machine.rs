@@ -46,23 +46,22 @@ pub(crate) const MEMORY_START: u64 = abi::layout::USER_START;
 /// How many bytes: a little more than the longest text for the log.
 pub(crate) const MEMORY: usize = protocol::kernel::MAX_DIAG + 16;
 
-/// An address space: a number, and a piece of memory.
+/// An address space: its number says what stands in its memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Space {
     id: usize,
-    memory: Vec<u8>,
 }
 
 impl Space {
-    /// Memory with other bytes than that of the other spaces.
     pub(crate) fn new(id: usize) -> Self {
-        Self { id, memory: (0..MEMORY).map(|i| (i + id * 7) as u8).collect() }
+        Self { id }
     }
 
-    /// `None` where not all of the range is memory.
-    pub(crate) fn bytes(&self, address: u64, len: usize) -> Option<&[u8]> {
+    /// Other bytes than those of the next spaces; `None` where not all of the range is memory.
+    pub(crate) fn bytes(&self, address: u64, len: usize) -> Option<Vec<u8>> {
         let start = usize::try_from(address.checked_sub(MEMORY_START)?).ok()?;
-        self.memory.get(start..start.checked_add(len)?)
+        let end = start.checked_add(len)?;
+        (end <= MEMORY).then(|| (start..end).map(|i| (i + self.id * 7) as u8).collect())
     }
 }
 
