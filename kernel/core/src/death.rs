@@ -16,16 +16,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// Frees a slot: its endpoint is dead from here on, whoever waited for it is told, and nothing of it is left in any
     /// queue.
     pub(crate) fn end(&mut self, machine: &mut M, cpu: &mut Cpu, slot: Slot) {
-        let p = self.process(slot);
-        if p.rts.contains(Rts::SENDING) {
-            if let Some(to) = self.lookup(p.send_to) {
-                self.unqueue_sender(to, slot);
-            }
-        } else if cpu.current() == Some(slot) {
-            self.vacate(cpu);
-        } else if p.rts.is_empty() {
-            self.dequeue(cpu, slot);
-        }
+        self.leave_queue(cpu, slot);
         self.release_waiters(cpu, slot);
         let id = self.process(slot).privilege_id();
         for other in &mut self.privileges {
@@ -37,6 +28,18 @@ impl<M: Machine> Kernel<'_, M> {
         p.failed_reply = None;
         if let Some(space) = p.space.take() {
             machine.release(space);
+        }
+    }
+
+    fn leave_queue(&mut self, cpu: &mut Cpu, slot: Slot) {
+        let p = self.process(slot);
+        if p.rts.contains(Rts::SENDING) {
+            self.unqueue_sender(Slot::of(p.send_to), slot);
+        }
+        if cpu.current() == Some(slot) {
+            self.vacate(cpu); // Also if it has just blocked, and nobody else was chosen yet.
+        } else if self.process(slot).rts.is_empty() {
+            self.dequeue(cpu, slot);
         }
     }
 
@@ -57,6 +60,92 @@ impl<M: Machine> Kernel<'_, M> {
                 p.frame.set_result(Errno::DeadSrcDst.to_result());
                 self.make_ready(cpu, other);
             }
+        }
+    }
+}
+
+/// Here are the ends that nobody can bring about from outside yet; for the others see `tests/death.rs`.
+#[cfg(test)]
+mod tests {
+    use crate::support::*;
+    use crate::{Rts, Slot};
+    use abi::{Endpoint, Trap};
+
+    fn end(world: &mut World<'_>, who: Endpoint) {
+        world.kernel.end(&mut world.machine, &mut world.cpu, Slot::of(who));
+        assert_eq!(world.rts(who), Rts::FREE);
+        world.schedule();
+    }
+
+    #[test]
+    fn a_queued_sender_leaves_the_queue() {
+        for gone in [B, C, D] {
+            for call in [send(A, 1), sendrec(A, 1)] {
+                let mut table = table();
+                let mut world = World::new(&mut table, &four());
+                for sender in [B, C, D] {
+                    world.trap(sender, call);
+                }
+                end(&mut world, gone);
+                for sender in [B, C, D].into_iter().filter(|&sender| sender != gone) {
+                    world.trap(A, receive(Endpoint::ANY));
+                    assert_eq!(world.regs(A).rdi, sender.raw().into());
+                }
+                assert_eq!(world.trap(A, receive(Endpoint::ANY)), Outcome::Blocked);
+            }
+        }
+    }
+
+    #[test]
+    fn a_ready_process_leaves_the_queue() {
+        for gone in [B, C, D] {
+            let mut table = table();
+            let mut world = World::new(&mut table, &four());
+            world.run(A);
+            end(&mut world, gone);
+            assert_eq!(world.running(), Some(A), "the one that runs goes on");
+            for other in [B, C, D].into_iter().filter(|&other| other != gone) {
+                world.step(receive(Endpoint::ANY));
+                assert_eq!(world.running(), Some(other));
+            }
+            world.step(receive(Endpoint::ANY));
+            assert_eq!(world.running(), None);
+        }
+    }
+
+    #[test]
+    fn one_who_waits_is_forgotten() {
+        let waits: [fn(&mut World<'_>); 3] = [
+            |world| assert_eq!(world.trap(A, receive(Endpoint::ANY)), Outcome::Blocked),
+            |world| assert_eq!(world.trap(A, receive(B)), Outcome::Blocked),
+            |world| {
+                world.trap(A, sendrec(B, 1));
+                assert_eq!(world.trap(B, receive(A)), Outcome::Done);
+            },
+        ];
+        for wait in waits {
+            let mut table = table();
+            let mut world = World::new(&mut table, &four());
+            wait(&mut world);
+            end(&mut world, A);
+            world.trap(C, send(B, 2));
+            world.trap(B, receive(Endpoint::ANY));
+            assert_eq!(world.regs(B), delivered(C, Trap::Send, 2));
+        }
+    }
+
+    #[test]
+    fn one_who_blocked_just_now_runs_no_more() {
+        for call in [send(B, 1), sendrec(B, 1), receive(B)] {
+            let mut table = table();
+            let mut world = World::new(&mut table, &four());
+            *world.kernel.frame_mut(Slot::of(A)) = call;
+            let _ = world.kernel.trap(&mut world.machine, &mut world.cpu);
+            world.kernel.stop_current(&mut world.machine, &mut world.cpu, format_args!("test"));
+            assert_eq!(world.cpu.current(), None);
+            world.schedule();
+            assert_eq!(world.running(), Some(B));
+            assert_eq!(world.trap(B, receive(Endpoint::ANY)), Outcome::Blocked);
         }
     }
 }

@@ -94,10 +94,14 @@ impl<'t> Frames<'t> {
         Self { table, first_free: 0, free: 0 }
     }
 
-    /// Marks whole frames inside a range of physical addresses as used by the kernel for ever.
+    /// Marks the whole reserved frames inside a range of physical addresses as used by the kernel for ever. What is to be
+    /// the kernel's is marked before the memory around it is made free: a frame that is free already stays that.
     pub fn add_kernel(&mut self, range: Range<u64>) {
         for number in self.whole_frames(range) {
-            self.table[number] = FrameInfo { kind: FrameKind::Kernel, value: 0 };
+            let info = &mut self.table[number];
+            if info.kind == FrameKind::Reserved {
+                info.kind = FrameKind::Kernel;
+            }
         }
     }
 

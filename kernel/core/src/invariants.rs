@@ -22,6 +22,8 @@ pub enum Violation {
     BadFlags(Slot),
     /// The process could have met a sender that waits, and did not.
     MissedSender(Slot),
+    /// A notification is pending that the process waits for.
+    MissedNotification(Slot),
 }
 
 impl<M: Machine> Kernel<'_, M> {
@@ -67,8 +69,11 @@ impl<M: Machine> Kernel<'_, M> {
         let should_be_queued = p.rts.contains(Rts::SENDING) || (p.rts.is_empty() && cpu.current() != Some(slot));
         require(!should_be_queued || queued, Violation::NotQueued(slot))?;
         let waits_for_dead = p.rts.contains(Rts::SENDING) && self.lookup(p.send_to).is_none()
-            || p.rts.contains(Rts::REPLY) && self.lookup(p.receive_from).is_none();
-        require(!waits_for_dead, Violation::WaitsForDead(slot))
+            || p.rts.contains(Rts::REPLY) && self.lookup(p.receive_from).is_none()
+            || p.rts.contains(Rts::RECEIVING) && !self.is_source(p.receive_from);
+        require(!waits_for_dead, Violation::WaitsForDead(slot))?;
+        let missed = p.rts == Rts::RECEIVING && self.pending_notification(slot, p.receive_from).is_some();
+        require(!missed, Violation::MissedNotification(slot))
     }
 }
 
@@ -78,4 +83,71 @@ fn require(holds: bool, violation: Violation) -> Result<(), Violation> {
 
 fn mark(queued: &mut [bool; SLOTS], slot: Slot) -> Result<(), Violation> {
     require(!core::mem::replace(&mut queued[slot.index()], true), Violation::QueuedTwice(slot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Violation::*;
+    use super::*;
+    use crate::list::{Links, List};
+    use crate::support::*;
+
+    /// What is found after `damage` in a world in which A runs, B is ready, C sends to A, and D receives from anybody.
+    fn found(damage: impl FnOnce(&mut World<'_>)) -> Result<(), Violation> {
+        let mut table = table();
+        let mut world = World::new(&mut table, &four());
+        world.trap(C, send(A, 1));
+        world.trap(D, receive(Endpoint::ANY));
+        world.run(A);
+        damage(&mut world);
+        world.kernel.check_invariants(&world.cpu)
+    }
+
+    /// The same after damage to one process.
+    fn found_in(who: Endpoint, damage: impl FnOnce(&mut crate::Process<TestMachine>)) -> Result<(), Violation> {
+        found(|world| damage(world.kernel.process_mut(Slot::of(who))))
+    }
+
+    const FREE: Endpoint = Endpoint::from_raw(5);
+
+    #[test]
+    fn every_damage_is_found() {
+        let [a, b, c, d] = [A, B, C, D].map(Slot::of);
+        assert_eq!(found(|_| {}), Ok(()));
+        assert_eq!(found(|world| world.kernel.queue_sender(d, b)), Err(QueuedTwice(b)));
+        assert_eq!(found(|world| world.kernel.dequeue(&mut world.cpu, b)), Err(NotQueued(b)));
+        assert_eq!(found(|world| world.kernel.unqueue_sender(a, c)), Err(NotQueued(c)));
+        assert_eq!(found(|world| world.kernel.enqueue_tail(&mut world.cpu, a)), Err(WronglyQueued(a)));
+        assert_eq!(found_in(B, |p| p.priority += 1), Err(WronglyQueued(b)));
+        assert_eq!(found_in(B, |p| p.rts = Rts::RECEIVING), Err(WronglyQueued(b)));
+        assert_eq!(found_in(C, |p| p.send_to = B), Err(WronglyQueued(c)));
+        assert_eq!(found(|world| world.kernel.vacate(&mut world.cpu)), Err(NotQueued(a)));
+        assert_eq!(found_in(D, |p| p.rts = Rts::empty()), Err(NotQueued(d)));
+        assert_eq!(found_in(A, |p| p.rts = Rts::RECEIVING | Rts::REPLY), Err(WaitsForDead(a)));
+        assert_eq!(found_in(D, |p| p.receive_from = FREE), Err(WaitsForDead(d)));
+        assert_eq!(found_in(D, |p| p.rts |= Rts::REPLY), Err(WaitsForDead(d)));
+        assert_eq!(found_in(D, |p| p.rts = Rts::REPLY), Err(BadFlags(d)));
+        assert_eq!(found_in(D, |p| p.rts |= Rts::FREE), Err(BadFlags(d)));
+        assert_eq!(found_in(D, |p| p.space = None), Err(BadFlags(d)));
+        assert_eq!(found_in(FREE, |p| p.space = Some(Space::new(0))), Err(BadFlags(Slot::of(FREE))));
+        for from in [Endpoint::ANY, C] {
+            let wait = |p: &mut crate::Process<TestMachine>| (p.rts, p.receive_from) = (Rts::RECEIVING, from);
+            assert_eq!(found_in(A, wait), Err(MissedSender(c)));
+        }
+        assert_eq!(found(|world| world.kernel.privileges_mut(d).notified_by = 1 << 1), Err(MissedNotification(d)));
+    }
+
+    #[test]
+    fn damaged_queues_are_found() {
+        let a = Slot::of(A);
+        let forget = |world: &mut World<'_>| world.kernel.process_mut(a).senders = List::EMPTY;
+        assert_eq!(found(forget), Err(NotQueued(Slot::of(C))));
+        for damaged in [B, Endpoint::from_raw(4)] {
+            let cut = |world: &mut World<'_>| {
+                world.add(&program("late"));
+                world.kernel.process_mut(Slot::of(damaged)).links = Links::NONE;
+            };
+            assert_eq!(found(cut), Err(BadLinks(Slot::of(B))), "where the queue comes by first");
+        }
+    }
 }

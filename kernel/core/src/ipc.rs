@@ -6,13 +6,6 @@
 use crate::{Cpu, Frame, Kernel, Machine, Request, Rts, SLOTS, Slot};
 use abi::{Endpoint, Errno, Kind, Message, Status, Trap};
 
-/// The two ways to wait for a process.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    Send,
-    Receive,
-}
-
 impl<M: Machine> Kernel<'_, M> {
     /// Carries out a message trap of `me`, the running process. On success its frame has the result, or it is blocked.
     ///
@@ -28,11 +21,13 @@ impl<M: Machine> Kernel<'_, M> {
     ) -> Result<(), Errno> {
         match trap {
             Trap::Receive => {
-                self.check_trap(me, trap)?;
-                self.receive(machine, cpu, me, request.source)
+                self.check_source(me, trap, request.source)?;
+                self.check_receive(me, request.source, None)?;
+                self.receive(machine, cpu, me, request.source);
+                Ok(())
             }
             Trap::ReplyReceive => {
-                self.check_trap(me, trap)?;
+                self.check_source(me, trap, request.source)?;
                 self.reply_receive(machine, cpu, me, request)
             }
             Trap::Send | Trap::SendNb | Trap::SendRec | Trap::Notify => {
@@ -61,6 +56,19 @@ impl<M: Machine> Kernel<'_, M> {
         }
         self.check_trap(me, trap)?;
         Ok(to)
+    }
+
+    /// The same for a source.
+    fn check_source(&self, me: Slot, trap: Trap, source: Endpoint) -> Result<(), Errno> {
+        if !self.is_source(source) {
+            return Err(Errno::DeadSrcDst);
+        }
+        self.check_trap(me, trap)
+    }
+
+    /// Whether something can come from there.
+    pub(crate) fn is_source(&self, source: Endpoint) -> bool {
+        source == Endpoint::ANY || is_kernel_task(source) || self.lookup(source).is_some()
     }
 
     /// The message in the registers of `sender`, with its true source.
@@ -101,7 +109,7 @@ impl<M: Machine> Kernel<'_, M> {
             self.deliver(cpu, to, &message, Status::sent_with(trap));
         } else if trap == Trap::SendNb {
             return Err(Errno::NotReady);
-        } else if self.would_deadlock(me, to, Wait::Send) {
+        } else if self.closes_circle(me, to).is_some() {
             return Err(Errno::Locked);
         } else {
             self.queue_sender(to, me);
@@ -131,40 +139,47 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(())
     }
 
-    /// Receives: a pending notification, else the first acceptable sender that waits, else blocks.
-    fn receive(&mut self, machine: &M, cpu: &mut Cpu, me: Slot, from: Endpoint) -> Result<(), Errno> {
-        let source = if from == Endpoint::ANY || is_kernel_task(from) {
-            None
-        } else {
-            Some(self.lookup(from).ok_or(Errno::DeadSrcDst)?)
+    /// Whether `me` may receive: there is something to take, or it can wait without closing a circle. The one who is
+    /// `answered` before that waits no more.
+    fn check_receive(&self, me: Slot, from: Endpoint, answered: Option<Slot>) -> Result<(), Errno> {
+        let Some(source) = self.lookup(from) else {
+            return Ok(()); // ANY, or a kernel task.
         };
-        if let Some(notifier) = self.take_notification(me, from) {
+        if self.pending_notification(me, from).is_some() || self.first_sender(me, from).is_some() {
+            return Ok(());
+        }
+        match self.closes_circle(me, source) {
+            Some(last) if Some(last) != answered => Err(Errno::Locked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Receives: a pending notification, else the first acceptable sender that waits, else blocks.
+    fn receive(&mut self, machine: &M, cpu: &mut Cpu, me: Slot, from: Endpoint) {
+        if let Some(notifier) = self.pending_notification(me, from) {
+            let id = self.process(Slot::of(notifier)).privilege_id();
+            self.privileges_mut(me).notified_by &= !(1 << id);
             let message = notification(machine, notifier);
             self.deliver(cpu, me, &message, Status::sent_with(Trap::Notify));
         } else if let Some(sender) = self.first_sender(me, from) {
             self.take_from(cpu, me, sender);
-        } else if source.is_some_and(|source| self.would_deadlock(me, source, Wait::Receive)) {
-            return Err(Errno::Locked);
         } else {
             let p = self.process_mut(me);
             p.receive_from = from;
             p.rts |= Rts::RECEIVING;
         }
-        Ok(())
     }
 
-    /// Takes the pending notification of the lowest privilege id that `me` accepts.
-    fn take_notification(&mut self, me: Slot, from: Endpoint) -> Option<Endpoint> {
+    /// Who has the lowest privilege id among those who have notified `me` and are accepted.
+    pub(crate) fn pending_notification(&self, me: Slot, from: Endpoint) -> Option<Endpoint> {
         let mut pending = self.privileges(me).notified_by;
         while pending != 0 {
-            let id = pending.trailing_zeros() as usize;
-            pending &= pending - 1;
-            // Boot programs have their slot number as privilege id.
-            let notifier = *self.boot.get(id)?;
+            // Boot programs have their place in the boot table as privilege id.
+            let notifier = *self.boot.get(pending.trailing_zeros() as usize)?;
             if from == Endpoint::ANY || from == notifier {
-                self.privileges_mut(me).notified_by &= !(1 << id);
                 return Some(notifier);
             }
+            pending &= pending - 1;
         }
         None
     }
@@ -187,22 +202,20 @@ impl<M: Machine> Kernel<'_, M> {
         self.deliver(cpu, me, &message, Status::sent_with(trap));
     }
 
-    /// Answers the destination, then receives, whether or not the answer could be given.
+    /// Answers the destination, then receives, whether or not the answer could be given. It is not given where nothing can
+    /// be received.
     fn reply_receive(&mut self, machine: &M, cpu: &mut Cpu, me: Slot, request: &Request) -> Result<(), Errno> {
-        let failed = match self.check_reply(me, request.destination) {
+        let answered = self.check_reply(me, request.destination);
+        self.check_receive(me, request.source, answered.ok())?;
+        match answered {
             Ok(to) => {
                 let message = self.message_of(me);
                 self.deliver(cpu, to, &message, Status::sent_with(Trap::ReplyReceive));
-                None
             }
-            Err(errno) => Some(errno),
-        };
-        self.process_mut(me).failed_reply = failed;
-        let received = self.receive(machine, cpu, me, request.source);
-        if received.is_err() {
-            self.process_mut(me).failed_reply = None;
+            Err(errno) => self.process_mut(me).failed_reply = Some(errno),
         }
-        received
+        self.receive(machine, cpu, me, request.source);
+        Ok(())
     }
 
     /// Whom the answer goes to: a process whose SENDREC `me` has taken. That is all the right that answering needs.
@@ -213,31 +226,28 @@ impl<M: Machine> Kernel<'_, M> {
         if waits { Ok(to) } else { Err(Errno::NotReady) }
     }
 
-    /// Whether `me`, by waiting for `target`, would close a circle of processes that wait for each other. A circle of two
-    /// in which one sends to the other, which receives, is none: they meet.
-    fn would_deadlock(&self, me: Slot, target: Slot, wait: Wait) -> bool {
+    /// If `me`, by waiting for `target`, would close a circle of processes that wait for each other: the one of them that
+    /// waits for `me`. Two of whom one sends and the other receives never get here: they have met.
+    fn closes_circle(&self, me: Slot, target: Slot) -> Option<Slot> {
+        let mut last = me;
         let mut at = target;
-        for length in 2..=SLOTS {
+        // Nobody is in a circle that `me` is not in; the bound keeps the work bounded all the same.
+        for _ in 0..SLOTS {
             if at == me {
-                return true; // Waits for itself.
+                return Some(last);
             }
             let p = self.process(at);
-            let (next, sends) = if p.rts.contains(Rts::SENDING) {
-                (p.send_to, true)
+            let next = if p.rts.contains(Rts::SENDING) {
+                p.send_to
             } else if p.rts.contains(Rts::RECEIVING) {
-                (p.receive_from, false)
+                p.receive_from
             } else {
-                return false;
+                return None;
             };
-            let Some(next) = self.lookup(next) else {
-                return false; // ANY, or a kernel task.
-            };
-            if next == me {
-                return length > 2 || sends == (wait == Wait::Send);
-            }
-            at = next;
+            last = at;
+            at = self.lookup(next)?; // Nobody waits for ANY or for a kernel task.
         }
-        false // A circle that `me` is not in cannot exist; the bound keeps the work bounded all the same.
+        None
     }
 }
 

@@ -8,6 +8,11 @@
 //! Each operation first decodes and checks everything and then performs: one that fails has changed nothing.
 #![no_std]
 
+#[cfg(test)]
+extern crate self as kernel_core; // The tests' support names it so, here and outside.
+#[cfg(test)]
+extern crate std;
+
 pub mod acpi;
 pub mod boot;
 mod call;
@@ -21,6 +26,10 @@ pub mod options;
 mod process;
 pub mod regions;
 mod sched;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports)] // Most of it is for the tests outside.
+mod support;
 
 pub use invariants::Violation;
 pub use machine::{Fault, Frame, Machine, Request};

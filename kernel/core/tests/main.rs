@@ -1,0 +1,13 @@
+//! The kernel's state machine, on a machine made of plain structs.
+
+mod against_model;
+mod answers;
+mod deadlock;
+mod death;
+mod denials;
+mod frames;
+mod kernel_calls;
+mod model;
+mod rendezvous;
+mod scheduling;
+mod support;

@@ -1,0 +1,247 @@
+//! A machine made of plain structs, and a world of a few programs on it.
+
+mod calls;
+mod machine;
+
+pub(crate) use calls::*;
+pub(crate) use machine::{MEMORY, MEMORY_START, Regs, Space, TestMachine};
+
+use abi::boot::{BootEntry, PRIORITIES};
+use abi::{Endpoint, Errno, TrapMask};
+use kernel_core::{Action, Cpu, Kernel, Process, QUANTUM_TICKS, Rts, Slot, Table};
+use std::boxed::Box;
+use std::vec::Vec;
+
+/// The endpoint of the program that was added first, and so on.
+pub(crate) const A: Endpoint = Endpoint::from_raw(0);
+pub(crate) const B: Endpoint = Endpoint::from_raw(1);
+pub(crate) const C: Endpoint = Endpoint::from_raw(2);
+pub(crate) const D: Endpoint = Endpoint::from_raw(3);
+
+/// The scheduling queue of programs that a test does not care about.
+pub(crate) const PRIORITY: u8 = 7;
+
+/// A program that may do everything.
+pub(crate) fn program(name: &str) -> BootEntry {
+    BootEntry {
+        name: BootEntry::encode_name(name).expect("tests give good names"),
+        size: 0,
+        crc32: 0,
+        traps: TrapMask::all().bits(),
+        sends: u64::MAX,
+        calls: u64::MAX,
+        priority: PRIORITY,
+        reserved: [0; 15],
+    }
+}
+
+/// Four programs that may do everything: A, B, C, D.
+pub(crate) fn four() -> [BootEntry; 4] {
+    ["a", "b", "c", "d"].map(program)
+}
+
+/// A process table; too large for a stack.
+pub(crate) fn table() -> Box<Table<TestMachine>> {
+    let free: Vec<_> = Slot::all().map(|slot| Process::free(slot, Regs::default())).collect();
+    free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table")
+}
+
+/// What a trap came to, for whoever made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It goes on, with success.
+    Done,
+    /// It goes on, with an error.
+    Failed(Errno),
+    /// It waits.
+    Blocked,
+    /// It has ended.
+    Ended,
+}
+
+/// All that can be seen from outside.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Snapshot {
+    processes: Vec<(Endpoint, Rts, Option<Space>, Regs)>,
+    running: Option<Slot>,
+    machine: TestMachine,
+}
+
+/// A kernel with everything that it needs.
+pub(crate) struct World<'t> {
+    pub(crate) kernel: Kernel<'t, TestMachine>,
+    pub(crate) machine: TestMachine,
+    pub(crate) cpu: Cpu,
+    programs: usize,
+}
+
+impl<'t> World<'t> {
+    /// A world in which these programs have been started and the first one runs.
+    pub(crate) fn new(table: &'t mut Table<TestMachine>, programs: &[BootEntry]) -> Self {
+        let mut world =
+            World { kernel: Kernel::new(table), machine: TestMachine::default(), cpu: Cpu::new(), programs: 0 };
+        for entry in programs {
+            world.add(entry);
+        }
+        world.kernel.schedule(&mut world.cpu);
+        world
+    }
+
+    /// Starts one more program; the number of its space is its place.
+    pub(crate) fn add(&mut self, entry: &BootEntry) -> Option<Slot> {
+        let space = Space::new(self.programs);
+        let slot = self.kernel.add_boot_program(&mut self.cpu, entry, Regs::default(), space)?;
+        self.programs += 1;
+        Some(slot)
+    }
+
+    /// Who runs.
+    pub(crate) fn running(&self) -> Option<Endpoint> {
+        self.cpu.current().map(|slot| self.kernel.process(slot).endpoint)
+    }
+
+    /// Lets time pass until `who` runs, which must be ready and no less urgent than the others.
+    pub(crate) fn run(&mut self, who: Endpoint) {
+        for _ in 0..=self.programs {
+            if self.running() == Some(who) {
+                return;
+            }
+            self.tick(QUANTUM_TICKS);
+        }
+        panic!("{who} does not get to run");
+    }
+
+    /// Lets timer ticks come.
+    pub(crate) fn tick(&mut self, ticks: u16) {
+        for _ in 0..ticks {
+            self.machine.ticks += 1;
+            self.kernel.tick(&mut self.cpu);
+            self.schedule();
+        }
+    }
+
+    /// Lets `who` run and trap.
+    pub(crate) fn trap(&mut self, who: Endpoint, call: Regs) -> Outcome {
+        self.run(who);
+        self.step(call);
+        self.outcome(who)
+    }
+
+    /// Whoever runs traps, and the machine has nothing to do; then the next one is chosen.
+    pub(crate) fn step(&mut self, call: Regs) {
+        assert_eq!(self.act(call), Action::Resume);
+    }
+
+    /// Whoever runs traps; then the next one is chosen.
+    pub(crate) fn act(&mut self, call: Regs) -> Action {
+        let me = self.cpu.current().expect("somebody runs");
+        *self.kernel.frame_mut(me) = call;
+        let action = self.kernel.trap(&mut self.machine, &mut self.cpu);
+        self.schedule();
+        action
+    }
+
+    /// Whoever runs is stopped; then the next one is chosen.
+    pub(crate) fn stop(&mut self) {
+        self.kernel.stop_current(&mut self.machine, &mut self.cpu, format_args!("test"));
+        self.schedule();
+    }
+
+    pub(crate) fn schedule(&mut self) {
+        self.kernel.schedule(&mut self.cpu);
+        self.kernel.check_invariants(&self.cpu).expect("invariants hold after each step");
+    }
+
+    /// Lets `who` run, and stops it.
+    pub(crate) fn kill(&mut self, who: Endpoint) {
+        self.run(who);
+        self.stop();
+    }
+
+    pub(crate) fn process(&self, who: Endpoint) -> &Process<TestMachine> {
+        self.kernel.process(Slot::of(who))
+    }
+
+    /// Why somebody does not run.
+    pub(crate) fn rts(&self, who: Endpoint) -> Rts {
+        self.process(who).rts()
+    }
+
+    /// The registers of a process.
+    pub(crate) fn regs(&self, who: Endpoint) -> Regs {
+        self.process(who).frame
+    }
+
+    /// How things stand with a process, after a trap or after it was released.
+    pub(crate) fn outcome(&self, who: Endpoint) -> Outcome {
+        match self.rts(who) {
+            Rts::FREE => Outcome::Ended,
+            rts if !rts.is_empty() => Outcome::Blocked,
+            _ => match Errno::from_result(self.regs(who).rax as i64) {
+                Ok(_) => Outcome::Done,
+                Err(errno) => Outcome::Failed(errno),
+            },
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let process = |slot: Slot| {
+            let p = self.kernel.process(slot);
+            (p.endpoint, p.rts(), p.space.clone(), p.frame)
+        };
+        Snapshot {
+            processes: Slot::all().take(self.programs).map(process).collect(),
+            running: self.cpu.current(),
+            machine: self.machine.clone(),
+        }
+    }
+
+    /// What comes to light when everybody who gets to run offers a message to all, and then takes whatever there is: who
+    /// waits where in which order, what is pending, who is ready. Those who may not do that end.
+    pub(crate) fn aftermath(&mut self) -> Vec<Snapshot> {
+        let mut seen = Vec::new();
+        let mut offers = Vec::new();
+        while let Some(me) = self.running() {
+            if !offers.contains(&me) {
+                offers.push(me);
+                for other in (0..self.programs).filter_map(|slot| Endpoint::new(slot, 0)) {
+                    self.offer(me, other);
+                }
+            }
+            if self.running() == Some(me) {
+                self.step(receive(Endpoint::ANY));
+                if matches!(self.outcome(me), Outcome::Failed(_)) {
+                    self.kill(me);
+                }
+            }
+            seen.push(self.snapshot());
+        }
+        seen
+    }
+
+    /// Offers a message to `other`, as long as `me` runs.
+    fn offer(&mut self, me: Endpoint, other: Endpoint) {
+        if self.running() == Some(me) {
+            self.step(sendnb(other, 99));
+        }
+    }
+}
+
+const _: () = assert!((PRIORITY as usize) < PRIORITIES);
+
+/// Checks that `call`, made by `who` in the world that `setup` makes of the programs, fails with `errno` and changes
+/// nothing: what can be seen is as before but for the result, and what cannot be seen behaves as if nobody had called.
+pub(crate) fn denied(programs: &[BootEntry], setup: impl Fn(&mut World<'_>), who: Endpoint, call: Regs, errno: Errno) {
+    let (mut disturbed, mut calm) = (table(), table());
+    let mut disturbed = World::new(&mut disturbed, programs);
+    let mut calm = World::new(&mut calm, programs);
+    for world in [&mut disturbed, &mut calm] {
+        setup(world);
+        world.run(who);
+        *world.kernel.frame_mut(Slot::of(who)) = call;
+    }
+    assert_eq!(disturbed.trap(who, call), Outcome::Failed(errno), "{call:x?}");
+    calm.kernel.frame_mut(Slot::of(who)).rax = errno.to_result() as u64;
+    assert_eq!(disturbed.snapshot(), calm.snapshot(), "{call:x?}");
+    assert_eq!(disturbed.aftermath(), calm.aftermath(), "{call:x?}");
+}
