@@ -15,11 +15,11 @@ use abi::note::AbiNote;
 use core::ops::Range;
 use kernel_core::boot::{BootProgram, MAX_MODULES, Module, match_modules};
 use kernel_core::options::Options;
-use kernel_core::{Cpu, Kernel};
+use kernel_core::{CpuId, Kernel};
 use kernel_x86_64::cpu::{self, Features};
 use kernel_x86_64::layout::direct;
-use kernel_x86_64::memory::{Cache, Memory};
-use kernel_x86_64::{BootInfo, X86, acpi, apic, run};
+use kernel_x86_64::memory::Memory;
+use kernel_x86_64::{BootInfo, X86, acpi, apic, run, smp};
 
 /// The kernel is built for an ABI like every program.
 #[used]
@@ -44,47 +44,41 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     let features = Features::detect();
     // SAFETY: called once, on the boot code's tables.
     let mut memory = unsafe { Memory::init(&boot, &features) }.unwrap_or_else(|error| fail(error));
-    // SAFETY: on the kernel's own tables; once, in this order.
-    let local = unsafe {
-        features.enable();
-        Cache::init();
-        cpu::init()
-    };
+    // SAFETY: on the kernel's own tables; this is the boot processor.
+    let local = unsafe { cpu::init(CpuId::BOOT, &features) };
     log::start_screen(boot.display, &mut memory);
     log!("processor: {features}");
     log!("memory: {} MiB usable", memory.total / MIB);
     let madt = boot.acpi.and_then(|root| acpi::find_madt(&mut memory, root));
     // SAFETY: called once, with the interrupt table in use.
     let interrupts = unsafe { apic::init(&mut memory, madt.as_ref()) }.unwrap_or_else(|error| fail(error));
-    log!(
-        "interrupts: {} CPUs told of, this is APIC {}, {} timer counts a tick, {} I/O APIC inputs",
-        madt.map_or(1, |m| m.cpus.len()),
-        interrupts.boot_cpu,
-        interrupts.counts_per_tick,
-        interrupts.inputs,
-    );
+    log!("interrupts: {} timer counts a tick, {} I/O APIC inputs", interrupts.counts_per_tick, interrupts.inputs);
+    // SAFETY: called once, with the timer off.
+    let cpus =
+        madt.as_ref().map_or(1, |madt| unsafe { smp::start_others(&memory, &boot, &features, madt, &interrupts) });
+    log!("processors: {cpus} of {} run", madt.map_or(1, |madt| madt.cpus.len()));
     let mut machine = X86::new(memory, log::SINK);
     // SAFETY: called once.
-    let mut kernel = Kernel::new(unsafe { run::process_table() });
-    let programs = start_programs(&boot, &mut kernel, &mut machine, local.core_mut());
+    let mut kernel = Kernel::new(unsafe { run::process_table() }, cpus);
+    let programs = start_programs(&boot, &mut kernel, &mut machine);
     reclaim(&boot, &mut machine.memory);
     if let Some(crash) = options.crash {
         crash::crash(crash);
     }
     let free = machine.memory.frames.free_count() as u64 * PAGE_SIZE / MIB;
-    log!("up: {programs} programs, {free} MiB free");
+    log!("up: {programs} programs, {cpus} processors, {free} MiB free");
     // SAFETY: called once, with everything set up.
     unsafe { run::start(local, run::State { kernel, machine }) }
 }
 
 /// Loads every program of the boot table; returns how many there are.
-fn start_programs(boot: &BootInfo<'_>, kernel: &mut Kernel<'_, X86>, machine: &mut X86, cpu: &mut Cpu) -> usize {
+fn start_programs(boot: &BootInfo<'_>, kernel: &mut Kernel<'_, X86>, machine: &mut X86) -> usize {
     let modules = modules(boot);
     let programs = match_modules(&modules).unwrap_or_else(|error| fail(error));
     for BootProgram { entry, elf } in &programs {
         let name = entry.name().unwrap_or_default();
         match load::load(elf, &mut machine.memory) {
-            Ok((frame, space)) => _ = kernel.add_boot_program(cpu, entry, frame, space),
+            Ok((frame, space)) => _ = kernel.add_boot_program(entry, frame, space),
             Err(error) => fail(format_args!("the boot program {name} cannot be loaded: {error}")),
         }
     }

@@ -22,7 +22,8 @@ pub fn compile(manifest: &Manifest, files: &[Vec<u8>]) -> Vec<u8> {
             sends: program.sends,
             calls: program.calls,
             priority: program.priority,
-            reserved: [0; 15],
+            cpu: program.cpu,
+            reserved: [0; 14],
         })
         .collect();
     let header = BootHeader {

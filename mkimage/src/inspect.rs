@@ -60,6 +60,8 @@ pub struct SegmentReport {
 pub struct Policy {
     /// Scheduling queue.
     pub priority: u8,
+    /// Number of the processor that it runs on.
+    pub cpu: u8,
     /// Traps.
     pub traps: Vec<String>,
     /// Programs it may send to.
@@ -124,6 +126,7 @@ fn policy(entry: &BootEntry, entries: &[BootEntry]) -> Policy {
     let calls = kernel_calls().filter(|&(_, number)| in_mask(entry.calls, number.into()));
     Policy {
         priority: entry.priority,
+        cpu: entry.cpu,
         traps: trap_names().filter(|(_, trap)| entry.traps & trap.bits() != 0).map(|(name, _)| name).collect(),
         sends: targets.filter_map(|(_, e)| e.name()).map(str::to_owned).collect(),
         calls: calls.map(|(name, _)| name.to_owned()).collect(),
@@ -154,7 +157,7 @@ impl fmt::Display for FileReport {
         }
         let Some(policy) = &self.policy else { return Ok(()) };
         let list = |names: &[String]| if names.is_empty() { "(nothing)".to_owned() } else { names.join(", ") };
-        writeln!(f, "    priority {}", policy.priority)?;
+        writeln!(f, "    priority {}, processor {}", policy.priority, policy.cpu)?;
         writeln!(f, "    traps    {}", list(&policy.traps))?;
         writeln!(f, "    sends to {}", list(&policy.sends))?;
         writeln!(f, "    calls    {}", list(&policy.calls))

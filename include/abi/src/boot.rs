@@ -16,6 +16,8 @@ pub const TABLE_FORMAT: u32 = 1;
 pub const MAX_PROGRAMS: usize = 64;
 /// Bytes of a program's name, padded with zeros; so a name has 1 to 15 characters.
 pub const NAME_LEN: usize = 16;
+/// Most processors that programs can run on.
+pub const MAX_CPUS: usize = 8;
 /// Number of scheduling queues; 0 is the most urgent.
 pub const PRIORITIES: usize = 16;
 
@@ -55,8 +57,10 @@ pub struct BootEntry {
     pub calls: u64,
     /// Scheduling queue, below [`PRIORITIES`].
     pub priority: u8,
+    /// Number of the processor that it runs on, below [`MAX_CPUS`]; on a machine that has fewer, it runs on the first, 0.
+    pub cpu: u8,
     /// Zero.
-    pub reserved: [u8; 15],
+    pub reserved: [u8; 14],
 }
 
 const _: () = assert!(size_of::<BootHeader>() == 32 && size_of::<BootEntry>() == 64);
@@ -85,8 +89,8 @@ pub enum TableError {
     Name(usize),
     /// Two entries have the same name.
     Duplicate(usize, usize),
-    /// The entry has a bit or number that means nothing: an unknown trap, a target beyond the table, a priority out of
-    /// range, or reserved bytes that are not zero.
+    /// The entry has a bit or number that means nothing: an unknown trap, a target beyond the table, a priority or processor
+    /// out of range, or reserved bytes that are not zero.
     Entry(usize),
 }
 
@@ -108,7 +112,7 @@ impl core::fmt::Display for TableError {
             Self::Name(i) => write!(f, "entry {i} has no valid name"),
             Self::Duplicate(i, j) => write!(f, "entries {i} and {j} have the same name"),
             Self::Entry(i) => {
-                write!(f, "entry {i} has an unknown trap or target, a bad priority or reserved bytes set")
+                write!(f, "entry {i} has an unknown trap or target, a bad priority or processor, or reserved bytes set")
             }
         }
     }
@@ -130,7 +134,8 @@ impl BootEntry {
     pub fn encode_name(text: &str) -> Option<[u8; NAME_LEN]> {
         let mut name = [0; NAME_LEN];
         name.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        let entry = Self { name, size: 0, crc32: 0, traps: 0, sends: 0, calls: 0, priority: 0, reserved: [0; 15] };
+        let entry =
+            Self { name, size: 0, crc32: 0, traps: 0, sends: 0, calls: 0, priority: 0, cpu: 0, reserved: [0; 14] };
         entry.name().map(|_| name)
     }
 }
@@ -172,7 +177,8 @@ pub fn parse(bytes: &[u8]) -> Result<&[BootEntry], TableError> {
             return Err(TableError::Duplicate(j, i));
         }
         let known = crate::TrapMask::from_bits(e.traps).is_some() && e.sends & !targets == 0;
-        if !known || e.priority as usize >= PRIORITIES || e.reserved != [0; 15] {
+        let in_range = usize::from(e.priority) < PRIORITIES && usize::from(e.cpu) < MAX_CPUS;
+        if !known || !in_range || e.reserved != [0; 14] {
             return Err(TableError::Entry(i));
         }
     }
@@ -194,7 +200,8 @@ mod tests {
             sends: 1,
             calls: u64::MAX,
             priority: 7,
-            reserved: [0; 15],
+            cpu: 0,
+            reserved: [0; 14],
         }
     }
 
@@ -268,7 +275,8 @@ mod tests {
         assert_eq!(refused(BootEntry { traps: 1, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { sends: 2, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { priority: 16, ..good }), TableError::Entry(0));
-        assert_eq!(refused(BootEntry { reserved: [1; 15], ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { cpu: 8, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { reserved: [1; 14], ..good }), TableError::Entry(0));
         let twice = [good, entry("ping"), good];
         assert_eq!(check(header(&twice), &twice), Err(TableError::Duplicate(0, 2)));
     }

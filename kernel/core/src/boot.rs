@@ -119,7 +119,8 @@ mod tests {
                 sends: 0,
                 calls: 0,
                 priority: 0,
-                reserved: [0; 15],
+                cpu: 0,
+                reserved: [0; 14],
             })
             .collect();
         let header = BootHeader {

@@ -1,6 +1,6 @@
 //! The kernel calls.
 
-use crate::{Action, Cpu, Frame, Kernel, Machine, Request, Slot};
+use crate::{Action, Frame, Kernel, Machine, Request, Slot};
 use abi::{Endpoint, Errno, Kind, Message, Status};
 use protocol::kernel::{
     Abort, Aborted, BootProgram, DiagWrite, DiagWritten, Exit, Exited, GetBootEntry, Identity, MAX_DIAG, PROTOCOL,
@@ -12,14 +12,13 @@ use protocol::{Answer, CallInfo};
 struct Context<'a, 't, M: Machine> {
     kernel: &'a mut Kernel<'t, M>,
     machine: &'a mut M,
-    cpu: &'a mut Cpu,
     me: Slot,
     action: Action,
 }
 
 impl<M: Machine> Kernel<'_, M> {
     /// Carries out a kernel call of `me`, the running process.
-    pub(crate) fn kernel_call(&mut self, machine: &mut M, cpu: &mut Cpu, me: Slot, request: &Request) -> Action {
+    pub(crate) fn kernel_call(&mut self, machine: &mut M, me: Slot, request: &Request) -> Action {
         let mut message = Message::new(Endpoint::SYSTEM, Kind(0));
         message.set_header(request.header);
         let frame = &mut self.process_mut(me).frame;
@@ -28,7 +27,7 @@ impl<M: Machine> Kernel<'_, M> {
             self.process_mut(me).frame.set_result(errno.to_result());
             return Action::Resume;
         }
-        let mut context = Context { kernel: self, machine, cpu, me, action: Action::Resume };
+        let mut context = Context { kernel: self, machine, me, action: Action::Resume };
         let reply = dispatch(&mut context, &message);
         let action = context.action;
         if let Some(reply) = reply {
@@ -95,7 +94,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 
     fn exit(&mut self, _: &Message, call: Exit) -> Answer<Exited> {
         self.machine.log(format_args!("{} exited, status {}", self.kernel.process(self.me).name(), call.status));
-        self.kernel.end(self.machine, self.cpu, self.me);
+        self.kernel.end(self.machine, self.me);
         Answer::Later
     }
 }

@@ -1,23 +1,23 @@
 //! The end of a process.
 
-use crate::{Cpu, Frame, Kernel, Machine, Rts, Slot};
+use crate::{CpuId, Frame, Kernel, Machine, Rts, Slot};
 use abi::Errno;
 use core::fmt;
 
 impl<M: Machine> Kernel<'_, M> {
     /// The process that runs on `cpu` did something that ends it; `why` tells the log what. The others go on.
-    pub fn stop_current(&mut self, machine: &mut M, cpu: &mut Cpu, why: fmt::Arguments<'_>) {
-        if let Some(me) = cpu.current() {
+    pub fn stop_current(&mut self, machine: &mut M, cpu: CpuId, why: fmt::Arguments<'_>) {
+        if let Some(me) = self.cpu(cpu).current() {
             machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
-            self.end(machine, cpu, me);
+            self.end(machine, me);
         }
     }
 
     /// Frees a slot: its endpoint is dead from here on, whoever waited for it is told, and nothing of it is left in any
     /// queue.
-    pub(crate) fn end(&mut self, machine: &mut M, cpu: &mut Cpu, slot: Slot) {
-        self.leave_queue(cpu, slot);
-        self.release_waiters(cpu, slot);
+    pub(crate) fn end(&mut self, machine: &mut M, slot: Slot) {
+        self.leave_queue(slot);
+        self.release_waiters(slot);
         let id = self.process(slot).privilege_id();
         for other in &mut self.privileges {
             other.notified_by &= !(1 << id);
@@ -31,20 +31,20 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    fn leave_queue(&mut self, cpu: &mut Cpu, slot: Slot) {
+    fn leave_queue(&mut self, slot: Slot) {
         let p = self.process(slot);
         if p.rts.contains(Rts::SENDING) {
             self.unqueue_sender(Slot::of(p.send_to), slot);
         }
-        if cpu.current() == Some(slot) {
-            self.vacate(cpu); // Also if it has just blocked, and nobody else was chosen yet.
+        if self.runs(slot) {
+            self.vacate(slot); // Also if it has just blocked, and nobody else was chosen yet.
         } else if self.process(slot).rts.is_empty() {
-            self.dequeue(cpu, slot);
+            self.dequeue(slot);
         }
     }
 
     /// Everybody who is blocked on `slot` gets `EDEADSRCDST`. Those who receive from anybody go on waiting.
-    fn release_waiters(&mut self, cpu: &mut Cpu, slot: Slot) {
+    fn release_waiters(&mut self, slot: Slot) {
         let endpoint = self.process(slot).endpoint;
         for other in Slot::all().filter(|&other| other != slot) {
             let p = self.process(other);
@@ -58,7 +58,7 @@ impl<M: Machine> Kernel<'_, M> {
                 p.rts.remove(Rts::SENDING | Rts::RECEIVING | Rts::REPLY);
                 p.failed_reply = None;
                 p.frame.set_result(Errno::DeadSrcDst.to_result());
-                self.make_ready(cpu, other);
+                self.make_ready(other);
             }
         }
     }
@@ -68,11 +68,11 @@ impl<M: Machine> Kernel<'_, M> {
 #[cfg(test)]
 mod tests {
     use crate::support::*;
-    use crate::{Rts, Slot};
+    use crate::{CpuId, Rts, Slot};
     use abi::{Endpoint, Trap};
 
     fn end(world: &mut World<'_>, who: Endpoint) {
-        world.kernel.end(&mut world.machine, &mut world.cpu, Slot::of(who));
+        world.kernel.end(&mut world.machine, Slot::of(who));
         assert_eq!(world.rts(who), Rts::FREE);
         world.schedule();
     }
@@ -140,9 +140,9 @@ mod tests {
             let mut table = table();
             let mut world = World::new(&mut table, &four());
             *world.kernel.frame_mut(Slot::of(A)) = call;
-            let _ = world.kernel.trap(&mut world.machine, &mut world.cpu);
-            world.kernel.stop_current(&mut world.machine, &mut world.cpu, format_args!("test"));
-            assert_eq!(world.cpu.current(), None);
+            let _ = world.kernel.trap(&mut world.machine, CpuId::BOOT);
+            world.kernel.stop_current(&mut world.machine, CpuId::BOOT, format_args!("test"));
+            assert_eq!(world.kernel.cpu(CpuId::BOOT).current(), None);
             world.schedule();
             assert_eq!(world.running(), Some(B));
             assert_eq!(world.trap(B, receive(Endpoint::ANY)), Outcome::Blocked);

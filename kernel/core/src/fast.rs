@@ -5,14 +5,14 @@
 //! caller moves the message from the old running process to the new one, as [`crate::Frame::deliver`] would, with the trap
 //! as status.
 
-use crate::{Cpu, Kernel, Machine, Rts, Slot};
+use crate::{CpuId, Kernel, Machine, Rts, Slot};
 use abi::{Endpoint, Trap};
 
 impl<M: Machine> Kernel<'_, M> {
     /// SENDREC to a process that waits for it.
     #[inline(always)]
-    pub fn fast_sendrec(&mut self, cpu: &mut Cpu, destination: Endpoint) -> Option<Slot> {
-        let me = cpu.current()?;
+    pub fn fast_sendrec(&mut self, cpu: CpuId, destination: Endpoint) -> Option<Slot> {
+        let me = self.cpu(cpu).current()?;
         let to = self.fast_partner(cpu, me, Trap::SendRec, destination)?;
         let it = self.process(to);
         if self.privileges(me).sends & it.privilege_bit() == 0 {
@@ -31,11 +31,11 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// REPLY_RECEIVE to a process in SENDREC with this one, which then receives from anybody and finds nothing.
     #[inline(always)]
-    pub fn fast_reply_receive(&mut self, cpu: &mut Cpu, destination: Endpoint, from: Endpoint) -> Option<Slot> {
+    pub fn fast_reply_receive(&mut self, cpu: CpuId, destination: Endpoint, from: Endpoint) -> Option<Slot> {
         if from != Endpoint::ANY {
             return None;
         }
-        let me = cpu.current()?;
+        let me = self.cpu(cpu).current()?;
         let to = self.fast_partner(cpu, me, Trap::ReplyReceive, destination)?;
         let it = self.process(to);
         let p = self.process(me);
@@ -49,23 +49,23 @@ impl<M: Machine> Kernel<'_, M> {
         Some(to)
     }
 
-    /// What both have in common: the caller may use the trap, the endpoint is that of its slot, and nobody more urgent than
-    /// the partner is ready. The comparison of endpoints tests range, generation and special names at once; whether the
+    /// What both have in common: the caller may use the trap, the endpoint is that of its slot, the partner runs on this
+    /// processor, and nobody more urgent is ready. The comparison of endpoints tests range, generation and special names at once; whether the
     /// slot is free, the callers find out by its whole state.
     #[inline(always)]
-    fn fast_partner(&self, cpu: &Cpu, me: Slot, trap: Trap, destination: Endpoint) -> Option<Slot> {
+    fn fast_partner(&self, cpu: CpuId, me: Slot, trap: Trap, destination: Endpoint) -> Option<Slot> {
         let to = Slot::of(destination);
         let it = self.process(to);
         if !self.privileges(me).traps.contains(trap.mask()) || it.endpoint != destination {
             return None;
         }
-        if it.priority > cpu.best_ready() { None } else { Some(to) }
+        if it.cpu != cpu || it.priority > self.cpu(cpu).best_ready() { None } else { Some(to) }
     }
 
     /// The running process blocks, the partner runs on with the rest of its time. No queue is touched: who runs is in none,
     /// and the partner was blocked.
     #[inline(always)]
-    fn hand_over(&mut self, cpu: &mut Cpu, me: Slot, to: Slot, state: Rts, from: Endpoint) {
+    fn hand_over(&mut self, cpu: CpuId, me: Slot, to: Slot, state: Rts, from: Endpoint) {
         let p = self.process_mut(me);
         p.rts = state;
         p.receive_from = from;
@@ -73,6 +73,6 @@ impl<M: Machine> Kernel<'_, M> {
         let it = self.process_mut(to);
         it.rts = Rts::empty();
         it.ticks_left = ticks_left;
-        cpu.switch_to(to);
+        self.cpu_mut(cpu).switch_to(to);
     }
 }

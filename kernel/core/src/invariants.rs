@@ -1,6 +1,6 @@
 //! What must hold between any two operations, checked after each step of the tests and by debugging kernels.
 
-use crate::{Cpu, Kernel, Machine, Rts, SLOTS, Slot};
+use crate::{CpuId, Kernel, Machine, Rts, SLOTS, Slot};
 use abi::Endpoint;
 use abi::boot::PRIORITIES;
 
@@ -33,22 +33,10 @@ impl<M: Machine> Kernel<'_, M> {
     ///
     /// # Errors
     /// The first violation found.
-    pub fn check_invariants(&self, cpu: &Cpu) -> Result<(), Violation> {
+    pub fn check_invariants(&self) -> Result<(), Violation> {
         let mut queued = [false; SLOTS];
-        let best = usize::from(cpu.best_ready());
-        let most_urgent = cpu.queues().iter().position(|queue| queue.head().is_some()).unwrap_or(PRIORITIES);
-        require(best == most_urgent, Violation::BadOccupied(best))?;
-        for (priority, queue) in cpu.queues().iter().enumerate() {
-            if queue.head().is_some() != (cpu.occupied() >> priority & 1 != 0) {
-                return Err(Violation::BadOccupied(priority));
-            }
-            for slot in queue.iter(self.procs) {
-                let p = self.process(slot);
-                mark(&mut queued, slot)?;
-                let fits = p.rts.is_empty() && usize::from(p.priority) == priority && cpu.current() != Some(slot);
-                require(fits, Violation::WronglyQueued(slot))?;
-                require(queue.is_linked(self.procs, slot), Violation::BadLinks(slot))?;
-            }
+        for id in CpuId::all() {
+            self.check_cpu(id, &mut queued)?;
         }
         for slot in Slot::all() {
             let p = self.process(slot);
@@ -62,16 +50,37 @@ impl<M: Machine> Kernel<'_, M> {
                 require(!missed, Violation::MissedSender(sender))?;
             }
         }
-        Slot::all().try_for_each(|slot| self.check_process(cpu, slot, queued[slot.index()]))
+        Slot::all().try_for_each(|slot| self.check_process(slot, queued[slot.index()]))
     }
 
-    fn check_process(&self, cpu: &Cpu, slot: Slot, queued: bool) -> Result<(), Violation> {
+    fn check_cpu(&self, id: CpuId, queued: &mut [bool; SLOTS]) -> Result<(), Violation> {
+        let cpu = self.cpu(id);
+        let best = usize::from(cpu.best_ready());
+        let most_urgent = cpu.queues().iter().position(|queue| queue.head().is_some()).unwrap_or(PRIORITIES);
+        require(best == most_urgent, Violation::BadOccupied(best))?;
+        for (priority, queue) in cpu.queues().iter().enumerate() {
+            if queue.head().is_some() != (cpu.occupied() >> priority & 1 != 0) {
+                return Err(Violation::BadOccupied(priority));
+            }
+            for slot in queue.iter(self.procs) {
+                let p = self.process(slot);
+                mark(queued, slot)?;
+                let fits = p.rts.is_empty() && (p.cpu, usize::from(p.priority)) == (id, priority) && !self.runs(slot);
+                require(fits, Violation::WronglyQueued(slot))?;
+                require(queue.is_linked(self.procs, slot), Violation::BadLinks(slot))?;
+            }
+        }
+        let stray = cpu.current().filter(|slot| self.process(*slot).cpu != id);
+        stray.map_or(Ok(()), |slot| Err(Violation::WronglyQueued(slot)))
+    }
+
+    fn check_process(&self, slot: Slot, queued: bool) -> Result<(), Violation> {
         let p = self.process(slot);
         let free = p.rts.contains(Rts::FREE);
         let alone = p.rts == Rts::FREE && p.space.is_none() && p.senders.head().is_none();
         require(free == alone && p.space.is_none() == free, Violation::BadFlags(slot))?;
         require(!p.rts.contains(Rts::REPLY) || p.rts.contains(Rts::RECEIVING), Violation::BadFlags(slot))?;
-        let should_be_queued = p.rts.contains(Rts::SENDING) || (p.rts.is_empty() && cpu.current() != Some(slot));
+        let should_be_queued = p.rts.contains(Rts::SENDING) || (p.rts.is_empty() && !self.runs(slot));
         require(!should_be_queued || queued, Violation::NotQueued(slot))?;
         let waits_for_dead = p.rts.contains(Rts::SENDING) && self.lookup(p.send_to).is_none()
             || p.rts.contains(Rts::REPLY) && self.lookup(p.receive_from).is_none()
@@ -105,7 +114,7 @@ mod tests {
         world.trap(D, receive(Endpoint::ANY));
         world.run(A);
         damage(&mut world);
-        world.kernel.check_invariants(&world.cpu)
+        world.kernel.check_invariants()
     }
 
     /// The same after damage to one process.
@@ -120,13 +129,13 @@ mod tests {
         let [a, b, c, d] = [A, B, C, D].map(Slot::of);
         assert_eq!(found(|_| {}), Ok(()));
         assert_eq!(found(|world| world.kernel.queue_sender(d, b)), Err(QueuedTwice(b)));
-        assert_eq!(found(|world| world.kernel.dequeue(&mut world.cpu, b)), Err(NotQueued(b)));
+        assert_eq!(found(|world| world.kernel.dequeue(b)), Err(NotQueued(b)));
         assert_eq!(found(|world| world.kernel.unqueue_sender(a, c)), Err(NotQueued(c)));
-        assert_eq!(found(|world| world.kernel.enqueue_tail(&mut world.cpu, a)), Err(WronglyQueued(a)));
+        assert_eq!(found(|world| world.kernel.enqueue_tail(a)), Err(WronglyQueued(a)));
         assert_eq!(found_in(B, |p| p.priority += 1), Err(WronglyQueued(b)));
         assert_eq!(found_in(B, |p| p.rts = Rts::RECEIVING), Err(WronglyQueued(b)));
         assert_eq!(found_in(C, |p| p.send_to = B), Err(WronglyQueued(c)));
-        assert_eq!(found(|world| world.kernel.vacate(&mut world.cpu)), Err(NotQueued(a)));
+        assert_eq!(found(|world| world.kernel.vacate(Slot::of(A))), Err(NotQueued(a)));
         assert_eq!(found_in(D, |p| p.rts = Rts::empty()), Err(NotQueued(d)));
         assert_eq!(found_in(A, |p| p.rts = Rts::RECEIVING | Rts::REPLY), Err(WaitsForDead(a)));
         assert_eq!(found_in(D, |p| p.receive_from = FREE), Err(WaitsForDead(d)));

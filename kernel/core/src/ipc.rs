@@ -3,7 +3,7 @@
 //! A message never has a buffer of the kernel's own: a blocked sender keeps it in its saved registers, and delivery
 //! copies it from frame to frame.
 
-use crate::{Cpu, Frame, Kernel, Machine, Request, Rts, SLOTS, Slot};
+use crate::{Frame, Kernel, Machine, Request, Rts, SLOTS, Slot};
 use abi::{Endpoint, Errno, Kind, Message, Status, Trap};
 
 impl<M: Machine> Kernel<'_, M> {
@@ -11,28 +11,21 @@ impl<M: Machine> Kernel<'_, M> {
     ///
     /// # Errors
     /// The result of the trap; nothing has changed then.
-    pub(crate) fn ipc(
-        &mut self,
-        machine: &M,
-        cpu: &mut Cpu,
-        me: Slot,
-        trap: Trap,
-        request: &Request,
-    ) -> Result<(), Errno> {
+    pub(crate) fn ipc(&mut self, machine: &M, me: Slot, trap: Trap, request: &Request) -> Result<(), Errno> {
         match trap {
             Trap::Receive => {
                 self.check_source(me, trap, request.source)?;
                 self.check_receive(me, request.source, None)?;
-                self.receive(machine, cpu, me, request.source);
+                self.receive(machine, me, request.source);
                 Ok(())
             }
             Trap::ReplyReceive => {
                 self.check_source(me, trap, request.source)?;
-                self.reply_receive(machine, cpu, me, request)
+                self.reply_receive(machine, me, request)
             }
             Trap::Send | Trap::SendNb | Trap::SendRec | Trap::Notify => {
                 let to = self.check_destination(me, trap, request.destination)?;
-                if trap == Trap::Notify { self.notify(machine, cpu, me, to) } else { self.send(cpu, me, to, trap) }
+                if trap == Trap::Notify { self.notify(machine, me, to) } else { self.send(me, to, trap) }
             }
             Trap::KernelCall => Err(Errno::BadCall),
         }
@@ -88,7 +81,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Gives `message` to `slot`, which either asks for it right now or was waiting and can run again.
-    fn deliver(&mut self, cpu: &mut Cpu, slot: Slot, message: &Message, status: Status) {
+    fn deliver(&mut self, slot: Slot, message: &Message, status: Status) {
         let p = self.process_mut(slot);
         let status = match p.failed_reply.take() {
             Some(errno) => status.with_failed_reply(errno),
@@ -97,16 +90,16 @@ impl<M: Machine> Kernel<'_, M> {
         p.frame.deliver(message, status);
         if p.rts.contains(Rts::RECEIVING) {
             p.rts.remove(Rts::RECEIVING | Rts::REPLY);
-            self.make_ready(cpu, slot);
+            self.make_ready(slot);
         }
     }
 
-    fn send(&mut self, cpu: &mut Cpu, me: Slot, to: Slot, trap: Trap) -> Result<(), Errno> {
+    fn send(&mut self, me: Slot, to: Slot, trap: Trap) -> Result<(), Errno> {
         let (source, destination) = (self.process(me).endpoint, self.process(to).endpoint);
         let mut blocked = Rts::empty();
         if self.is_waiting_for(to, source) {
             let message = self.message_of(me);
-            self.deliver(cpu, to, &message, Status::sent_with(trap));
+            self.deliver(to, &message, Status::sent_with(trap));
         } else if trap == Trap::SendNb {
             return Err(Errno::NotReady);
         } else if self.closes_circle(me, to).is_some() {
@@ -126,11 +119,11 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(())
     }
 
-    fn notify(&mut self, machine: &M, cpu: &mut Cpu, me: Slot, to: Slot) -> Result<(), Errno> {
+    fn notify(&mut self, machine: &M, me: Slot, to: Slot) -> Result<(), Errno> {
         let source = self.process(me).endpoint;
         if self.is_waiting_for(to, source) && !self.process(to).rts.contains(Rts::REPLY) {
             let message = notification(machine, source);
-            self.deliver(cpu, to, &message, Status::sent_with(Trap::Notify));
+            self.deliver(to, &message, Status::sent_with(Trap::Notify));
         } else {
             let bit = self.process(me).privilege_bit();
             self.privileges_mut(to).notified_by |= bit;
@@ -155,14 +148,14 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Receives: a pending notification, else the first acceptable sender that waits, else blocks.
-    fn receive(&mut self, machine: &M, cpu: &mut Cpu, me: Slot, from: Endpoint) {
+    fn receive(&mut self, machine: &M, me: Slot, from: Endpoint) {
         if let Some(notifier) = self.pending_notification(me, from) {
             let id = self.process(Slot::of(notifier)).privilege_id();
             self.privileges_mut(me).notified_by &= !(1 << id);
             let message = notification(machine, notifier);
-            self.deliver(cpu, me, &message, Status::sent_with(Trap::Notify));
+            self.deliver(me, &message, Status::sent_with(Trap::Notify));
         } else if let Some(sender) = self.first_sender(me, from) {
-            self.take_from(cpu, me, sender);
+            self.take_from(me, sender);
         } else {
             let p = self.process_mut(me);
             p.receive_from = from;
@@ -190,31 +183,31 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Takes the message of a sender that waits.
-    fn take_from(&mut self, cpu: &mut Cpu, me: Slot, sender: Slot) {
+    fn take_from(&mut self, me: Slot, sender: Slot) {
         let message = self.message_of(sender);
         self.unqueue_sender(me, sender);
         let p = self.process_mut(sender);
         p.rts.remove(Rts::SENDING);
         let trap = if p.rts.contains(Rts::REPLY) { Trap::SendRec } else { Trap::Send };
         if p.rts.is_empty() {
-            self.make_ready(cpu, sender);
+            self.make_ready(sender);
         }
-        self.deliver(cpu, me, &message, Status::sent_with(trap));
+        self.deliver(me, &message, Status::sent_with(trap));
     }
 
     /// Answers the destination, then receives, whether or not the answer could be given. It is not given where nothing can
     /// be received.
-    fn reply_receive(&mut self, machine: &M, cpu: &mut Cpu, me: Slot, request: &Request) -> Result<(), Errno> {
+    fn reply_receive(&mut self, machine: &M, me: Slot, request: &Request) -> Result<(), Errno> {
         let answered = self.check_reply(me, request.destination);
         self.check_receive(me, request.source, answered.ok())?;
         match answered {
             Ok(to) => {
                 let message = self.message_of(me);
-                self.deliver(cpu, to, &message, Status::sent_with(Trap::ReplyReceive));
+                self.deliver(to, &message, Status::sent_with(Trap::ReplyReceive));
             }
             Err(errno) => self.process_mut(me).failed_reply = Some(errno),
         }
-        self.receive(machine, cpu, me, request.source);
+        self.receive(machine, me, request.source);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ mod support;
 pub use invariants::Violation;
 pub use machine::{Fault, Frame, Machine, Request};
 pub use process::{Privileges, Process, Rts, SLOTS, Slot, Table};
-pub use sched::{Cpu, QUANTUM_TICKS};
+pub use sched::{Cpu, CpuId, MAX_CPUS, QUANTUM_TICKS};
 
 use abi::boot::MAX_PROGRAMS;
 use abi::{Endpoint, Trap};
@@ -46,6 +46,11 @@ use protocol::kernel::AbortHow;
 pub struct Kernel<'t, M: Machine> {
     procs: &'t mut Table<M>,
     privileges: [Privileges; MAX_PROGRAMS],
+    cpus: [Cpu; MAX_CPUS],
+    /// How many of them run.
+    online: usize,
+    /// Processors that must choose anew who runs, a bit each.
+    kicks: u32,
     /// The boot programs, in the order of the boot table.
     boot: ArrayVec<Endpoint, MAX_PROGRAMS>,
 }
@@ -66,9 +71,17 @@ pub enum Action {
 }
 
 impl<'t, M: Machine> Kernel<'t, M> {
-    /// A kernel without processes. `procs` is a table of free slots, as [`Process::free`] makes them.
-    pub fn new(procs: &'t mut Table<M>) -> Self {
-        Self { procs, privileges: [Privileges::NONE; MAX_PROGRAMS], boot: ArrayVec::new() }
+    /// A kernel without processes, on the first `online` processors. `procs` is a table of free slots, as
+    /// [`Process::free`] makes them.
+    pub fn new(procs: &'t mut Table<M>, online: usize) -> Self {
+        Self {
+            procs,
+            privileges: [Privileges::NONE; MAX_PROGRAMS],
+            cpus: [Cpu::IDLE; MAX_CPUS],
+            online,
+            kicks: 0,
+            boot: ArrayVec::new(),
+        }
     }
 
     /// The process in a slot.
@@ -101,22 +114,18 @@ impl<'t, M: Machine> Kernel<'t, M> {
         (p.endpoint == endpoint && !p.rts.contains(Rts::FREE)).then_some(slot)
     }
 
-    /// Makes the next boot program, ready to run on `cpu`. Its slot, privilege id and endpoint are its place in the order
+    /// Makes the next boot program, ready to run on the processor that its entry names, or on the boot processor if that
+    /// one does not run. Its slot, privilege id and endpoint are its place in the order
     /// of these calls. Returns `None`, with `space` dropped, once there are [`MAX_PROGRAMS`] of them.
-    pub fn add_boot_program(
-        &mut self,
-        cpu: &mut Cpu,
-        entry: &abi::boot::BootEntry,
-        frame: M::Frame,
-        space: M::Space,
-    ) -> Option<Slot> {
+    pub fn add_boot_program(&mut self, entry: &abi::boot::BootEntry, frame: M::Frame, space: M::Space) -> Option<Slot> {
         let index = self.boot.len();
         let endpoint = Endpoint::new(index, 0)?;
         self.boot.try_push(endpoint).ok()?;
         self.privileges[index] = Privileges::of_boot_entry(entry);
         let slot = Slot::of(endpoint);
-        *self.process_mut(slot) = Process::new(endpoint, index, entry, frame, space);
-        self.enqueue_tail(cpu, slot);
+        let cpu = CpuId::new(entry.cpu.into()).filter(|id| id.index() < self.online).unwrap_or(CpuId::BOOT);
+        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
+        self.make_ready(slot);
         Some(slot)
     }
 
@@ -124,13 +133,13 @@ impl<'t, M: Machine> Kernel<'t, M> {
     ///
     /// # Panics
     /// If no process runs on `cpu`: then nobody can have trapped.
-    pub fn trap(&mut self, machine: &mut M, cpu: &mut Cpu) -> Action {
-        let me = cpu.current().expect("a trap comes from the running process");
+    pub fn trap(&mut self, machine: &mut M, cpu: CpuId) -> Action {
+        let me = self.cpu(cpu).current().expect("a trap comes from the running process");
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
-            Some(Trap::KernelCall) => return self.kernel_call(machine, cpu, me, &request),
-            Some(trap) => self.ipc(machine, cpu, me, trap, &request),
+            Some(Trap::KernelCall) => return self.kernel_call(machine, me, &request),
+            Some(trap) => self.ipc(machine, me, trap, &request),
         };
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());

@@ -1,7 +1,7 @@
 //! Processes and their privileges.
 
 use crate::list::{Links, List};
-use crate::{Machine, QUANTUM_TICKS};
+use crate::{CpuId, Machine, QUANTUM_TICKS};
 use abi::boot::{BootEntry, MAX_PROGRAMS, NAME_LEN};
 use abi::{Endpoint, Errno, TrapMask};
 use bitflags::bitflags;
@@ -72,6 +72,8 @@ pub struct Process<M: Machine> {
     privilege_id: u8,
     /// The bit of its privilege id in send masks: kept, so that the fast path need not shift.
     privilege_bit: u64,
+    /// Where it runs.
+    pub(crate) cpu: CpuId,
     /// Queue that it is scheduled in, 0 the most urgent.
     pub(crate) priority: u8,
     /// Timer ticks that it may still run before others of its priority do.
@@ -94,6 +96,7 @@ impl<M: Machine> Process<M> {
             links: Links::NONE,
             privilege_id: 0,
             privilege_bit: 0,
+            cpu: CpuId::BOOT,
             priority: 0,
             ticks_left: 0,
             name: [0; NAME_LEN],
@@ -101,13 +104,15 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, runnable and in no queue yet.
-    pub(crate) fn new(endpoint: Endpoint, id: usize, entry: &BootEntry, frame: M::Frame, space: M::Space) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: M::Space) -> Self {
+        let id = endpoint.slot();
         Self {
             space: Some(space),
             endpoint,
             rts: Rts::empty(),
             privilege_id: id as u8,
             privilege_bit: 1 << id,
+            cpu,
             priority: entry.priority,
             ticks_left: QUANTUM_TICKS,
             name: entry.name,

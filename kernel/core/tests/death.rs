@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use abi::{Endpoint, Errno, Trap};
-use kernel_core::Rts;
+use kernel_core::{CpuId, Rts};
 use protocol::kernel::Exit;
 
 const ANY: Endpoint = Endpoint::ANY;
@@ -41,7 +41,7 @@ fn it_frees_the_slot_and_gives_back_the_space() {
 fn the_log_says_why() {
     test(|world, _| {
         world.run(B);
-        world.kernel.stop_current(&mut world.machine, &mut world.cpu, format_args!("page fault at {:#x}", 16));
+        world.kernel.stop_current(&mut world.machine, CpuId::BOOT, format_args!("page fault at {:#x}", 16));
         world.schedule();
         world.trap(C, kernel_call(&Exit { status: 3 }));
         assert_eq!(world.machine.lines, ["b stopped: page fault at 0x10", "c exited, status 3"]);

@@ -3,7 +3,7 @@
 use crate::support::*;
 use abi::boot::{BootEntry, PRIORITIES};
 use abi::{Endpoint, Message, Status, Trap, TrapMask};
-use kernel_core::{Frame, Rts, Slot};
+use kernel_core::{CpuId, Frame, Rts, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use std::cell::Cell;
@@ -16,14 +16,14 @@ const WAKER: usize = PROGRAMS - 1;
 impl World<'_> {
     /// Whoever runs traps, by the fast path if that will have it. Says whether it did.
     fn step_fast(&mut self, call: Regs) -> bool {
-        let me = self.cpu.current().expect("somebody runs");
+        let me = self.kernel.cpu(CpuId::BOOT).current().expect("somebody runs");
         *self.kernel.frame_mut(me) = call;
         let request = call.request();
         let before = self.snapshot();
         let (trap, to) = match Trap::from_rax(request.rax) {
-            Some(trap @ Trap::SendRec) => (trap, self.kernel.fast_sendrec(&mut self.cpu, request.destination)),
+            Some(trap @ Trap::SendRec) => (trap, self.kernel.fast_sendrec(CpuId::BOOT, request.destination)),
             Some(trap @ Trap::ReplyReceive) => {
-                (trap, self.kernel.fast_reply_receive(&mut self.cpu, request.destination, request.source))
+                (trap, self.kernel.fast_reply_receive(CpuId::BOOT, request.destination, request.source))
             }
             _ => (Trap::Send, None),
         };
@@ -36,7 +36,7 @@ impl World<'_> {
         message.set_header(request.header);
         message.body = call.body();
         self.kernel.frame_mut(to).deliver(&message, Status::sent_with(trap));
-        self.kernel.check_invariants(&self.cpu).expect("invariants hold after a fast step");
+        self.kernel.check_invariants().expect("invariants hold after a fast step");
         true
     }
 
@@ -161,8 +161,8 @@ fn nobody_more_urgent_is_passed_over() {
     world.trap(B, receive(Endpoint::ANY));
     world.run(A);
     // C becomes ready, and A is about to give way to it.
-    let me = world.cpu.current().unwrap();
+    let me = world.kernel.cpu(CpuId::BOOT).current().unwrap();
     *world.kernel.frame_mut(me) = notify(C);
-    let _ = world.kernel.trap(&mut world.machine, &mut world.cpu);
-    assert_eq!(world.kernel.fast_sendrec(&mut world.cpu, B), None);
+    let _ = world.kernel.trap(&mut world.machine, CpuId::BOOT);
+    assert_eq!(world.kernel.fast_sendrec(CpuId::BOOT, B), None);
 }

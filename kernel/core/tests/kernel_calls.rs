@@ -3,7 +3,7 @@
 use crate::support::*;
 use abi::boot::{BootEntry, MAX_PROGRAMS};
 use abi::{Endpoint, Errno, Kind, Message};
-use kernel_core::Action;
+use kernel_core::{Action, CpuId};
 use protocol::kernel::{
     Abort, AbortHow, BootProgram, DiagWrite, DiagWritten, Exit, GetBootEntry, Identity, MAX_DIAG, PROTOCOL, Times,
     Uptime, WhoAmI,
@@ -103,7 +103,7 @@ fn abort_says_how_and_changes_nothing() {
     test(|world| {
         for how in [AbortHow::Halt, AbortHow::Reset, AbortHow::Leave] {
             let call = kernel_call(&Abort { how, status: 0x21 });
-            *world.kernel.frame_mut(world.cpu.current().unwrap()) = call;
+            *world.kernel.frame_mut(world.kernel.cpu(CpuId::BOOT).current().unwrap()) = call;
             let before = world.snapshot();
             assert_eq!(world.act(call), Action::Abort { how, status: 0x21 });
             assert_eq!(world.snapshot(), before);

@@ -9,6 +9,7 @@ mod fast;
 mod frames;
 mod kernel_calls;
 mod model;
+mod processors;
 mod rendezvous;
 mod scheduling;
 mod support;

@@ -3,7 +3,7 @@
 use crate::support::*;
 use abi::boot::BootEntry;
 use abi::{Endpoint, Errno};
-use kernel_core::QUANTUM_TICKS;
+use kernel_core::{CpuId, QUANTUM_TICKS};
 
 const ANY: Endpoint = Endpoint::ANY;
 
@@ -98,7 +98,7 @@ fn one_preempted_at_the_end_of_its_time_goes_behind_its_peers() {
         world.step(receive(A));
         world.tick(QUANTUM_TICKS - 1);
         // The last tick and the message come before the next choice.
-        world.kernel.tick(&mut world.cpu);
+        world.kernel.tick(CpuId::BOOT);
         world.step(send(C, 1));
         assert_eq!(world.running(), Some(C));
         world.step(receive(ANY));

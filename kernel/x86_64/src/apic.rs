@@ -3,7 +3,7 @@
 
 use crate::machine::HZ;
 use crate::memory::{Cache, Memory};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kernel_core::acpi::Madt;
 use x86::apic::ioapic::IoApic;
 use x86::io::{inb, outb};
@@ -11,6 +11,8 @@ use x86::msr;
 
 /// Vector of the timer.
 pub(crate) const TIMER_VECTOR: u8 = 0xf0;
+/// Vector by which a processor asks another to choose anew who runs.
+pub(crate) const SCHEDULE_VECTOR: u8 = 0xf1;
 /// Vector of interrupts that went away before they were taken; they are not acknowledged.
 pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
 
@@ -25,6 +27,8 @@ enum Register {
     Id = 0x20,
     EndOfInterrupt = 0xb0,
     Spurious = 0xf0,
+    CommandLow = 0x300,
+    CommandHigh = 0x310,
     TimerEntry = 0x320,
     Local0Entry = 0x350,
     Local1Entry = 0x360,
@@ -60,6 +64,49 @@ fn write(register: Register, value: u32) {
     }
 }
 
+/// What one processor's APIC can send another's (Intel SDM volume 3, 11.6.1).
+#[derive(Clone, Copy)]
+pub(crate) enum Message {
+    /// An interrupt.
+    Interrupt(u8),
+    /// Reset, and wait for [`Message::Startup`].
+    Init,
+    /// Start in real mode at the beginning of this page of memory.
+    Startup(u8),
+}
+
+/// Sends a message to the processor with an APIC id.
+pub(crate) fn send(to: u32, message: Message) {
+    const ASSERT: u32 = 1 << 14;
+    const PENDING: u32 = 1 << 12;
+    let command = ASSERT
+        | match message {
+            Message::Interrupt(vector) => vector.into(),
+            Message::Init => 5 << 8,
+            Message::Startup(page) => 6 << 8 | u32::from(page),
+        };
+    if REGISTERS.load(Ordering::Relaxed) == 0 {
+        let both = u64::from(to) << 32 | u64::from(command);
+        // SAFETY: the APIC is in x2APIC mode, where this MSR exists.
+        unsafe { msr::wrmsr(X2APIC_MSRS + Register::CommandLow as u32 / 16, both) };
+        return;
+    }
+    write(Register::CommandHigh, to << 24);
+    write(Register::CommandLow, command);
+    while read(Register::CommandLow) & PENDING != 0 {
+        core::hint::spin_loop();
+    }
+}
+
+/// Waits, with the timer, which must be off.
+pub(crate) fn delay(counts: u32) {
+    write(Register::TimerEntry, MASKED);
+    write(Register::InitialCount, counts);
+    while read(Register::CurrentCount) != 0 {
+        core::hint::spin_loop();
+    }
+}
+
 /// Tells the APIC that the interrupt was handled.
 pub(crate) fn end_of_interrupt() {
     write(Register::EndOfInterrupt, 0);
@@ -76,7 +123,7 @@ pub struct Interrupts {
     pub inputs: u32,
 }
 
-/// Sets the controllers up and starts the timer; its first interrupt comes as soon as ring 0 waits or is left.
+/// Sets the controllers up and measures the timer.
 ///
 /// # Errors
 /// What is wrong with them.
@@ -106,15 +153,29 @@ pub unsafe fn init(memory: &mut Memory, madt: Option<&Madt>) -> Result<Interrupt
         io_apic.disable_all();
         inputs += u32::from(io_apic.supported_interrupts()) + 1;
     }
+    enable_local();
+    let counts_per_tick = calibrate().ok_or("the APIC timer does not count, or the interval timer does not")?;
+    COUNTS_PER_TICK.store(counts_per_tick, Ordering::Relaxed);
+    let id = read(Register::Id);
+    Ok(Interrupts { boot_cpu: if x2apic { id } else { id >> 24 }, counts_per_tick, inputs })
+}
+
+/// Lets the APIC of the processor that this runs on take interrupts, with none of its own.
+pub(crate) fn enable_local() {
     for entry in [Register::Local0Entry, Register::Local1Entry, Register::TimerEntry] {
         write(entry, MASKED);
     }
+    write(Register::DivideConfiguration, DIVIDE_BY_16);
     write(Register::Spurious, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
-    let counts_per_tick = calibrate().ok_or("the APIC timer does not count, or the interval timer does not")?;
-    write(Register::TimerEntry, PERIODIC | u32::from(TIMER_VECTOR));
-    write(Register::InitialCount, counts_per_tick);
-    let id = read(Register::Id);
-    Ok(Interrupts { boot_cpu: if x2apic { id } else { id >> 24 }, counts_per_tick, inputs })
+}
+
+/// Timer counts in a tick, as measured on the boot processor; all have the same clock.
+static COUNTS_PER_TICK: AtomicU32 = AtomicU32::new(0);
+
+/// Starts or stops the timer of the processor that this runs on. Its interrupts come as soon as ring 0 waits or is left.
+pub(crate) fn set_timer(on: bool) {
+    write(Register::TimerEntry, if on { PERIODIC | u32::from(TIMER_VECTOR) } else { MASKED });
+    write(Register::InitialCount, if on { COUNTS_PER_TICK.load(Ordering::Relaxed) } else { 0 });
 }
 
 /// Counts of the APIC timer in a tick, measured against channel 2 of the 8254 interval timer; `None` if one stands still.
@@ -129,7 +190,6 @@ fn calibrate() -> Option<u32> {
     const SPEAKER_ON: u8 = 0x02;
     const OUTPUT: u8 = 0x20;
     const PATIENCE: u32 = 100_000_000;
-    write(Register::DivideConfiguration, DIVIDE_BY_16);
     // SAFETY: the ports of the interval timer, which nobody else uses.
     let done = unsafe {
         outb(GATE, inb(GATE) & !SPEAKER_ON | GATE_ON);

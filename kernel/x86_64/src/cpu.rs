@@ -1,15 +1,16 @@
 //! A processor: its features, its control registers, and what the kernel keeps for it.
 
+use crate::apic;
 use crate::frame::Frame;
+use crate::memory::Cache;
 use crate::tables::{self, Tables};
 use abi::layout::PAGE_SIZE;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::AtomicU64;
-use kernel_core::Cpu;
+use kernel_core::{CpuId, MAX_CPUS};
 use x86::controlregs::{Cr0, Cr4, cr0, cr0_write, cr4_write};
-use x86::cpuid::CpuId;
 use x86::msr;
 
 /// What the processor offers beyond what Selix needs.
@@ -46,7 +47,7 @@ impl fmt::Display for Features {
 impl Features {
     /// Asks the processor.
     pub fn detect() -> Self {
-        let cpuid = CpuId::new();
+        let cpuid = x86::cpuid::CpuId::new();
         let basic = cpuid.get_feature_info();
         let extended = cpuid.get_extended_feature_info();
         let processor = cpuid.get_extended_processor_and_feature_identifiers();
@@ -65,7 +66,7 @@ impl Features {
     ///
     /// # Safety
     /// The kernel's own page tables are in use: they keep W^X, and map nothing of programs.
-    pub unsafe fn enable(&self) {
+    unsafe fn enable(&self) {
         let mut on = Cr4::CR4_ENABLE_PAE | Cr4::CR4_ENABLE_SSE | Cr4::CR4_UNMASKED_SSE | Cr4::CR4_ENABLE_MACHINE_CHECK;
         on.set(Cr4::CR4_ENABLE_SMEP, self.smep);
         on.set(Cr4::CR4_ENABLE_SMAP, self.smap);
@@ -112,67 +113,102 @@ pub struct CpuLocal {
     pub(crate) idle_stack: u64,
     /// How many NMIs came.
     pub(crate) nmis: AtomicU64,
-    /// What the core keeps.
-    pub(crate) core: Cpu,
+    /// Its number.
+    pub(crate) id: CpuId,
+    /// Whether its timer runs.
+    timer_on: bool,
     tables: Tables,
 }
 
 impl CpuLocal {
-    /// What the core keeps for the processor.
-    pub fn core_mut(&mut self) -> &mut Cpu {
-        &mut self.core
+    /// Lets the timer of this processor run, or stops it: one that waits has nobody to preempt. That of the boot processor
+    /// keeps the time and always runs.
+    pub(crate) fn set_timer(&mut self, on: bool) {
+        let on = on || self.id == CpuId::BOOT;
+        if on != self.timer_on {
+            self.timer_on = on;
+            apic::set_timer(on);
+        }
     }
 }
 
-/// What the boot processor has without asking for memory; two statics, so that the stacks take no room in the file.
-pub(crate) struct Boot<T>(UnsafeCell<T>);
+/// What all processors have without asking for memory; two statics, so that the stacks take no room in the file.
+pub(crate) struct PerCpu<T>(UnsafeCell<[T; MAX_CPUS]>);
 
-// SAFETY: both belong to the boot processor, which reaches them one use at a time: `CpuLocal` by `init` and then through
-// GS only, with interrupts off.
-unsafe impl<T> Sync for Boot<T> {}
+// SAFETY: each processor has an element of its own, which it reaches one use at a time: `CpuLocal` by `init` and then
+// through GS only, with interrupts off.
+unsafe impl<T> Sync for PerCpu<T> {}
 
-static LOCAL: Boot<CpuLocal> = Boot(UnsafeCell::new(CpuLocal {
-    me: null_mut(),
-    scratch: 0,
-    current: null_mut(),
-    kernel_stack: 0,
-    idle_stack: 0,
-    nmis: AtomicU64::new(0),
-    core: Cpu::new(),
-    tables: Tables::EMPTY,
-}));
-
-pub(crate) static STACKS: Boot<Stacks> = Boot(UnsafeCell::new(Stacks {
-    kernel_guard: GuardPage([0; PAGE_SIZE as usize]),
-    kernel: [0; KERNEL_STACK_SIZE],
-    idle_guard: GuardPage([0; PAGE_SIZE as usize]),
-    idle: [0; PAGE_SIZE as usize],
-    interrupt: [[0; INTERRUPT_STACK_SIZE]; tables::INTERRUPT_STACKS],
-}));
-
-/// Virtual addresses of the pages that must not be mapped.
-pub(crate) fn guard_pages() -> [u64; 2] {
-    let stacks = STACKS.0.get();
-    // SAFETY: only addresses are taken.
-    unsafe { [&raw const (*stacks).kernel_guard as u64, &raw const (*stacks).idle_guard as u64] }
+impl<T> PerCpu<T> {
+    /// The element of a processor.
+    fn get(&self, id: CpuId) -> *mut T {
+        // SAFETY: the index of a processor is in range.
+        unsafe { self.0.get().cast::<T>().add(id.index()) }
+    }
 }
 
-/// Where the kernel stack ends in [`STACKS`]: the boot code runs on it.
+static LOCALS: PerCpu<CpuLocal> = PerCpu(UnsafeCell::new(
+    [const {
+        CpuLocal {
+            me: null_mut(),
+            scratch: 0,
+            current: null_mut(),
+            kernel_stack: 0,
+            idle_stack: 0,
+            nmis: AtomicU64::new(0),
+            id: CpuId::BOOT,
+            timer_on: false,
+            tables: Tables::EMPTY,
+        }
+    }; MAX_CPUS],
+));
+
+pub(crate) static STACKS: PerCpu<Stacks> = PerCpu(UnsafeCell::new(
+    [const {
+        Stacks {
+            kernel_guard: GuardPage([0; PAGE_SIZE as usize]),
+            kernel: [0; KERNEL_STACK_SIZE],
+            idle_guard: GuardPage([0; PAGE_SIZE as usize]),
+            idle: [0; PAGE_SIZE as usize],
+            interrupt: [[0; INTERRUPT_STACK_SIZE]; tables::INTERRUPT_STACKS],
+        }
+    }; MAX_CPUS],
+));
+
+/// Whether a page must not be mapped: it lies below a stack.
+pub(crate) fn is_guard_page(page: u64) -> bool {
+    CpuId::all().any(|id| {
+        let stacks = STACKS.get(id);
+        // SAFETY: only addresses are taken.
+        let guards = unsafe { [&raw const (*stacks).kernel_guard, &raw const (*stacks).idle_guard] };
+        guards.iter().any(|guard| *guard as u64 == page)
+    })
+}
+
+/// Where the kernel stack of the boot processor ends in [`STACKS`]: the boot code runs on it.
 pub(crate) const BOOT_STACK_END: usize = core::mem::offset_of!(Stacks, kernel) + KERNEL_STACK_SIZE;
 
-/// Sets up the boot processor: segments, interrupt table, traps.
+/// End of a processor's kernel stack.
+pub(crate) fn kernel_stack_end(id: CpuId) -> u64 {
+    STACKS.get(id) as u64 + BOOT_STACK_END as u64
+}
+
+/// Sets up the processor that this runs on: features, segments, interrupt table, traps.
 ///
 /// # Safety
-/// Called once, on the boot processor, with the kernel's own page tables in use.
-pub unsafe fn init() -> &'static mut CpuLocal {
-    // SAFETY: called once, so these are the only references; the stacks are only pointed to.
+/// Called once for each processor, on it, with an id of its own and the kernel's own page tables in use.
+pub unsafe fn init(id: CpuId, features: &Features) -> &'static mut CpuLocal {
+    // SAFETY: called once for each id, so these are the only references; the stacks are only pointed to.
     unsafe {
-        let local = &mut *LOCAL.0.get();
-        let stacks = STACKS.0.get();
-        local.me = local;
-        local.kernel_stack = (&raw const (*stacks).kernel).add(1) as u64;
+        features.enable();
+        Cache::init();
+        let local = &mut *LOCALS.get(id);
+        let stacks = STACKS.get(id);
+        let me: *mut CpuLocal = local;
+        local.me = me;
+        local.id = id;
+        local.kernel_stack = kernel_stack_end(id);
         local.idle_stack = (&raw const (*stacks).idle).add(1) as u64;
-        let me = local.me;
         local.tables.load(me, stacks);
         msr::wrmsr(msr::IA32_GS_BASE, me as u64);
         msr::wrmsr(msr::IA32_KERNEL_GSBASE, 0);

@@ -16,7 +16,7 @@
 use crate::cpu::CpuLocal;
 use crate::frame::{Entered, Fpu, Frame};
 use crate::machine::X86;
-use crate::run::{fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry};
+use crate::run::{STATE, fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry};
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
 use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
@@ -252,6 +252,7 @@ unsafe extern "C" fn trap() {
         "mov r8, [rbx + {r8}]",
         "mov r9, [rbx + {r9}]",
         "mov r10, [rbx + {r10}]",
+        "mov byte ptr [rip + {lock}], 0", // The message is out of the caller's frame: from here on it may get another.
         "mov rcx, [rax + {rip}]",
         "mov r11, [rax + {rflags}]",
         "mov rbx, [rax + {rbx}]",
@@ -277,6 +278,7 @@ unsafe extern "C" fn trap() {
         reply_receive = const Trap::ReplyReceive.rax(),
         reply_receive_status = const Status::sent_with(Trap::ReplyReceive).0,
         initial = sym INITIAL_FPU,
+        lock = sym STATE,
         fast_sendrec = sym fast_sendrec,
         fast_reply_receive = sym fast_reply_receive,
         trap_entry = sym trap_entry,

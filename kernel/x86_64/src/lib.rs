@@ -24,6 +24,7 @@ pub mod power;
 pub mod run;
 pub mod screen;
 pub mod serial;
+pub mod smp;
 pub mod space;
 mod start;
 mod tables;

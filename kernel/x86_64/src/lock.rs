@@ -5,7 +5,9 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Data that one CPU uses at a time.
+#[repr(C)]
 pub struct Lock<T> {
+    /// Comes first: assembly code gives a lock back by clearing the byte at its address.
     held: AtomicBool,
     data: UnsafeCell<T>,
 }
@@ -47,7 +49,7 @@ impl<T> Lock<T> {
     }
 }
 
-/// The held lock: gives it back when dropped.
+/// The held lock: gives it back when dropped. One that is forgotten leaves that to assembly code.
 pub struct Guard<'a, T> {
     lock: &'a Lock<T>,
 }

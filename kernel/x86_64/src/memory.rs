@@ -1,7 +1,7 @@
 //! Physical memory at boot: the kernel's own address space and the frame table.
 
 use crate::boot_info::BootInfo;
-use crate::cpu::Features;
+use crate::cpu::{Features, is_guard_page};
 use crate::layout::{DEVICE_MAP, DEVICE_MAP_SIZE, DIRECT_MAP, EARLY_LIMIT, IMAGE_MAP, Image, LOW_MEMORY, direct};
 use crate::paging::{self, Entry, Flags, Size, Table};
 use abi::layout::PAGE_SIZE;
@@ -195,11 +195,10 @@ fn kernel_space(boot: &BootInfo<'_>, features: &Features, pool: &mut Pool) -> Op
             at += size.bytes();
         }
     }
-    let guards = crate::cpu::guard_pages();
     for (part, flags) in
         [(image.text, Flags::KERNEL_EXECUTE), (image.rodata, Flags::KERNEL_READ), (image.data, Flags::KERNEL_WRITE)]
     {
-        for page in part.step_by(PAGE_SIZE as usize).filter(|page| !guards.contains(page)) {
+        for page in part.step_by(PAGE_SIZE as usize).filter(|page| !is_guard_page(*page)) {
             root.map(page, Size::Page, Entry::new(page - IMAGE_MAP, flags), || pool.take())?;
         }
     }

@@ -6,14 +6,14 @@ use crate::entry::{self, FIRST_INTERRUPT};
 use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
-use crate::{paging, power};
+use crate::{paging, power, smp};
 use abi::Endpoint;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, forget};
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
-use kernel_core::{Action, Kernel, Machine, Process, SLOTS, Slot, Table};
+use kernel_core::{Action, CpuId, Kernel, Machine, Process, SLOTS, Slot, Table};
 use protocol::kernel::AbortHow;
 
 const _: () = assert!(core::mem::offset_of!(Process<X86>, frame) == 0);
@@ -31,7 +31,7 @@ pub struct State {
 unsafe impl Send for State {}
 
 /// The one big lock: taken at entry, held to exit. Filled in by [`start`], before which nothing enters the kernel.
-static STATE: Lock<MaybeUninit<State>> = Lock::new(MaybeUninit::uninit());
+pub(crate) static STATE: Lock<MaybeUninit<State>> = Lock::new(MaybeUninit::uninit());
 
 struct ProcessTable(UnsafeCell<MaybeUninit<Table<X86>>>);
 
@@ -79,8 +79,14 @@ pub fn leave_or_halt(code: u32) -> ! {
 /// Called once, on the boot processor, after everything else is set up.
 pub unsafe fn start(local: &'static mut CpuLocal, state: State) -> ! {
     let mut guard = STATE.lock();
-    let next = choose(local, guard.write(state));
+    let state = guard.write(state);
+    local.set_timer(true);
+    // The others come for their processes as soon as they are let into the kernel.
+    let kicks = state.kernel.take_kicks(local.id);
+    let next = choose(local, state);
     drop(guard);
+    smp::release_others();
+    kicks.for_each(smp::kick);
     match next {
         // SAFETY: `choose` has loaded its space and made it current.
         Some(frame) => unsafe { entry::first_resume(frame) },
@@ -96,17 +102,21 @@ fn state<'a>(guard: &'a mut Guard<'static, MaybeUninit<State>>) -> &'a mut State
 
 /// Chooses who runs next and makes it current, with its address space loaded; `None` to idle.
 fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
-    let slot = state.kernel.schedule(&mut local.core)?;
+    let slot = state.kernel.schedule(local.id)?;
     Some(enter_process(local, &mut state.kernel, slot))
 }
 
-/// Ends an entry: gives the lock back and says whose frame to load, or waits.
+/// Ends an entry: tells other processors what concerns them, gives the lock back and says whose frame to load, or waits.
 fn leave(local: &mut CpuLocal, mut guard: Guard<'static, MaybeUninit<State>>) -> *const Frame {
     let state = state(&mut guard);
-    if state.kernel.goes_on(&local.core) {
+    if state.kernel.has_kicks() {
+        state.kernel.take_kicks(local.id).for_each(smp::kick);
+    }
+    if state.kernel.goes_on(local.id) {
         return local.current;
     }
     let next = choose(local, state);
+    local.set_timer(next.is_some());
     drop(guard);
     match next {
         Some(frame) => frame,
@@ -128,6 +138,9 @@ fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: 
 
 /// SENDREC, when it can switch straight to the partner, whose frame is returned; null to take the ordinary way. The first
 /// three arguments stand where the trap left them.
+///
+/// With a frame it returns with the kernel lock held: the message is still in the caller's frame, and as soon as the lock is
+/// free another processor may write the next one there.
 pub(crate) unsafe extern "sysv64" fn fast_sendrec(
     destination: u32,
     _header: u64,
@@ -136,8 +149,12 @@ pub(crate) unsafe extern "sysv64" fn fast_sendrec(
 ) -> *const Frame {
     let mut guard = STATE.lock();
     let State { kernel, .. } = state(&mut guard);
-    match kernel.fast_sendrec(&mut local.core, Endpoint::from_raw(destination)) {
-        Some(slot) => enter_process(local, kernel, slot),
+    match kernel.fast_sendrec(local.id, Endpoint::from_raw(destination)) {
+        Some(slot) => {
+            let frame = enter_process(local, kernel, slot);
+            forget(guard);
+            frame
+        }
         None => null(),
     }
 }
@@ -151,8 +168,12 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
 ) -> *const Frame {
     let mut guard = STATE.lock();
     let State { kernel, .. } = state(&mut guard);
-    match kernel.fast_reply_receive(&mut local.core, Endpoint::from_raw(destination), Endpoint::from_raw(from)) {
-        Some(slot) => enter_process(local, kernel, slot),
+    match kernel.fast_reply_receive(local.id, Endpoint::from_raw(destination), Endpoint::from_raw(from)) {
+        Some(slot) => {
+            let frame = enter_process(local, kernel, slot);
+            forget(guard);
+            frame
+        }
         None => null(),
     }
 }
@@ -161,7 +182,7 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = STATE.lock();
     let State { kernel, machine } = state(&mut guard);
-    if let Action::Abort { how, status } = kernel.trap(machine, &mut local.core) {
+    if let Action::Abort { how, status } = kernel.trap(machine, local.id) {
         abort(how, status);
     }
     leave(local, guard)
@@ -173,14 +194,19 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
     let State { kernel, machine } = state(&mut guard);
     match vector as u8 {
         apic::TIMER_VECTOR => {
-            machine.ticks += 1;
-            kernel.tick(&mut local.core);
+            // The time is the boot processor's; the others tick for their own processes.
+            if local.id == CpuId::BOOT {
+                machine.ticks += 1;
+            }
+            kernel.tick(local.id);
             apic::end_of_interrupt();
             match local.nmis.swap(0, Ordering::Relaxed) {
                 0 => {}
                 count => machine.log(format_args!("{count} non-maskable interrupts came: the hardware has a problem")),
             }
         }
+        // Whoever sent it wants this processor to choose anew who runs: that comes below.
+        apic::SCHEDULE_VECTOR => apic::end_of_interrupt(),
         apic::SPURIOUS_VECTOR => {}
         vector if usize::from(vector) >= FIRST_INTERRUPT => {
             machine.log(format_args!("nobody handles interrupt vector {vector:#x}"));
@@ -192,11 +218,7 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             let exception = Exception::new(vector, error, frame.rip);
             assert!(!exception.is_machine_failure(), "{exception} in a process");
             let (rsp, rflags) = (frame.rsp, frame.rflags);
-            kernel.stop_current(
-                machine,
-                &mut local.core,
-                format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}"),
-            );
+            kernel.stop_current(machine, local.id, format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}"));
         }
     }
     leave(local, guard)

@@ -1,9 +1,11 @@
 //! The meaning of a manifest: names, numbers and what they refer to.
 
-use super::{DEFAULT_PRIORITY, Fault, KERNEL_NAME, MAX_CMDLINE, MAX_IMAGE_NAME, Manifest, Position, Program, Source};
+use super::{
+    DEFAULT_CPU, DEFAULT_PRIORITY, Fault, KERNEL_NAME, MAX_CMDLINE, MAX_IMAGE_NAME, Manifest, Position, Program, Source,
+};
 use super::{is_cmdline, is_image_name, raw};
 use abi::TrapMask;
-use abi::boot::{BootEntry, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
+use abi::boot::{BootEntry, MAX_CPUS, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
 use protocol::kernel::PROTOCOL;
 use std::ops::Range;
 use std::path::Path;
@@ -121,20 +123,33 @@ impl Checker<'_> {
             }
         }
         let source = self.source(&raw.package, raw.bin.as_ref());
-        Program { name: raw.name.get_ref().clone(), source, priority: self.priority(raw), traps, sends, calls }
+        Program {
+            name: raw.name.get_ref().clone(),
+            source,
+            priority: self.priority(raw),
+            cpu: self.cpu(raw),
+            traps,
+            sends,
+            calls,
+        }
     }
 
     fn priority(&mut self, raw: &raw::Program) -> u8 {
-        let Some(priority) = &raw.priority else { return DEFAULT_PRIORITY };
-        match u8::try_from(*priority.get_ref()).ok().filter(|&p| usize::from(p) < PRIORITIES) {
-            Some(priority) => priority,
+        self.small_number(raw.priority.as_ref(), DEFAULT_PRIORITY, PRIORITIES, "a priority is 0 (most urgent)")
+    }
+
+    fn cpu(&mut self, raw: &raw::Program) -> u8 {
+        self.small_number(raw.cpu.as_ref(), DEFAULT_CPU, MAX_CPUS, "the number of a processor is 0 (the first)")
+    }
+
+    /// A number below `limit`; `range` begins the sentence that tells what it may be.
+    fn small_number(&mut self, number: Option<&Spanned<i64>>, default: u8, limit: usize, range: &str) -> u8 {
+        let Some(number) = number else { return default };
+        match u8::try_from(*number.get_ref()).ok().filter(|&n| usize::from(n) < limit) {
+            Some(number) => number,
             None => {
-                let last = PRIORITIES - 1;
-                self.fault(
-                    priority.span(),
-                    format!("a priority is 0 (most urgent) to {last}, not {}", priority.get_ref()),
-                );
-                DEFAULT_PRIORITY
+                self.fault(number.span(), format!("{range} to {}, not {}", limit - 1, number.get_ref()));
+                default
             }
         }
     }

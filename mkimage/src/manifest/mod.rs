@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub const MANIFEST_FORMAT: i64 = 1;
 /// Priority of a program that names none.
 pub const DEFAULT_PRIORITY: u8 = 7;
+/// Processor of a program whose manifest names none.
+pub const DEFAULT_CPU: u8 = 0;
 /// Most bytes in a kernel command line.
 pub const MAX_CMDLINE: usize = 1024;
 /// Most characters in the name of an image.
@@ -57,6 +59,8 @@ pub struct Program {
     pub source: Source,
     /// Scheduling queue.
     pub priority: u8,
+    /// Number of the processor that it runs on.
+    pub cpu: u8,
     /// Traps it may use.
     pub traps: TrapMask,
     /// Programs it may send to: a bit for each place in the table.

@@ -31,6 +31,7 @@ pub(super) struct Program {
     pub(super) package: Spanned<String>,
     pub(super) bin: Option<Spanned<String>>,
     pub(super) priority: Option<Spanned<i64>>,
+    pub(super) cpu: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) traps: Names,
     #[serde(default)]

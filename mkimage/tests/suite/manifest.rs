@@ -129,6 +129,8 @@ fn programs() {
     refused(&changed("priority = 3", "priority = 16"), "17:12", "0 (most urgent) to 15, not 16");
     refused(&changed("priority = 3", "priority = -1"), "17:12", "not -1");
     refused(&changed("priority = 3", "priority = 259"), "17:12", "not 259");
+    refused(&changed("priority = 3", "cpu = 8"), "17:7", "0 (the first) to 7, not 8");
+    refused(&changed("priority = 3", "cpu = -1"), "17:7", "not -1");
     refused("format = 1\nname = \"x\"\nprogram = []\n[kernel]\npackage = \"k\"", "3:11", "1 to 64 programs, not 0");
 }
 

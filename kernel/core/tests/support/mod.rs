@@ -8,7 +8,7 @@ pub(crate) use machine::{MEMORY, MEMORY_START, Regs, Space, TestMachine};
 
 use abi::boot::{BootEntry, PRIORITIES};
 use abi::{Endpoint, Errno, TrapMask};
-use kernel_core::{Action, Cpu, Kernel, Process, QUANTUM_TICKS, Rts, Slot, Table};
+use kernel_core::{Action, CpuId, Kernel, Process, QUANTUM_TICKS, Rts, Slot, Table};
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -31,7 +31,8 @@ pub(crate) fn program(name: &str) -> BootEntry {
         sends: u64::MAX,
         calls: u64::MAX,
         priority: PRIORITY,
-        reserved: [0; 15],
+        cpu: 0,
+        reserved: [0; 14],
     }
 }
 
@@ -71,33 +72,31 @@ pub(crate) struct Snapshot {
 pub(crate) struct World<'t> {
     pub(crate) kernel: Kernel<'t, TestMachine>,
     pub(crate) machine: TestMachine,
-    pub(crate) cpu: Cpu,
     programs: usize,
 }
 
 impl<'t> World<'t> {
     /// A world in which these programs have been started and the first one runs.
     pub(crate) fn new(table: &'t mut Table<TestMachine>, programs: &[BootEntry]) -> Self {
-        let mut world =
-            World { kernel: Kernel::new(table), machine: TestMachine::default(), cpu: Cpu::new(), programs: 0 };
+        let mut world = World { kernel: Kernel::new(table, 1), machine: TestMachine::default(), programs: 0 };
         for entry in programs {
             world.add(entry);
         }
-        world.kernel.schedule(&mut world.cpu);
+        world.kernel.schedule(CpuId::BOOT);
         world
     }
 
     /// Starts one more program; the number of its space is its place.
     pub(crate) fn add(&mut self, entry: &BootEntry) -> Option<Slot> {
         let space = Space::new(self.programs);
-        let slot = self.kernel.add_boot_program(&mut self.cpu, entry, Regs::default(), space)?;
+        let slot = self.kernel.add_boot_program(entry, Regs::default(), space)?;
         self.programs += 1;
         Some(slot)
     }
 
     /// Who runs.
     pub(crate) fn running(&self) -> Option<Endpoint> {
-        self.cpu.current().map(|slot| self.kernel.process(slot).endpoint)
+        self.kernel.cpu(CpuId::BOOT).current().map(|slot| self.kernel.process(slot).endpoint)
     }
 
     /// Lets time pass until `who` runs, which must be ready and no less urgent than the others.
@@ -115,7 +114,7 @@ impl<'t> World<'t> {
     pub(crate) fn tick(&mut self, ticks: u16) {
         for _ in 0..ticks {
             self.machine.ticks += 1;
-            self.kernel.tick(&mut self.cpu);
+            self.kernel.tick(CpuId::BOOT);
             self.schedule();
         }
     }
@@ -134,22 +133,22 @@ impl<'t> World<'t> {
 
     /// Whoever runs traps; then the next one is chosen.
     pub(crate) fn act(&mut self, call: Regs) -> Action {
-        let me = self.cpu.current().expect("somebody runs");
+        let me = self.kernel.cpu(CpuId::BOOT).current().expect("somebody runs");
         *self.kernel.frame_mut(me) = call;
-        let action = self.kernel.trap(&mut self.machine, &mut self.cpu);
+        let action = self.kernel.trap(&mut self.machine, CpuId::BOOT);
         self.schedule();
         action
     }
 
     /// Whoever runs is stopped; then the next one is chosen.
     pub(crate) fn stop(&mut self) {
-        self.kernel.stop_current(&mut self.machine, &mut self.cpu, format_args!("test"));
+        self.kernel.stop_current(&mut self.machine, CpuId::BOOT, format_args!("test"));
         self.schedule();
     }
 
     pub(crate) fn schedule(&mut self) {
-        self.kernel.schedule(&mut self.cpu);
-        self.kernel.check_invariants(&self.cpu).expect("invariants hold after each step");
+        self.kernel.schedule(CpuId::BOOT);
+        self.kernel.check_invariants().expect("invariants hold after each step");
     }
 
     /// Lets `who` run, and stops it.
@@ -191,7 +190,7 @@ impl<'t> World<'t> {
         };
         Snapshot {
             processes: Slot::all().take(self.programs).map(process).collect(),
-            running: self.cpu.current(),
+            running: self.kernel.cpu(CpuId::BOOT).current(),
             machine: self.machine.clone(),
         }
     }

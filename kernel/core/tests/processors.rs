@@ -1,0 +1,114 @@
+//! Several processors: each runs its own processes, and is told when it must choose anew.
+
+use crate::support::*;
+use abi::Endpoint;
+use abi::boot::{BootEntry, MAX_CPUS};
+use kernel_core::{Action, CpuId, Kernel, Rts, Slot};
+
+const FIRST: CpuId = CpuId::BOOT;
+const SECOND: CpuId = CpuId::new(1).unwrap();
+
+fn on(cpu: u8, name: &str) -> BootEntry {
+    BootEntry { cpu, ..program(name) }
+}
+
+/// A kernel on two processors with these programs, before anybody runs.
+struct Pair<'t> {
+    kernel: Kernel<'t, TestMachine>,
+    machine: TestMachine,
+}
+
+impl<'t> Pair<'t> {
+    fn new(table: &'t mut kernel_core::Table<TestMachine>, programs: &[BootEntry]) -> Self {
+        let mut kernel = Kernel::new(table, 2);
+        for (i, entry) in programs.iter().enumerate() {
+            kernel.add_boot_program(entry, Regs::default(), Space::new(i)).unwrap();
+        }
+        Self { kernel, machine: TestMachine::default() }
+    }
+
+    /// Whoever runs on `cpu` traps; returns who runs there then, and which other processors are kicked.
+    fn trap(&mut self, cpu: CpuId, call: Regs) -> (Option<Slot>, Vec<CpuId>) {
+        let me = self.kernel.cpu(cpu).current().expect("somebody runs");
+        *self.kernel.frame_mut(me) = call;
+        assert_eq!(self.kernel.trap(&mut self.machine, cpu), Action::Resume);
+        (self.schedule(cpu), self.kernel.take_kicks(cpu).collect())
+    }
+
+    fn schedule(&mut self, cpu: CpuId) -> Option<Slot> {
+        let next = self.kernel.schedule(cpu);
+        self.kernel.check_invariants().unwrap();
+        next
+    }
+}
+
+#[test]
+fn each_processor_runs_its_own() {
+    let mut table = table();
+    let mut pair = Pair::new(&mut table, &[on(0, "a"), on(1, "b"), on(0, "c")]);
+    assert_eq!(pair.kernel.take_kicks(FIRST).collect::<Vec<_>>(), [SECOND], "it has something to do now");
+    assert_eq!((pair.schedule(FIRST), pair.schedule(SECOND)), (Some(Slot::of(A)), Some(Slot::of(B))));
+    assert_eq!(pair.trap(FIRST, receive(Endpoint::ANY)).0, Some(Slot::of(C)));
+    assert_eq!(pair.trap(FIRST, receive(Endpoint::ANY)).0, None, "B is not taken over");
+}
+
+#[test]
+fn a_processor_that_is_not_there_is_the_first() {
+    let mut table = table();
+    let mut pair = Pair::new(&mut table, &[on(2, "a"), on(MAX_CPUS as u8, "b")]);
+    assert_eq!((pair.schedule(FIRST), pair.schedule(SECOND)), (Some(Slot::of(A)), None));
+    assert_eq!(pair.trap(FIRST, receive(Endpoint::ANY)).0, Some(Slot::of(B)));
+}
+
+#[test]
+fn a_message_wakes_a_waiting_processor_once() {
+    let mut table = table();
+    let mut pair = Pair::new(&mut table, &[on(0, "a"), on(1, "b")]);
+    pair.schedule(FIRST);
+    pair.schedule(SECOND);
+    assert_eq!(pair.trap(SECOND, receive(Endpoint::ANY)).0, None);
+    let _ = pair.kernel.take_kicks(SECOND);
+    assert_eq!(pair.trap(FIRST, sendrec(B, 5)), (None, vec![SECOND]));
+    assert_eq!(pair.schedule(SECOND), Some(Slot::of(B)));
+    assert_eq!(pair.trap(SECOND, reply_receive(A, 6, Endpoint::ANY)), (None, vec![FIRST]));
+    assert_eq!(pair.schedule(FIRST), Some(Slot::of(A)));
+    assert_eq!(pair.kernel.take_kicks(FIRST).count(), 0);
+}
+
+#[test]
+fn only_the_more_urgent_interrupt_a_busy_processor() {
+    for (priority, kicked) in [(PRIORITY - 1, vec![SECOND]), (PRIORITY, vec![])] {
+        let mut table = table();
+        let sleeper = BootEntry { priority, ..on(1, "b") };
+        let mut pair = Pair::new(&mut table, &[on(0, "a"), sleeper, on(1, "c")]);
+        pair.schedule(FIRST);
+        assert_eq!(pair.schedule(SECOND), Some(Slot::of(B)));
+        assert_eq!(pair.trap(SECOND, receive(Endpoint::ANY)).0, Some(Slot::of(C)));
+        assert_eq!(pair.trap(FIRST, notify(B)).1, kicked);
+    }
+}
+
+#[test]
+fn the_fast_path_stays_on_its_processor() {
+    let mut table = table();
+    let mut pair = Pair::new(&mut table, &[on(0, "a"), on(1, "b")]);
+    pair.schedule(FIRST);
+    pair.schedule(SECOND);
+    pair.trap(SECOND, receive(Endpoint::ANY));
+    *pair.kernel.frame_mut(Slot::of(A)) = sendrec(B, 1);
+    assert_eq!(pair.kernel.fast_sendrec(FIRST, B), None);
+}
+
+#[test]
+fn the_dead_release_others_on_all_processors() {
+    let mut table = table();
+    let mut pair = Pair::new(&mut table, &[on(0, "a"), on(1, "b")]);
+    pair.schedule(FIRST);
+    pair.schedule(SECOND);
+    pair.trap(SECOND, sendrec(A, 1));
+    pair.kernel.stop_current(&mut pair.machine, FIRST, format_args!("test"));
+    assert_eq!(pair.schedule(FIRST), None);
+    assert_eq!(pair.kernel.take_kicks(FIRST).collect::<Vec<_>>(), [SECOND]);
+    assert_eq!(pair.schedule(SECOND), Some(Slot::of(B)));
+    assert_eq!(pair.kernel.process(Slot::of(A)).rts(), Rts::FREE);
+}
