@@ -6,6 +6,7 @@ mod support;
 mod boots;
 mod crashes;
 mod misreports;
+mod screens;
 mod wrong_sets;
 
 use mkimage::image::Image;
