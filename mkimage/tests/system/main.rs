@@ -5,6 +5,7 @@ mod support;
 
 mod boots;
 mod crashes;
+mod malformed;
 mod misreports;
 mod screens;
 mod wrong_sets;
