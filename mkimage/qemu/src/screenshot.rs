@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::picture::Picture;
 use crate::process::{Process, Remains};
-use crate::run::{Run, follow, watch_for};
+use crate::run::{Run, follow};
+use crate::watch::Watch;
 use crate::{End, Error, Goal, Machine};
 
 /// How long the guest goes on after the line, for what it writes to the screen later than to the serial port.
@@ -24,7 +25,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 pub fn screenshot(machine: &Machine, line: &str, png: &Path) -> Result<String, Error> {
     let goal = Goal::Line(line.to_owned());
     let process = Process::start(machine, Stdio::null())?;
-    let mut watch = watch_for(machine, &goal);
+    let mut watch = Watch::new(machine.serial_limit_bytes(), goal.clone());
     let stopped = follow(&process, machine, &mut watch);
     if stopped == Some(End::GoalReached) {
         thread::sleep(SETTLE);
