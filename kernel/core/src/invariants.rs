@@ -2,6 +2,7 @@
 
 use crate::{Cpu, Kernel, Machine, Rts, SLOTS, Slot};
 use abi::Endpoint;
+use abi::boot::PRIORITIES;
 
 /// Something that must never be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +15,8 @@ pub enum Violation {
     WronglyQueued(Slot),
     /// The links of its neighbours disagree with its own.
     BadLinks(Slot),
-    /// A queue's bit says empty or not, and it is the other way round.
+    /// A queue's bit says empty or not, and it is the other way round; or the queue is not the most urgent one that holds
+    /// somebody, and is said to be.
     BadOccupied(usize),
     /// The process waits for somebody who is not there.
     WaitsForDead(Slot),
@@ -33,6 +35,9 @@ impl<M: Machine> Kernel<'_, M> {
     /// The first violation found.
     pub fn check_invariants(&self, cpu: &Cpu) -> Result<(), Violation> {
         let mut queued = [false; SLOTS];
+        let best = usize::from(cpu.best_ready());
+        let most_urgent = cpu.queues().iter().position(|queue| queue.head().is_some()).unwrap_or(PRIORITIES);
+        require(best == most_urgent, Violation::BadOccupied(best))?;
         for (priority, queue) in cpu.queues().iter().enumerate() {
             if queue.head().is_some() != (cpu.occupied() >> priority & 1 != 0) {
                 return Err(Violation::BadOccupied(priority));

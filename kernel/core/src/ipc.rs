@@ -51,7 +51,7 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::TrapDenied);
         }
         let to = self.lookup(destination).ok_or(Errno::DeadSrcDst)?;
-        if self.privileges(me).sends >> self.process(to).privilege_id() & 1 == 0 {
+        if self.privileges(me).sends & self.process(to).privilege_bit() == 0 {
             return Err(Errno::CallDenied);
         }
         self.check_trap(me, trap)?;
@@ -132,8 +132,8 @@ impl<M: Machine> Kernel<'_, M> {
             let message = notification(machine, source);
             self.deliver(cpu, to, &message, Status::sent_with(Trap::Notify));
         } else {
-            let id = self.process(me).privilege_id();
-            self.privileges_mut(to).notified_by |= 1 << id;
+            let bit = self.process(me).privilege_bit();
+            self.privileges_mut(to).notified_by |= bit;
         }
         self.process_mut(me).frame.set_result(0);
         Ok(())

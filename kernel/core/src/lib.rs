@@ -17,6 +17,7 @@ pub mod acpi;
 pub mod boot;
 mod call;
 mod death;
+mod fast;
 pub mod frames;
 mod invariants;
 mod ipc;
@@ -75,7 +76,8 @@ impl<'t, M: Machine> Kernel<'t, M> {
         &self.procs[slot.index()]
     }
 
-    pub(crate) fn process_mut(&mut self, slot: Slot) -> &mut Process<M> {
+    /// The same, to load registers from and save them to.
+    pub fn process_mut(&mut self, slot: Slot) -> &mut Process<M> {
         &mut self.procs[slot.index()]
     }
 

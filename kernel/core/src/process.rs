@@ -2,7 +2,7 @@
 
 use crate::list::{Links, List};
 use crate::{Machine, QUANTUM_TICKS};
-use abi::boot::{BootEntry, NAME_LEN};
+use abi::boot::{BootEntry, MAX_PROGRAMS, NAME_LEN};
 use abi::{Endpoint, Errno, TrapMask};
 use bitflags::bitflags;
 
@@ -70,6 +70,8 @@ pub struct Process<M: Machine> {
     /// Its place in a queue of ready processes or of senders; it is never in both.
     pub(crate) links: Links,
     privilege_id: u8,
+    /// The bit of its privilege id in send masks: kept, so that the fast path need not shift.
+    privilege_bit: u64,
     /// Queue that it is scheduled in, 0 the most urgent.
     pub(crate) priority: u8,
     /// Timer ticks that it may still run before others of its priority do.
@@ -91,6 +93,7 @@ impl<M: Machine> Process<M> {
             senders: List::EMPTY,
             links: Links::NONE,
             privilege_id: 0,
+            privilege_bit: 0,
             priority: 0,
             ticks_left: 0,
             name: [0; NAME_LEN],
@@ -104,6 +107,7 @@ impl<M: Machine> Process<M> {
             endpoint,
             rts: Rts::empty(),
             privilege_id: id as u8,
+            privilege_bit: 1 << id,
             priority: entry.priority,
             ticks_left: QUANTUM_TICKS,
             name: entry.name,
@@ -127,8 +131,14 @@ impl<M: Machine> Process<M> {
         self.rts
     }
 
+    /// The bit of its privilege id in masks of such ids.
+    pub(crate) fn privilege_bit(&self) -> u64 {
+        self.privilege_bit
+    }
+
+    /// The index of its privileges; always in range.
     pub(crate) fn privilege_id(&self) -> usize {
-        self.privilege_id.into()
+        usize::from(self.privilege_id) % MAX_PROGRAMS
     }
 }
 

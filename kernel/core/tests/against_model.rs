@@ -43,17 +43,20 @@ enum Name {
 impl Name {
     /// The name in the mouth of `me`.
     fn resolve(&self, model: &Model, me: usize) -> u64 {
-        let those =
-            |wanted: &dyn Fn(usize) -> bool| (0..model.processes.len()).filter(|&i| wanted(i)).collect::<Vec<_>>();
-        let living = || those(&|i| model.processes[i].state != State::Dead);
-        match self {
-            Self::Live(index) => *index.get(&living()) as u64,
+        let all = 0..model.processes.len();
+        let mut candidates: Vec<_> = all.clone().filter(|&i| model.processes[i].state != State::Dead).collect();
+        let index = match self {
+            Self::Raw(raw) => return u64::from(*raw),
+            Self::Live(index) => index,
             Self::Waiting(index) => {
-                let waiting = those(&|i| model.waits_for(i) == Some(me));
-                *index.get(if waiting.is_empty() { living() } else { waiting }.as_slice()) as u64
+                let waiting: Vec<_> = all.filter(|&i| model.waits_for(i) == Some(me)).collect();
+                if !waiting.is_empty() {
+                    candidates = waiting;
+                }
+                index
             }
-            Self::Raw(raw) => u64::from(*raw),
-        }
+        };
+        *index.get(&candidates) as u64
     }
 }
 

@@ -6,7 +6,7 @@ use abi::{Endpoint, Errno, Trap};
 /// The traps that wait for somebody.
 const WAITS: [fn(Endpoint) -> Regs; 3] = [|to| send(to, 1), |to| sendrec(to, 1), receive];
 
-/// Nobody can meet in a circle of these: `first` waits for the one who closes it.
+/// Whether two who wait for each other in these ways meet: one sends what the other receives.
 fn meet(first: usize, second: usize) -> bool {
     let receives = |wait| wait == 2;
     receives(first) != receives(second)
@@ -44,7 +44,6 @@ fn rings_of_three_are_locked_whatever_they_wait_with() {
                 assert_eq!(world.trap(B, b(C)), Outcome::Blocked);
                 assert_eq!(world.trap(C, c(A)), Outcome::Blocked);
             };
-            // With C, which receives from A, A could only meet in a circle of two.
             for wait in WAITS {
                 denied(&four(), setup, A, wait(B), Errno::Locked);
             }

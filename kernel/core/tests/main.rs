@@ -5,6 +5,7 @@ mod answers;
 mod deadlock;
 mod death;
 mod denials;
+mod fast;
 mod frames;
 mod kernel_calls;
 mod model;

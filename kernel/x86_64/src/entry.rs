@@ -15,10 +15,13 @@
 
 use crate::cpu::CpuLocal;
 use crate::frame::{Entered, Fpu, Frame};
-use crate::run::{interrupt_entry, kernel_exception_entry, trap_entry};
+use crate::machine::X86;
+use crate::run::{fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry};
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
+use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
+use kernel_core::Process;
 use x86::msr;
 
 /// Bytes from one interrupt stub to the next.
@@ -191,7 +194,8 @@ unsafe extern "C" fn interrupt() {
     )
 }
 
-/// SYSCALL.
+/// SYSCALL. SENDREC and REPLY_RECEIVE first try to switch straight to the partner: then what the caller sends is still in
+/// r12-r15, which Rust code preserves, and the rest is taken from its frame.
 #[unsafe(naked)]
 unsafe extern "C" fn trap() {
     naked_asm!(
@@ -216,9 +220,47 @@ unsafe extern "C" fn trap() {
         "mov [rsp + {r14}], r14",
         "mov [rsp + {r15}], r15",
         "mov qword ptr [rsp + {entered}], {trapped}",
-        "mov rdi, gs:[{me}]",
+        "mov rbx, rsp",
         "mov rsp, gs:[{kernel_stack}]",
+        "mov rcx, gs:[{me}]",
         "xor ebp, ebp", // Backtraces end here.
+        "cmp rax, {sendrec}",
+        "jne 2f",
+        "call {fast_sendrec}",
+        "mov edx, {sendrec_status}",
+        "test rax, rax",
+        "jnz 3f",
+        "jmp 4f",
+        "2:",
+        "cmp rax, {reply_receive}",
+        "jne 4f",
+        "call {fast_reply_receive}",
+        "mov edx, {reply_receive_status}",
+        "test rax, rax",
+        "jz 4f",
+        // From the frame at rbx to the process whose frame is at rax, which came by SYSCALL too.
+        "3:",
+        "fxrstor64 [rip + {initial}]",
+        "xor ecx, ecx",
+        "mov ds, ecx",
+        "mov es, ecx",
+        "mov fs, ecx",
+        "swapgs",
+        "mov gs, ecx",
+        "mov edi, [rbx + {endpoint}]", // The true source.
+        "mov esi, [rbx + {rsi}]",
+        "mov r8, [rbx + {r8}]",
+        "mov r9, [rbx + {r9}]",
+        "mov r10, [rbx + {r10}]",
+        "mov rcx, [rax + {rip}]",
+        "mov r11, [rax + {rflags}]",
+        "mov rbx, [rax + {rbx}]",
+        "mov rbp, [rax + {rbp}]",
+        "mov rsp, [rax + {rsp}]",
+        "xor eax, eax",
+        "sysretq",
+        "4:",
+        "mov rdi, gs:[{me}]",
         "call {trap_entry}",
         "jmp {resume}",
         scratch = const offset_of!(CpuLocal, scratch), current = const offset_of!(CpuLocal, current),
@@ -229,7 +271,14 @@ unsafe extern "C" fn trap() {
         r10 = const offset_of!(Frame, r10), r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13),
         r14 = const offset_of!(Frame, r14), r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
         rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
+        endpoint = const offset_of!(Process<X86>, endpoint),
         trapped = const Entered::Trap as u64,
+        sendrec = const Trap::SendRec.rax(), sendrec_status = const Status::sent_with(Trap::SendRec).0,
+        reply_receive = const Trap::ReplyReceive.rax(),
+        reply_receive_status = const Status::sent_with(Trap::ReplyReceive).0,
+        initial = sym INITIAL_FPU,
+        fast_sendrec = sym fast_sendrec,
+        fast_reply_receive = sym fast_reply_receive,
         trap_entry = sym trap_entry,
         resume = sym resume,
     )

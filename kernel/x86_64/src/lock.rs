@@ -20,13 +20,21 @@ impl<T> Lock<T> {
     }
 
     /// Waits for the lock and takes it.
+    #[inline(always)]
     pub fn lock(&self) -> Guard<'_, T> {
+        if self.held.swap(true, Ordering::Acquire) {
+            self.wait();
+        }
+        Guard { lock: self }
+    }
+
+    #[cold]
+    fn wait(&self) {
         while self.held.swap(true, Ordering::Acquire) {
             while self.held.load(Ordering::Relaxed) {
                 core::hint::spin_loop();
             }
         }
-        Guard { lock: self }
     }
 
     /// Takes the lock whoever holds it.

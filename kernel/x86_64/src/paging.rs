@@ -198,6 +198,21 @@ pub(crate) unsafe fn load(root: Table) {
     unsafe { x86::controlregs::cr3_write(root.0) };
 }
 
+/// Makes a root table the one in use, if it is another.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+pub(crate) unsafe fn switch_to(root: Table) {
+    // CR3 has nothing but the address: no flags are set, and process-context identifiers are off.
+    // SAFETY: by contract.
+    unsafe {
+        if x86::controlregs::cr3() != root.0 {
+            x86::controlregs::cr3_write(root.0);
+        }
+    }
+}
+
 /// Whether the kernel can read `address`: for backtraces, which must not fault.
 pub(crate) fn is_readable(address: u64) -> bool {
     address >= DIRECT_MAP && current().find(address).is_some()

@@ -7,9 +7,11 @@ use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
 use crate::{paging, power};
+use abi::Endpoint;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
+use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::{Action, Kernel, Machine, Process, SLOTS, Slot, Table};
 use protocol::kernel::AbortHow;
@@ -28,8 +30,8 @@ pub struct State {
 // SAFETY: the state has pointers to kernel memory only, which every processor maps alike.
 unsafe impl Send for State {}
 
-/// The one big lock: taken at entry, held to exit.
-static STATE: Lock<Option<State>> = Lock::new(None);
+/// The one big lock: taken at entry, held to exit. Filled in by [`start`], before which nothing enters the kernel.
+static STATE: Lock<MaybeUninit<State>> = Lock::new(MaybeUninit::uninit());
 
 struct ProcessTable(UnsafeCell<MaybeUninit<Table<X86>>>);
 
@@ -77,8 +79,7 @@ pub fn leave_or_halt(code: u32) -> ! {
 /// Called once, on the boot processor, after everything else is set up.
 pub unsafe fn start(local: &'static mut CpuLocal, state: State) -> ! {
     let mut guard = STATE.lock();
-    let guard_state = guard.insert(state);
-    let next = choose(local, guard_state);
+    let next = choose(local, guard.write(state));
     drop(guard);
     match next {
         // SAFETY: `choose` has loaded its space and made it current.
@@ -88,29 +89,24 @@ pub unsafe fn start(local: &'static mut CpuLocal, state: State) -> ! {
     }
 }
 
-fn lock() -> Guard<'static, Option<State>> {
-    STATE.lock()
-}
-
-fn state<'a>(guard: &'a mut Guard<'static, Option<State>>) -> &'a mut State {
-    guard.as_mut().expect("nothing enters the kernel before `start`")
+fn state<'a>(guard: &'a mut Guard<'static, MaybeUninit<State>>) -> &'a mut State {
+    // SAFETY: only the entries of the kernel call this, and `start` has filled it in before the first of them.
+    unsafe { guard.assume_init_mut() }
 }
 
 /// Chooses who runs next and makes it current, with its address space loaded; `None` to idle.
 fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
     let slot = state.kernel.schedule(&mut local.core)?;
-    let root = state.kernel.process(slot).space.as_ref().expect("a process that runs has a space").root();
-    if paging::current() != root {
-        // SAFETY: every program's space maps the kernel.
-        unsafe { paging::load(root) };
-    }
-    local.current = state.kernel.frame_mut(slot);
-    Some(local.current)
+    Some(enter_process(local, &mut state.kernel, slot))
 }
 
 /// Ends an entry: gives the lock back and says whose frame to load, or waits.
-fn leave(local: &mut CpuLocal, mut guard: Guard<'static, Option<State>>) -> *const Frame {
-    let next = choose(local, state(&mut guard));
+fn leave(local: &mut CpuLocal, mut guard: Guard<'static, MaybeUninit<State>>) -> *const Frame {
+    let state = state(&mut guard);
+    if state.kernel.goes_on(&local.core) {
+        return local.current;
+    }
+    let next = choose(local, state);
     drop(guard);
     match next {
         Some(frame) => frame,
@@ -119,9 +115,51 @@ fn leave(local: &mut CpuLocal, mut guard: Guard<'static, Option<State>>) -> *con
     }
 }
 
+/// Makes the process in `slot` the current one of the assembly code, with its address space loaded.
+fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: Slot) -> *const Frame {
+    let process = kernel.process_mut(slot);
+    if let Some(space) = &process.space {
+        // SAFETY: every program's space maps the kernel.
+        unsafe { paging::switch_to(space.root()) };
+    }
+    local.current = &raw mut process.frame;
+    local.current
+}
+
+/// SENDREC, when it can switch straight to the partner, whose frame is returned; null to take the ordinary way. The first
+/// three arguments stand where the trap left them.
+pub(crate) unsafe extern "sysv64" fn fast_sendrec(
+    destination: u32,
+    _header: u64,
+    _from: u32,
+    local: &mut CpuLocal,
+) -> *const Frame {
+    let mut guard = STATE.lock();
+    let State { kernel, .. } = state(&mut guard);
+    match kernel.fast_sendrec(&mut local.core, Endpoint::from_raw(destination)) {
+        Some(slot) => enter_process(local, kernel, slot),
+        None => null(),
+    }
+}
+
+/// REPLY_RECEIVE, in the same way.
+pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
+    destination: u32,
+    _header: u64,
+    from: u32,
+    local: &mut CpuLocal,
+) -> *const Frame {
+    let mut guard = STATE.lock();
+    let State { kernel, .. } = state(&mut guard);
+    match kernel.fast_reply_receive(&mut local.core, Endpoint::from_raw(destination), Endpoint::from_raw(from)) {
+        Some(slot) => enter_process(local, kernel, slot),
+        None => null(),
+    }
+}
+
 /// A process made a trap; its registers are saved.
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
-    let mut guard = lock();
+    let mut guard = STATE.lock();
     let State { kernel, machine } = state(&mut guard);
     if let Action::Abort { how, status } = kernel.trap(machine, &mut local.core) {
         abort(how, status);
@@ -131,7 +169,7 @@ pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const 
 
 /// An interrupt came, or an exception in ring 3; the registers of the process, if one ran, are saved.
 pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vector: u64, error: u64) -> *const Frame {
-    let mut guard = lock();
+    let mut guard = STATE.lock();
     let State { kernel, machine } = state(&mut guard);
     match vector as u8 {
         apic::TIMER_VECTOR => {

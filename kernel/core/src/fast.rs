@@ -1,0 +1,78 @@
+//! The fast path: the two traps of a call to a server and its answer, when they can switch straight to the partner.
+//!
+//! Each function decides everything and returns the partner, or `None` with nothing changed when the ordinary path must go
+//! on. `None` is never an error: the ordinary path finds what is wrong, in the specified order of checks. After `Some`, the
+//! caller moves the message from the old running process to the new one, as [`crate::Frame::deliver`] would, with the trap
+//! as status.
+
+use crate::{Cpu, Kernel, Machine, Rts, Slot};
+use abi::{Endpoint, Trap};
+
+impl<M: Machine> Kernel<'_, M> {
+    /// SENDREC to a process that waits for it.
+    #[inline(always)]
+    pub fn fast_sendrec(&mut self, cpu: &mut Cpu, destination: Endpoint) -> Option<Slot> {
+        let me = cpu.current()?;
+        let to = self.fast_partner(cpu, me, Trap::SendRec, destination)?;
+        let it = self.process(to);
+        if self.privileges(me).sends & it.privilege_bit() == 0 {
+            return None;
+        }
+        // Exactly RECEIVING: it lives, and nothing else stops it.
+        if it.rts != Rts::RECEIVING || it.failed_reply.is_some() {
+            return None;
+        }
+        if it.receive_from != Endpoint::ANY && it.receive_from != self.process(me).endpoint {
+            return None;
+        }
+        self.hand_over(cpu, me, to, Rts::RECEIVING | Rts::REPLY, destination);
+        Some(to)
+    }
+
+    /// REPLY_RECEIVE to a process in SENDREC with this one, which then receives from anybody and finds nothing.
+    #[inline(always)]
+    pub fn fast_reply_receive(&mut self, cpu: &mut Cpu, destination: Endpoint, from: Endpoint) -> Option<Slot> {
+        if from != Endpoint::ANY {
+            return None;
+        }
+        let me = cpu.current()?;
+        let to = self.fast_partner(cpu, me, Trap::ReplyReceive, destination)?;
+        let it = self.process(to);
+        let p = self.process(me);
+        if it.rts != Rts::RECEIVING | Rts::REPLY || it.receive_from != p.endpoint {
+            return None;
+        }
+        if p.senders.head().is_some() || self.privileges(me).notified_by != 0 {
+            return None;
+        }
+        self.hand_over(cpu, me, to, Rts::RECEIVING, Endpoint::ANY);
+        Some(to)
+    }
+
+    /// What both have in common: the caller may use the trap, the endpoint is that of its slot, and nobody more urgent than
+    /// the partner is ready. The comparison of endpoints tests range, generation and special names at once; whether the
+    /// slot is free, the callers find out by its whole state.
+    #[inline(always)]
+    fn fast_partner(&self, cpu: &Cpu, me: Slot, trap: Trap, destination: Endpoint) -> Option<Slot> {
+        let to = Slot::of(destination);
+        let it = self.process(to);
+        if !self.privileges(me).traps.contains(trap.mask()) || it.endpoint != destination {
+            return None;
+        }
+        if it.priority > cpu.best_ready() { None } else { Some(to) }
+    }
+
+    /// The running process blocks, the partner runs on with the rest of its time. No queue is touched: who runs is in none,
+    /// and the partner was blocked.
+    #[inline(always)]
+    fn hand_over(&mut self, cpu: &mut Cpu, me: Slot, to: Slot, state: Rts, from: Endpoint) {
+        let p = self.process_mut(me);
+        p.rts = state;
+        p.receive_from = from;
+        let ticks_left = p.ticks_left;
+        let it = self.process_mut(to);
+        it.rts = Rts::empty();
+        it.ticks_left = ticks_left;
+        cpu.switch_to(to);
+    }
+}

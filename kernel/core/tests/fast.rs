@@ -1,0 +1,168 @@
+//! The fast path does what the ordinary one does, or nothing at all.
+
+use crate::support::*;
+use abi::boot::{BootEntry, PRIORITIES};
+use abi::{Endpoint, Message, Status, Trap, TrapMask};
+use kernel_core::{Frame, Rts, Slot};
+use proptest::prelude::*;
+use proptest::test_runner::{RngSeed, TestRunner};
+use std::cell::Cell;
+
+/// Programs of different priorities: then it does not matter that a switch passes over a queue. The last is the least
+/// urgent; it never waits, and wakes the others.
+const PROGRAMS: usize = 5;
+const WAKER: usize = PROGRAMS - 1;
+
+impl World<'_> {
+    /// Whoever runs traps, by the fast path if that will have it. Says whether it did.
+    fn step_fast(&mut self, call: Regs) -> bool {
+        let me = self.cpu.current().expect("somebody runs");
+        *self.kernel.frame_mut(me) = call;
+        let request = call.request();
+        let before = self.snapshot();
+        let (trap, to) = match Trap::from_rax(request.rax) {
+            Some(trap @ Trap::SendRec) => (trap, self.kernel.fast_sendrec(&mut self.cpu, request.destination)),
+            Some(trap @ Trap::ReplyReceive) => {
+                (trap, self.kernel.fast_reply_receive(&mut self.cpu, request.destination, request.source))
+            }
+            _ => (Trap::Send, None),
+        };
+        let Some(to) = to else {
+            assert_eq!(self.snapshot(), before, "declining changes nothing: {call:x?}");
+            self.step(call);
+            return false;
+        };
+        let mut message = Message::new(self.kernel.process(me).endpoint, abi::Kind(0));
+        message.set_header(request.header);
+        message.body = call.body();
+        self.kernel.frame_mut(to).deliver(&message, Status::sent_with(trap));
+        self.kernel.check_invariants(&self.cpu).expect("invariants hold after a fast step");
+        true
+    }
+
+    /// An answer goes to somebody who waits for one from `me`, mostly.
+    fn aim(&self, me: Endpoint, call: Regs) -> Regs {
+        let waits =
+            |who: &Endpoint| self.rts(*who) == Rts::RECEIVING | Rts::REPLY && self.regs(*who).rdi as u32 == me.raw();
+        let waiting = (0..PROGRAMS).filter_map(|slot| Endpoint::new(slot, 0)).find(waits);
+        match waiting {
+            Some(who) if call.rax == Trap::ReplyReceive.rax() && !call.rsi.is_multiple_of(8) => {
+                Regs { rdi: who.raw().into(), ..call }
+            }
+            _ => call,
+        }
+    }
+
+    /// The states of all, without the results of those who wait: they have none yet.
+    fn seen(&self) -> Vec<(Rts, Regs)> {
+        let state = |slot: Slot| {
+            let p = self.kernel.process(slot);
+            let rax = if p.rts().is_empty() { p.frame.rax } else { 0 };
+            (p.rts(), Regs { rax, ..p.frame })
+        };
+        Slot::all().take(PROGRAMS).map(state).collect()
+    }
+}
+
+fn programs(priorities: &[u8], sends: &[u64], traps: &[u32]) -> Vec<BootEntry> {
+    let entry = |i: usize| BootEntry {
+        priority: priorities.get(i).copied().unwrap_or(PRIORITIES as u8 - 1),
+        sends: sends[i],
+        traps: TrapMask::from_bits_truncate(traps[i]).bits(),
+        ..program(&format!("p{i}"))
+    };
+    (0..PROGRAMS).map(entry).collect()
+}
+
+/// Mostly calls and answers between living programs.
+fn call() -> impl Strategy<Value = Regs> {
+    let name = prop_oneof![
+        12 => (0..PROGRAMS as u32).prop_map(Endpoint::from_raw),
+        3 => Just(Endpoint::ANY),
+        1 => any::<u32>().prop_map(Endpoint::from_raw),
+    ];
+    (name.clone(), 0..1000_u16, prop_oneof![4 => Just(Endpoint::ANY), 1 => name], 0..12_u8).prop_map(
+        |(to, n, from, kind)| match kind {
+            0..4 => sendrec(to, n),
+            4..8 => reply_receive(to, n, from),
+            8 => receive(from),
+            9 => notify(to),
+            10 => send(to, n),
+            _ => sendnb(to, n),
+        },
+    )
+}
+
+/// The same to the same, without waiting.
+fn wake(call: Regs) -> Regs {
+    let trap = if call.rax.is_multiple_of(2) { Trap::SendNb } else { Trap::Notify };
+    Regs { rax: trap.rax(), ..call }
+}
+
+/// Nearly everything is allowed, so that calls succeed often.
+fn mask<T: Clone + core::fmt::Debug>(all: T, some: impl Strategy<Value = T>) -> impl Strategy<Value = T> {
+    prop_oneof![9 => Just(all), 1 => some]
+}
+
+#[test]
+fn fast_and_ordinary_kernels_agree() {
+    let config =
+        ProptestConfig { cases: 2000, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..Default::default() };
+    let priorities = Just((0..WAKER as u8).collect::<Vec<_>>()).prop_shuffle();
+    let sends = prop::collection::vec(mask(u64::MAX, any::<u64>()), PROGRAMS);
+    let traps = prop::collection::vec(mask(u32::MAX, any::<u32>()), PROGRAMS);
+    let steps = prop::collection::vec(call(), 40);
+    let fast_steps = Cell::new(0_u32);
+    let result =
+        TestRunner::new(config).run(&(priorities, sends, traps, steps), |(priorities, sends, traps, steps)| {
+            let programs = programs(&priorities, &sends, &traps);
+            let (mut fast, mut ordinary) = (table(), table());
+            let mut fast = World::new(&mut fast, &programs);
+            let mut ordinary = World::new(&mut ordinary, &programs);
+            for call in steps {
+                let call = match ordinary.running() {
+                    Some(me) if me.slot() == WAKER => wake(call),
+                    Some(me) => ordinary.aim(me, call),
+                    None => unreachable!("the waker never waits"),
+                };
+                ordinary.step(call);
+                fast_steps.set(fast_steps.get() + u32::from(fast.step_fast(call)));
+                prop_assert_eq!(fast.running(), ordinary.running());
+                prop_assert_eq!(fast.seen(), ordinary.seen());
+            }
+            Ok(())
+        });
+    result.unwrap();
+    assert!(fast_steps.get() > 1000, "only {} steps were fast: the test shows nothing", fast_steps.get());
+}
+
+#[test]
+fn a_switch_passes_the_rest_of_the_time_on() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    world.trap(B, receive(Endpoint::ANY));
+    world.run(A);
+    world.tick(1);
+    assert!(world.step_fast(sendrec(B, 1)));
+    assert_eq!(world.running(), Some(B), "though C and D have waited longer");
+    world.tick(kernel_core::QUANTUM_TICKS - 2);
+    assert_eq!(world.running(), Some(B));
+    world.tick(1);
+    assert_eq!(world.running(), Some(C), "the time that A had left is used up");
+}
+
+#[test]
+fn nobody_more_urgent_is_passed_over() {
+    let mut table = table();
+    let mut programs = four();
+    programs[2].priority = PRIORITY - 1;
+    let mut world = World::new(&mut table, &programs);
+    world.trap(C, receive(Endpoint::ANY));
+    world.trap(B, receive(Endpoint::ANY));
+    world.run(A);
+    // C becomes ready, and A is about to give way to it.
+    let me = world.cpu.current().unwrap();
+    *world.kernel.frame_mut(me) = notify(C);
+    let _ = world.kernel.trap(&mut world.machine, &mut world.cpu);
+    assert_eq!(world.kernel.fast_sendrec(&mut world.cpu, B), None);
+}

@@ -1,0 +1,105 @@
+//! Measures the paths through the kernel. Under QEMU's instruction counting the time-stamp counter advances by one with
+//! each instruction, of user and kernel together, so the figures are exact and the same in every run.
+//!
+//! Each figure is a line `result NAME MEDIAN MIN MAX N`; the last line is `done`.
+#![no_std]
+#![no_main]
+
+mod timed;
+
+use abi::{Endpoint, Errno, Trap};
+use protocol::Call;
+use protocol::echo::{Client, Reverse};
+use protocol::kernel::{AbortHow, Times};
+use sys::Ipc;
+use timed::{Sample, notify_and_receive, trap};
+
+sys::entry!(main);
+
+/// How often each path is gone before it is measured.
+const WARM_UP: usize = 100;
+/// How often it is measured.
+const SAMPLES: usize = 1000;
+
+/// What can go wrong with a measurement.
+enum Trouble {
+    /// A trap or call failed.
+    Failed(Errno),
+    /// What came back is not what should.
+    WrongAnswer,
+}
+
+impl From<Errno> for Trouble {
+    fn from(errno: Errno) -> Self {
+        Self::Failed(errno)
+    }
+}
+
+fn main() -> u64 {
+    match measure_all() {
+        Ok(()) => sys::log!("done"),
+        Err(Trouble::Failed(errno)) => sys::log!("cannot measure: {errno}"),
+        Err(Trouble::WrongAnswer) => sys::log!("cannot measure: a wrong answer came"),
+    }
+    sys::abort(AbortHow::Leave, abi::report::SUITE_PASSED)
+}
+
+fn measure_all() -> Result<(), Trouble> {
+    let find = |name| sys::lookup(name).ok_or(Errno::Srch);
+    let (mirror, echo, notifier) = (find("mirror")?, find("echo")?, find("notifier")?);
+    report("kcall.null", null_call)?;
+    report("ipc.roundtrip", |i| round_trip(mirror, i))?;
+    report("ipc.roundtrip.typed", |i| typed_round_trip(echo, i))?;
+    report("notify.roundtrip", |_| notify_round_trip(notifier))?;
+    Ok(())
+}
+
+/// Measures a path many times and reports median, minimum and maximum.
+fn report(name: &str, mut path: impl FnMut(u64) -> Result<u32, Trouble>) -> Result<(), Trouble> {
+    let mut samples = [0; SAMPLES];
+    for i in 0..WARM_UP {
+        path(i as u64)?;
+    }
+    for (i, sample) in samples.iter_mut().enumerate() {
+        *sample = path(i as u64)?;
+    }
+    samples.sort_unstable();
+    let (median, min, max) = (samples[SAMPLES / 2], samples[0], samples[SAMPLES - 1]);
+    sys::log!("result {name} {median} {min} {max} {SAMPLES}");
+    Ok(())
+}
+
+/// The cheapest kernel call that returns to its caller.
+fn null_call(_: u64) -> Result<u32, Trouble> {
+    let Sample { registers, instructions } = trap(Trap::KernelCall, Endpoint::NONE, Times::KIND.0.into(), [0; 7]);
+    Errno::from_result(registers.rax as i64)?;
+    if registers.body[1] == 0 { Err(Trouble::WrongAnswer) } else { Ok(instructions) }
+}
+
+/// A call to a server in another address space and its answer: both change the whole payload.
+fn round_trip(to: Endpoint, i: u64) -> Result<u32, Trouble> {
+    let body = [1, 2, 3, 4, 5, 6, 7].map(|word: u64| word.wrapping_mul(i ^ 0x9e37_79b9_7f4a_7c15));
+    let Sample { registers, instructions } = trap(Trap::SendRec, to, 1, body);
+    Errno::from_result(registers.rax as i64)?;
+    let right = registers.body == body.map(|word| !word) && registers.rdi == to.raw().into();
+    if right { Ok(instructions) } else { Err(Trouble::WrongAnswer) }
+}
+
+/// The same through a typed client and a server written with `protocol!`.
+fn typed_round_trip(to: Endpoint, i: u64) -> Result<u32, Trouble> {
+    let mut echo = Client { to, transport: Ipc::default() };
+    let words = [i, 1, 2, 3, 4, 5, !i];
+    let before = timed::now();
+    let answer = echo.reverse(Reverse { words });
+    let instructions = timed::now().wrapping_sub(before) as u32;
+    let mut expected = words;
+    expected.reverse();
+    if answer?.words == expected { Ok(instructions) } else { Err(Trouble::WrongAnswer) }
+}
+
+/// A notification there and one back.
+fn notify_round_trip(to: Endpoint) -> Result<u32, Trouble> {
+    let Sample { registers, instructions } = notify_and_receive(to);
+    Errno::from_result(registers.rax as i64)?;
+    if registers.rdi == to.raw().into() { Ok(instructions) } else { Err(Trouble::WrongAnswer) }
+}
