@@ -2,6 +2,7 @@
 //!
 //! The binary `mkimage` is a thin layer over this library. docs/images.md describes commands and formats.
 
+pub mod bench;
 pub mod boot_table;
 pub mod build;
 pub mod elf;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod build;
 mod check;
 mod inspect;
@@ -38,6 +39,7 @@ enum Command {
     Install(install::Install),
     Migrate(migrate::Migrate),
     Symbolize(symbolize::Symbolize),
+    Bench(bench::Bench),
 }
 
 /// Does what the arguments ask for.
@@ -51,6 +53,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Install(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Symbolize(command) => command.run(),
+        Command::Bench(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,42 @@
+//! `mkimage bench`.
+
+use super::Outcome;
+use mkimage::bench::{read, table};
+use mkimage::build::{Binaries, build};
+use mkimage::progress::Progress;
+use mkimage::{fsutil, iso};
+use qemu::{Accelerator, Goal, Machine};
+use std::path::PathBuf;
+
+/// Measure the paths through the kernel, in guest instructions
+///
+/// Builds the measuring image, boots it in QEMU with counted instructions and prints a table. The figures are the same in
+/// every run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Bench {
+    /// The manifest of the measuring image
+    #[arg(default_value = "userland/tests/bench/image.toml")]
+    manifest: PathBuf,
+    /// Where the figures are written, as a list in JSON
+    #[arg(short, long, default_value = "build/bench.json")]
+    output: PathBuf,
+}
+
+impl Bench {
+    pub(super) fn run(self) -> Outcome {
+        let progress = Progress::stderr();
+        let image = build(&self.manifest, &Binaries::Workspace, progress)?.image;
+        let temp = tempfile::tempdir()?;
+        let disc = temp.path().join("bench.iso");
+        iso::write(&image, &disc, Progress::Silent)?;
+        progress.step("measuring", "in QEMU, with counted instructions");
+        let machine = Machine::new(&disc).accelerator(Accelerator::CountedTcg);
+        let run = qemu::run(&machine, &Goal::Session)?;
+        let figures = read(&run.evidence.serial)?;
+        print!("{}", table(&figures));
+        let mut json = serde_json::to_string_pretty(&figures)?;
+        json.push('\n');
+        fsutil::write_atomic(&self.output, json.as_bytes())?;
+        Ok(())
+    }
+}
