@@ -66,7 +66,7 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
         crash::crash(crash);
     }
     let free = machine.memory.frames.free_count() as u64 * PAGE_SIZE / MIB;
-    log!("up: {programs} programs, {cpus} processors, {free} MiB free");
+    log!("up: {programs} programs, {free} MiB free");
     // SAFETY: called once, with everything set up.
     unsafe { run::start(local, run::State { kernel, machine }) }
 }
