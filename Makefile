@@ -4,10 +4,10 @@ IMAGE := build/selix.img
 ISO := build/selix.iso
 MKIMAGE := cargo run --locked --package mkimage --
 
-.PHONY: help deps run test check soak bench image iso debug clean
+.PHONY: help deps run test check soak bench image iso screenshots debug clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand --tabs=14
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand --tabs=20
 
 deps: ## Install the Debian packages that building and running need
 	@tools/deps
@@ -32,6 +32,9 @@ image: deps ## Build build/selix.img
 
 iso: image ## Build build/selix.iso, which boots on BIOS and UEFI machines
 	$(MKIMAGE) iso $(IMAGE) -o $(ISO)
+
+screenshots: iso ## Take the pictures of docs/images
+	tools/screenshots $(ISO)
 
 debug: image ## Boot an image that waits for gdb: see tools/selix.gdb
 	tools/debug $(IMAGE)

@@ -3,6 +3,7 @@
 //! Each line begins with who wrote it: `selix: ` for the kernel, the program's name for a program. Programs' text is
 //! foreign: what is no printable ASCII comes out as `.`, so that nobody writes lines of others or drives a terminal.
 
+use abi::boot::KERNEL_LOG_NAME;
 use core::fmt::{self, Write};
 use kernel_x86_64::LogSink;
 use kernel_x86_64::boot_info::Display;
@@ -50,8 +51,8 @@ impl Write for Log {
     }
 }
 
-/// The prefix of the kernel's own lines.
-const KERNEL: &str = "selix: ";
+/// What stands between a name and the text of its line.
+const SEPARATOR: &str = ": ";
 
 /// Text of the kernel's, which may have several lines.
 struct Lines<'a>(&'a mut Log);
@@ -61,7 +62,7 @@ impl Write for Lines<'_> {
         for byte in text.bytes() {
             self.0.put(byte);
             if byte == b'\n' {
-                self.0.write_str(KERNEL)?;
+                self.0.begin_line(KERNEL_LOG_NAME)?;
             }
         }
         Ok(())
@@ -69,9 +70,14 @@ impl Write for Lines<'_> {
 }
 
 impl Log {
+    fn begin_line(&mut self, name: &str) -> fmt::Result {
+        self.write_str(name)?;
+        self.write_str(SEPARATOR)
+    }
+
     fn kernel_line(&mut self, text: fmt::Arguments<'_>) {
         // Writing to the log cannot fail.
-        _ = self.write_str(KERNEL).and_then(|()| Lines(self).write_fmt(text));
+        _ = self.begin_line(KERNEL_LOG_NAME).and_then(|()| Lines(self).write_fmt(text));
         self.put(b'\n');
     }
 }
@@ -107,7 +113,7 @@ fn program(name: &str, text: &[u8]) {
     let mut log = LOG.lock();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     for line in text.split(|&byte| byte == b'\n') {
-        _ = write!(log, "{name}: ");
+        _ = log.begin_line(name);
         for &byte in line {
             log.put(if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'.' });
         }

@@ -8,6 +8,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Name of the module that holds the boot table.
 pub const TABLE_MODULE: &str = "boot-table";
+/// Name before the kernel's own lines in the log. No program has it: its lines would pass for the kernel's.
+pub const KERNEL_LOG_NAME: &str = "selix";
 /// First bytes of a boot table.
 pub const TABLE_MAGIC: [u8; 8] = *b"SELIXBT\0";
 /// Version of the layout of header and entries.
@@ -85,7 +87,8 @@ pub enum TableError {
     Count(u32),
     /// The checksum of the entries does not fit.
     Checksum,
-    /// The entry's name is empty, not terminated or has other characters than `a-z 0-9 - _`.
+    /// The entry's name is empty, not terminated, has other characters than `a-z 0-9 - _`, or is [`TABLE_MODULE`] or
+    /// [`KERNEL_LOG_NAME`].
     Name(usize),
     /// Two entries have the same name.
     Duplicate(usize, usize),
@@ -170,7 +173,7 @@ pub fn parse(bytes: &[u8]) -> Result<&[BootEntry], TableError> {
     let entries = <[BootEntry]>::ref_from_bytes(rest).map_err(|_| TableError::Magic)?;
     let targets = if entries.len() == 64 { u64::MAX } else { (1 << entries.len()) - 1 };
     for (i, e) in entries.iter().enumerate() {
-        if e.name().is_none_or(|name| name == TABLE_MODULE) {
+        if e.name().is_none_or(|name| [TABLE_MODULE, KERNEL_LOG_NAME].contains(&name)) {
             return Err(TableError::Name(i));
         }
         if let Some(j) = entries[..i].iter().position(|other| other.name == e.name) {
@@ -270,8 +273,10 @@ mod tests {
         ] {
             assert_eq!(refused(BootEntry { name, ..good }), TableError::Name(0));
         }
-        let reserved = BootEntry::encode_name(TABLE_MODULE).unwrap();
-        assert_eq!(refused(BootEntry { name: reserved, ..good }), TableError::Name(0));
+        for taken in [TABLE_MODULE, KERNEL_LOG_NAME] {
+            let name = BootEntry::encode_name(taken).unwrap();
+            assert_eq!(refused(BootEntry { name, ..good }), TableError::Name(0));
+        }
         assert_eq!(refused(BootEntry { traps: 1, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { sends: 2, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { priority: 16, ..good }), TableError::Entry(0));

@@ -34,7 +34,7 @@ pub enum Trap {
     /// Sends if the destination is waiting for it, else fails with `ENOTREADY`; never blocks.
     SendNb = 5,
     /// Answers a process that waits in SENDREC for the caller, then receives. A failed answer is reported in the status,
-    /// and the caller receives in any case.
+    /// and the caller receives all the same. If the trap itself fails, no answer was given.
     ReplyReceive = 7,
     /// Makes a kernel call: kind = call number, payload = arguments; the answer comes in the same registers.
     KernelCall = 8,

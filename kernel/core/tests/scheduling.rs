@@ -93,6 +93,20 @@ fn one_more_urgent_runs_at_once_and_the_other_resumes_before_its_peers() {
 }
 
 #[test]
+fn one_without_peers_resumes_too() {
+    for priority in [0, 6, 14] {
+        test(&[priority + 1, priority], |world| {
+            world.step(receive(ANY));
+            assert_eq!(world.running(), Some(A));
+            world.step(send(B, 1));
+            assert_eq!(world.running(), Some(B));
+            world.step(receive(ANY));
+            assert_eq!(world.running(), Some(A));
+        });
+    }
+}
+
+#[test]
 fn one_preempted_at_the_end_of_its_time_goes_behind_its_peers() {
     test(&[7, 7, 3], |world| {
         world.step(receive(A));

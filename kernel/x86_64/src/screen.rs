@@ -13,7 +13,7 @@ const CELL: u64 = 2;
 /// Bytes of a pixel.
 const PIXEL: u64 = 4;
 
-/// A screen that shows lines of text and scrolls. Its memory is written and never read: reading a framebuffer is slow,
+/// A screen that shows lines of text. Its memory is written and never read: reading a framebuffer is slow,
 /// and what stands there is whatever a device says.
 pub struct Screen {
     display: Display,

@@ -1,5 +1,5 @@
 //! Starting the other processors (Intel SDM volume 3, 9.4): each begins in real mode at a page below 1 MiB, to which a few
-//! instructions are copied that lead it, through the boot code's page tables, to [`ap_main`].
+//! instructions are copied that lead it, through the boot code's page tables, to the Rust function `ap_main`.
 
 use crate::apic::{self, Message};
 use crate::boot_info::BootInfo;

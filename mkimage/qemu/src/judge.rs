@@ -37,20 +37,23 @@ pub fn judge(evidence: &Evidence, goal: &Goal) -> Verdict {
 /// What the end of the run itself says against it.
 fn against_end(evidence: &Evidence, goal: &Goal) -> Option<Failure> {
     let is_session = *goal == Goal::Session;
-    Some(match evidence.end {
-        End::QemuFailed(status) => Failure::QemuError { status, stderr: evidence.stderr.trim().to_owned() },
+    Some(match &evidence.end {
+        End::QemuFailed(status) => Failure::QemuError { status: *status, stderr: evidence.stderr.trim().to_owned() },
         End::TripleFault => Failure::TripleFault,
         End::Reset => Failure::Reset,
         End::PoweredOff | End::Interrupted if is_session => return None,
         End::PoweredOff => Failure::PoweredOff,
         End::Interrupted => Failure::Interrupted,
-        End::Killed(signal) => Failure::KilledBySignal(signal),
-        End::TimedOut(after) => Failure::TimedOut { after, last_line: last_line(&evidence.serial).map(str::to_owned) },
-        End::Flooded(limit) => Failure::Flooded { limit },
+        End::Killed(signal) => Failure::KilledBySignal(*signal),
+        End::TimedOut(after) => {
+            Failure::TimedOut { after: *after, last_line: last_line(&evidence.serial).map(str::to_owned) }
+        }
+        End::Flooded(limit) => Failure::Flooded { limit: *limit },
+        End::SuiteEnded(line) => Failure::SuiteEnded(line.clone()),
         End::GoalReached | End::HungAfterPanic | End::Exited(KERNEL_PANIC) => return None,
         End::Exited(SUITE_PASSED) if is_session || matches!(goal, Goal::Suite { .. }) => return None,
         End::Exited(SUITE_FAILED) if !matches!(goal, Goal::Line(_)) => Failure::SuiteFailed,
-        End::Exited(code) => Failure::UnexpectedExit(code),
+        End::Exited(code) => Failure::UnexpectedExit(*code),
     })
 }
 
@@ -188,6 +191,7 @@ mod tests {
             (End::TimedOut(late), vec![Failure::TimedOut { after: late, last_line }]),
             (End::HungAfterPanic, vec![Failure::KernelPanic { line: None }]),
             (End::Flooded(9), vec![Failure::Flooded { limit: 9 }]),
+            (End::SuiteEnded("selix: t exited".to_owned()), vec![named(Failure::SuiteEnded, "selix: t exited")]),
         ] {
             assert_eq!(suite(end.clone(), GOOD), failures, "{end:?}");
         }

@@ -47,6 +47,8 @@ pub enum End {
     HungAfterPanic,
     /// The runner ended it, because it wrote more than this number of bytes.
     Flooded(usize),
+    /// The runner ended it, because the kernel had told by this line that the suite's process is no more.
+    SuiteEnded(String),
     /// The runner ended it, because it had reached its goal.
     GoalReached,
 }

@@ -61,19 +61,10 @@ impl Run {
 /// Only what keeps the run from being made; all that goes wrong in it is in the verdict.
 pub fn run(machine: &Machine, goal: &Goal) -> Result<Run, Error> {
     let process = Process::start(machine, Stdio::null())?;
-    let mut watch = watch_for(machine, goal);
+    let mut watch = Watch::new(machine.serial_limit_bytes(), goal.clone());
     let stopped = follow(&process, machine, &mut watch);
     let remains = if stopped.is_some() { process.stop()? } else { process.finish()? };
     Ok(Run::judged(watch.into_log(), stopped, remains, goal))
-}
-
-/// A watch that ends the run where `goal` wants it to.
-pub(crate) fn watch_for(machine: &Machine, goal: &Goal) -> Watch {
-    let wanted = match goal {
-        Goal::Line(line) => Some(line.clone()),
-        Goal::Suite { .. } | Goal::Session => None,
-    };
-    Watch::new(machine.serial_limit_bytes(), wanted)
 }
 
 /// Watches a run until it ends, or is to be ended so.

@@ -58,6 +58,9 @@ pub enum Failure {
     /// The line to wait for never came.
     #[error("no line begins with `{0}`")]
     MissingLine(String),
+    /// The suite's process ended, by itself or by the kernel, and so never left with an outcome.
+    #[error("the suite ended without an outcome: {0}")]
+    SuiteEnded(String),
     /// The suite left with the code of a failed one.
     #[error("the suite says that it failed")]
     SuiteFailed,

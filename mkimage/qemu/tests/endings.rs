@@ -88,6 +88,15 @@ fn a_panic_that_hangs_is_a_panic_and_ends_before_the_time_is_up() {
 }
 
 #[test]
+fn a_suite_whose_process_is_no_more_ends_before_the_time_is_up() {
+    for line in ["selix: t exited, status 0", "selix: t stopped: invalid opcode"] {
+        let run = run_suite(&format!("selix: boot\nt: plan 2\nt: ok a\nt: ok b\n{line}\n"), Ending::Hang);
+        assert_eq!(run.evidence.end, End::SuiteEnded(line.to_owned()));
+        fails(&run, &[Failure::SuiteEnded(line.to_owned()), Failure::MissingFinalCount]);
+    }
+}
+
+#[test]
 fn a_hang_is_a_failure_with_its_last_line() {
     let guest = Guest::new("selix: boot\nt: plan 2\nt: ok a\nt: ok b\nt: waiting\n", Ending::Hang);
     let run = run_on(&guest, |machine| machine.timeout(SHORT), &suite());

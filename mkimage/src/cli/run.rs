@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Boot an image or an ISO in QEMU, with its serial port in the terminal
 ///
 /// Addresses in a panic are followed by function, file and line. Ctrl-C ends the run. Exit code 1 if the system
-/// panicked, hung, or ended otherwise than it should.
+/// panicked, hung, or ended otherwise than it should. With --screenshot it takes a picture instead.
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
     /// The image or ISO
@@ -34,7 +34,7 @@ pub(super) struct Run {
     /// Wait for gdb on port 1234 before the first instruction
     #[arg(long)]
     gdb: bool,
-    /// End the run after this time; without it, it may go on for ever
+    /// End the run after this time; without it, it may go on for ever, or for two minutes with --screenshot
     #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..))]
     timeout: Option<u64>,
     /// Show the screen in a window
@@ -43,6 +43,12 @@ pub(super) struct Run {
     /// Show no screen; this is the default
     #[arg(long, conflicts_with = "display")]
     headless: bool,
+    /// Write the screen to this PNG file as soon as the line of --until has come, and end the run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["display", "gdb"])]
+    screenshot: Option<PathBuf>,
+    /// Beginning of the line on the serial port that the screenshot waits for
+    #[arg(long, value_name = "LINE", default_value = "selix: up", requires = "screenshot")]
+    until: String,
     /// The unstripped ELF files of the image; by default, where `build` left them
     #[arg(long, value_name = "DIR")]
     debug_dir: Option<PathBuf>,
@@ -52,6 +58,10 @@ impl Run {
     pub(super) fn run(self) -> Outcome {
         let temp = tempfile::tempdir()?;
         let bootable = Bootable::of(&self.file, temp.path())?;
+        if let Some(picture) = &self.screenshot {
+            qemu::screenshot(&self.machine(&bootable.iso), &self.until, picture)?;
+            return Ok(());
+        }
         let debug_dir = self.debug_dir.clone().unwrap_or(bootable.debug_dir);
         if self.gdb {
             let kernel = debug_dir.join(mkimage::manifest::KERNEL_NAME);
@@ -72,6 +82,8 @@ impl Run {
         let machine = if self.gdb { machine.wait_for_gdb() } else { machine };
         match self.timeout {
             Some(seconds) => machine.timeout(Duration::from_secs(seconds)),
+            // Nobody watches while a picture is waited for.
+            None if self.screenshot.is_some() => machine,
             None => machine.no_timeout(),
         }
     }

@@ -5,7 +5,7 @@ use super::{
 };
 use super::{is_cmdline, is_image_name, raw};
 use abi::TrapMask;
-use abi::boot::{BootEntry, MAX_CPUS, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
+use abi::boot::{BootEntry, KERNEL_LOG_NAME, MAX_CPUS, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
 use protocol::kernel::PROTOCOL;
 use std::ops::Range;
 use std::path::Path;
@@ -91,6 +91,11 @@ impl Checker<'_> {
                 self.fault(
                     name.span(),
                     format!("`{text}` is the name of another boot file: call the program otherwise"),
+                );
+            } else if text == KERNEL_LOG_NAME {
+                self.fault(
+                    name.span(),
+                    format!("`{text}` stands before the kernel's lines in the log: call the program otherwise"),
                 );
             } else if names.contains(text) {
                 self.fault(name.span(), format!("there is a program `{text}` before this one: names must differ"));

@@ -90,6 +90,18 @@ fn check_says_a_line_for_each_file() {
 }
 
 #[test]
+fn check_refuses_each_malformed_file_with_its_message() {
+    let place = Place::new();
+    for malformed in libexec_testing::malformed() {
+        std::fs::write(place.path("file"), &malformed.bytes).unwrap();
+        let output = place.mkimage(&["check", "file"]);
+        assert_eq!(output.status.code(), Some(FAILED), "{}", malformed.name);
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("file: {}\n", malformed.error));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "mkimage: error: 1 of 1 files refused\n");
+    }
+}
+
+#[test]
 fn inspect_shows_a_table_or_json() {
     let place = Place::built();
     let table = place.succeeds(&["inspect", "out/x.img"]);

@@ -125,6 +125,7 @@ fn programs() {
     refused(&changed("name = \"ping\"", "name = \"sixteen-letters-\""), "15:8", "1 to 15");
     refused(&changed("name = \"ping\"", "name = \"echo\""), "15:8", "there is a program `echo` before");
     refused(&changed("name = \"ping\"", "name = \"boot-table\""), "15:8", "name of another boot file");
+    refused(&changed("name = \"ping\"", "name = \"selix\""), "15:8", "before the kernel's lines");
     refused(&changed("name = \"ping\"", "name = \"kernel\""), "15:8", "name of another boot file");
     refused(&changed("priority = 3", "priority = 16"), "17:12", "0 (most urgent) to 15, not 16");
     refused(&changed("priority = 3", "priority = -1"), "17:12", "not -1");

@@ -6,7 +6,9 @@ mod support;
 mod bench;
 mod boots;
 mod crashes;
+mod malformed;
 mod misreports;
+mod screens;
 mod wrong_sets;
 
 use mkimage::image::Image;

@@ -107,7 +107,9 @@ fn a_suite_that_hangs() {
 
 #[test]
 fn a_suite_that_dies() {
-    has("die", |f| matches!(f, Failure::TimedOut { .. } | Failure::MissingFinalCount));
+    let count = Failure::CountMismatch { what: Counted::Planned, said: 2, counted: 1 };
+    let ended = Failure::SuiteEnded("selix: suite exited, status 101".into());
+    against("die", &[ended, Failure::MissingTest("second".into()), Failure::MissingFinalCount, count]);
 }
 
 #[test]

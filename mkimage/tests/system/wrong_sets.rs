@@ -3,21 +3,28 @@
 use crate::support::bios;
 use crate::{DEBUG_EXIT, changed, run};
 use abi::boot::{BootEntry, BootHeader};
+use abi::report::KERNEL_PANIC;
 use mkimage::image::{File, Image, Role};
-use qemu::Goal;
+use qemu::{End, Goal};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Boots the shipped image with `change`; it must not come up, but say `message`.
-fn stops(name: &str, message: &str, change: impl FnOnce(&mut Image)) {
+/// Boots the shipped image with `change`; it must not come up. Gives what the kernel says about that.
+pub(crate) fn refusal(name: &str, change: impl FnOnce(&mut Image)) -> String {
     let disk = changed(|image| {
         image.cmdline = DEBUG_EXIT.into();
         change(image);
     });
     let run = run(&format!("wrong-{name}"), &bios(&disk.iso), &Goal::Line("selix: up".into()));
-    let serial = &run.evidence.serial;
-    assert!(!run.verdict.passed(), "it booted:\n{serial}");
-    let told = serial.lines().any(|line| line.starts_with("selix: cannot boot: ") && line.contains(message));
-    assert!(told, "`{message}` is not told; {}\n{serial}", run.verdict);
+    let (serial, end) = (&run.evidence.serial, &run.evidence.end);
+    assert_eq!(*end, End::Exited(KERNEL_PANIC), "{name}: {}\n{serial}", run.verdict);
+    let told = serial.lines().find_map(|line| line.strip_prefix("selix: cannot boot: "));
+    told.unwrap_or_else(|| panic!("{name}: nothing is told; {}\n{serial}", run.verdict)).to_owned()
+}
+
+/// The same, and what it says has `message` in it.
+fn stops(name: &str, message: &str, change: impl FnOnce(&mut Image)) {
+    let told = refusal(name, change);
+    assert!(told.contains(message), "`{message}` is not in `{told}`");
 }
 
 fn file<'a>(image: &'a mut Image, name: &str) -> &'a mut File {
@@ -25,7 +32,7 @@ fn file<'a>(image: &'a mut Image, name: &str) -> &'a mut File {
 }
 
 /// Replaces a program, and lets the boot table say that this is right.
-fn replace(image: &mut Image, name: &str, elf: Vec<u8>) {
+pub(crate) fn replace(image: &mut Image, name: &str, elf: Vec<u8>) {
     let table = &mut image.files.iter_mut().find(|f| f.role == Role::BootTable).expect("there is a table").bytes;
     let (header, entries) = table.split_at_mut(size_of::<BootHeader>());
     let mut all: Vec<BootEntry> = entries

@@ -1,7 +1,7 @@
 //! How documents are kept: links lead somewhere, no page is out of reach, and `UPDATING.md` can be acted upon.
 
 use house::{files, root};
-use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
@@ -77,6 +77,28 @@ fn documents() -> impl Iterator<Item = PathBuf> {
     files().into_iter().filter(|f| f.extension().is_some_and(|e| e == "md"))
 }
 
+/// What stands as code in a document.
+fn codes(text: &str) -> Vec<String> {
+    let code = |event| match event {
+        Event::Code(code) => Some(code.to_string()),
+        _ => None,
+    };
+    Parser::new_ext(text, Options::ENABLE_TABLES).filter_map(code).collect()
+}
+
+/// What is wrong with a reference to a test, `FILE::NAME`, or to a whole file of tests.
+fn wrong_test(code: &str) -> Option<String> {
+    let (file, name) = code.split_once("::").unwrap_or((code, ""));
+    let path = root().join(file);
+    if !path.is_file() {
+        return Some(format!("{code}: there is no such file"));
+    }
+    let text = read(Path::new(file));
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_there = name.is_empty() || words.any(|word| word == name);
+    (!is_there).then(|| format!("{code}: the file has no such test"))
+}
+
 /// An entry of `UPDATING.md`: its heading without `##`, and the lines below.
 fn entries(text: &str) -> Vec<(&str, &str)> {
     text.split("\n## ").skip(1).map(|entry| entry.split_once('\n').unwrap_or((entry, ""))).collect()
@@ -140,6 +162,25 @@ fn the_book_has_all_its_pages() {
     let linked: BTreeSet<_> = links(&read(&summary)).iter().filter_map(|l| resolve(Path::new(BOOK), l)).collect();
     let pages: BTreeSet<_> = documents().filter(|d| d.starts_with(BOOK) && *d != summary).collect();
     assert_eq!(linked, pages, "the pages that SUMMARY.md links to, and those that there are");
+}
+
+#[test]
+fn the_tests_that_are_named_are_there() {
+    let codes = codes(&read(&Path::new(BOOK).join("tests.md")));
+    let tests: Vec<_> = codes.into_iter().filter(|code| code != "FILE::NAME" && code.contains(".rs")).collect();
+    assert!(tests.len() > 50, "only {} tests are named", tests.len());
+    let wrong: Vec<_> = tests.iter().filter_map(|test| wrong_test(test)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn tests_that_are_not_there_are_found() {
+    let here = "tests/house/tests/documents.rs";
+    assert_eq!(wrong_test(here), None);
+    assert_eq!(wrong_test(&format!("{here}::tests_that_are_not_there_are_found")), None);
+    assert!(wrong_test("tests/house/tests/files.rs::nothing_of_this_name").is_some());
+    assert!(wrong_test("tests/house/tests/nowhere.rs").is_some());
+    assert_eq!(codes("`a` b\n\n| x | `c` |\n|---|---|\n| `d::e` | f |"), ["a", "c", "d::e"]);
 }
 
 #[test]
