@@ -17,6 +17,8 @@ const SHUTDOWN: &str = "qemu_system_shutdown_request reason=";
 const GUEST_SHUTDOWN: &str = "6";
 /// What QEMU says on its standard error when a signal makes it end in order.
 const SIGNALLED: &str = "terminating on signal";
+/// What QEMU says on its standard error when gdb makes it end: gdb's `kill`, and its `quit` too.
+const ENDED_BY_GDB: &str = "Terminated via GDBstub";
 /// QEMU's exit status for an orderly end, a reset (under `-no-reboot`) and a triple fault.
 const ORDERLY: i32 = 0;
 /// QEMU's exit status when it could not start.
@@ -33,7 +35,7 @@ pub enum End {
     Reset,
     /// The guest switched the machine off.
     PoweredOff,
-    /// Somebody ended QEMU: a signal to it or to the runner, or its window was closed.
+    /// Somebody ended QEMU: a signal to it or to the runner, gdb, or its window was closed.
     Interrupted,
     /// A signal that QEMU does not handle ended it.
     Killed(i32),
@@ -72,7 +74,7 @@ impl End {
         let logged = |line: &str| qemu_log.lines().any(|logged| logged.trim_end() == line);
         match code {
             ORDERLY if logged(TRIPLE_FAULT) => Self::TripleFault,
-            ORDERLY if stderr.contains(SIGNALLED) => Self::Interrupted,
+            ORDERLY if [SIGNALLED, ENDED_BY_GDB].iter().any(|said| stderr.contains(said)) => Self::Interrupted,
             ORDERLY => match shutdown_reason(qemu_log) {
                 None => Self::Reset,
                 Some(GUEST_SHUTDOWN) => Self::PoweredOff,
@@ -123,8 +125,10 @@ mod tests {
             let log = format!("17@1.5:qemu_system_shutdown_request reason={reason}\n");
             assert_eq!(End::of_qemu(exited(0), &log, ""), End::Interrupted, "reason {reason}");
         }
-        let stderr = "qemu-system-x86_64: terminating on signal 2\n";
-        assert_eq!(End::of_qemu(exited(0), "CPU Reset (CPU 0)\n", stderr), End::Interrupted);
+        for said in ["terminating on signal 2", "QEMU: Terminated via GDBstub"] {
+            let stderr = format!("qemu-system-x86_64: {said}\n");
+            assert_eq!(End::of_qemu(exited(0), "CPU Reset (CPU 0)\n", &stderr), End::Interrupted, "{said}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use house::root;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -13,6 +13,9 @@ use tempfile::TempDir;
 const SHELL: &[&str] = &["bash", "env"];
 /// The commands among what it looks for.
 const COMMANDS: &[&str] = &["cargo", "cc", "qemu-system-x86_64", "grub-mkrescue", "xorriso", "mformat"];
+/// User ids of Debian.
+const ROOT: u32 = 0;
+const NOBODY: u32 = 65534;
 
 struct Machine(TempDir);
 
@@ -48,8 +51,24 @@ impl Machine {
     }
 
     fn deps(&self) -> Output {
-        let script = root().join("tools/deps");
-        Command::new(which("bash")).arg(script).arg("gdb").env("PATH", self.0.path()).output().expect("bash runs")
+        self.run(Command::new(which("bash")).arg(root().join("tools/deps")))
+    }
+
+    /// Like [`Self::deps`], by somebody who is not root, even if the test is run by root. The script is copied, since
+    /// they might not be let into the folder of the sources.
+    fn deps_without_root(&self) -> Output {
+        let folder = self.0.path();
+        let script = folder.join("deps");
+        fs::copy(root().join("tools/deps"), &script).expect("a copy of the script");
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("a folder for everybody");
+        let owner = fs::metadata(folder).expect("it is there").uid();
+        let user = if owner == ROOT { NOBODY } else { owner };
+        self.run(Command::new(which("setpriv")).arg(format!("--reuid={user}")).arg(which("bash")).arg(script))
+    }
+
+    /// Lets the script see to gdb as well: where it looks for that can be chosen, unlike a file.
+    fn run(&self, command: &mut Command) -> Output {
+        command.arg("gdb").env("PATH", self.0.path()).output().expect("the script runs")
     }
 }
 
@@ -100,9 +119,33 @@ fn a_failing_apt_is_an_error_with_the_command_to_run() {
     let output = machine.deps();
     assert!(!output.status.success());
     let errors = errors(&output);
-    assert!(errors.contains("could not install") && errors.contains("try: apt-get install "), "{errors}");
+    assert!(
+        errors.contains("could not install") && errors.contains("try: apt-get update && apt-get install "),
+        "{errors}"
+    );
     let notes = fs::read_to_string(machine.notes()).expect("apt-get was called");
     assert_eq!(notes.lines().count(), 1, "no installation without a list of packages: {notes}");
+}
+
+#[test]
+fn who_may_not_install_is_told_the_command() {
+    for sudo in [None, Some("exit 1")] {
+        let machine = Machine::with(COMMANDS);
+        machine.add_apt("");
+        let place = machine.0.path().join("sudo");
+        match sudo {
+            None => fs::remove_file(place).expect("it was added"),
+            Some(script) => machine.add("sudo", script),
+        }
+        let output = machine.deps_without_root();
+        assert_eq!(output.status.code(), Some(1), "sudo: {sudo:?}");
+        let errors = errors(&output);
+        assert_eq!(
+            errors, "deps: missing: gdb; as root, run: apt-get update && apt-get install gdb\n",
+            "sudo: {sudo:?}"
+        );
+        assert!(!machine.notes().exists(), "apt-get was called; sudo: {sudo:?}");
+    }
 }
 
 #[test]
