@@ -37,6 +37,9 @@ enum Register {
     DivideConfiguration = 0x3e0,
 }
 
+/// Bits of the APIC base MSR.
+const X2APIC_ON: u64 = 1 << 10;
+const APIC_ON: u64 = 1 << 11;
 const X2APIC_MSRS: u32 = 0x800;
 const MASKED: u32 = 1 << 16;
 const PERIODIC: u32 = 1 << 17;
@@ -131,8 +134,6 @@ pub struct Interrupts {
 /// # Safety
 /// Called once, on the boot processor, with the interrupt table in use.
 pub unsafe fn init(memory: &mut Memory, madt: Option<&Madt>) -> Result<Interrupts, &'static str> {
-    const X2APIC_ON: u64 = 1 << 10;
-    const APIC_ON: u64 = 1 << 11;
     silence_pics();
     let physical = madt.map_or(DEFAULT_LOCAL_APIC, |m| m.local_apic);
     // SAFETY: every 64-bit processor has this MSR; the APIC is switched on where the firmware left it.
@@ -162,6 +163,10 @@ pub unsafe fn init(memory: &mut Memory, madt: Option<&Madt>) -> Result<Interrupt
 
 /// Lets the APIC of the processor that this runs on take interrupts, with none of its own.
 pub(crate) fn enable_local() {
+    if REGISTERS.load(Ordering::Relaxed) == 0 {
+        // SAFETY: the boot processor's APIC is in x2APIC mode; all have the same modes, and this one changes up only.
+        unsafe { msr::wrmsr(msr::IA32_APIC_BASE, msr::rdmsr(msr::IA32_APIC_BASE) | APIC_ON | X2APIC_ON) };
+    }
     for entry in [Register::Local0Entry, Register::Local1Entry, Register::TimerEntry] {
         write(entry, MASKED);
     }

@@ -158,13 +158,18 @@ fn wake(apic_id: u32, page: u8, counts_per_tick: u32) -> bool {
         apic::send(apic_id, Message::Startup(page));
         apic::delay(counts_per_tick / 50); // 200 microseconds.
     }
-    (0..PATIENCE).any(|_| {
+    let started = (0..PATIENCE).any(|_| {
         let started = STARTED.load(Ordering::Acquire);
         if !started {
             apic::delay(counts_per_tick);
         }
         started
-    })
+    });
+    if !started {
+        // It must not come to life later, with the stack and number of another.
+        apic::send(apic_id, Message::Init);
+    }
+    started
 }
 
 /// Where the trampoline leads: on the processor's own kernel stack, with the boot code's page tables.
