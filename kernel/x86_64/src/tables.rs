@@ -9,7 +9,7 @@ use crate::cpu::{CpuLocal, Stacks};
 use crate::entry;
 use core::arch::asm;
 use core::cell::UnsafeCell;
-use x86::dtables::{DescriptorTablePointer, lgdt, lidt};
+use x86::dtables::{DescriptorTablePointer, lgdt, lidt, load_ldtr};
 use x86::segmentation::SegmentSelector;
 use x86::task::load_tr;
 
@@ -117,6 +117,7 @@ impl Tables {
                 scratch = out(reg) _,
             );
             load_tr(SegmentSelector::from_raw(TASK));
+            load_ldtr(SegmentSelector::from_raw(0)); // Whatever the firmware had: no selector leads there.
             lidt(&DescriptorTablePointer::new_from_slice(interrupt_table()));
         }
     }
