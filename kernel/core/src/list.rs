@@ -59,6 +59,18 @@ impl List {
         }
     }
 
+    /// Takes out the first process.
+    pub(crate) fn pop_front<M: Machine>(&mut self, procs: &mut Table<M>) -> Option<Slot> {
+        let first = self.head?;
+        let next = core::mem::replace(links(procs, first), Links::NONE).next;
+        self.head = next;
+        match next {
+            Some(behind) => links(procs, behind).previous = None,
+            None => self.tail = None,
+        }
+        Some(first)
+    }
+
     /// The processes, first to last.
     pub(crate) fn iter<'a, M: Machine>(&self, procs: &'a Table<M>) -> impl Iterator<Item = Slot> + 'a {
         core::iter::successors(self.head, |slot| procs[slot.index()].links.next)

@@ -147,11 +147,12 @@ impl<M: Machine> Kernel<'_, M> {
     /// ready. One that gives way to a more urgent process goes on before its peers; one whose time is used up goes behind
     /// them with fresh time. `None` if nobody is ready.
     pub fn schedule(&mut self, cpu: CpuId) -> Option<Slot> {
-        let current = self.cpu(cpu).current;
-        if self.goes_on(cpu) {
-            return current;
-        }
-        if let Some(me) = current {
+        if self.goes_on(cpu) { self.cpu(cpu).current } else { self.switch(cpu) }
+    }
+
+    /// The same, when the one that runs does not go on.
+    pub fn switch(&mut self, cpu: CpuId) -> Option<Slot> {
+        if let Some(me) = self.cpu(cpu).current {
             let p = self.process_mut(me);
             if p.rts.is_empty() {
                 if p.ticks_left == 0 {
@@ -162,13 +163,19 @@ impl<M: Machine> Kernel<'_, M> {
                 }
             }
         }
-        let best = self.cpu(cpu).best_ready;
-        let next = self.cpu(cpu).ready.get(usize::from(best)).and_then(List::head);
-        self.cpu_mut(cpu).current = next;
-        if let Some(next) = next {
-            self.dequeue(next);
-        }
-        next
+        let cpu = &mut self.cpus[cpu.index()];
+        let best = cpu.best_ready;
+        cpu.current = match cpu.ready.get_mut(usize::from(best)) {
+            None => None,
+            Some(queue) => {
+                let next = queue.pop_front(self.procs);
+                if queue.head().is_none() {
+                    cpu.set_occupied(cpu.occupied & !(1 << best));
+                }
+                next
+            }
+        };
+        cpu.current
     }
 
     /// A timer tick has come on `cpu`.

@@ -100,9 +100,9 @@ fn state<'a>(guard: &'a mut Guard<'static, MaybeUninit<State>>) -> &'a mut State
     unsafe { guard.assume_init_mut() }
 }
 
-/// Chooses who runs next and makes it current, with its address space loaded; `None` to idle.
+/// Chooses who runs next, if the current one does not go on, and makes it current, with its address space loaded; `None` to idle.
 fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
-    let slot = state.kernel.schedule(local.id)?;
+    let slot = state.kernel.switch(local.id)?;
     Some(enter_process(local, &mut state.kernel, slot))
 }
 
