@@ -17,7 +17,7 @@ const SHUTDOWN: &str = "qemu_system_shutdown_request reason=";
 const GUEST_SHUTDOWN: &str = "6";
 /// What QEMU says on its standard error when a signal makes it end in order.
 const SIGNALLED: &str = "terminating on signal";
-/// What QEMU says on its standard error when gdb makes it end: gdb's `kill`, and its `quit` too.
+/// What QEMU says on its standard error when gdb's `kill` makes it end.
 const ENDED_BY_GDB: &str = "Terminated via GDBstub";
 /// QEMU's exit status for an orderly end, a reset (under `-no-reboot`) and a triple fault.
 const ORDERLY: i32 = 0;
