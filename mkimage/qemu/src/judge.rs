@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use abi::report::{KERNEL_PANIC, SUITE_FAILED, SUITE_PASSED};
 
 use crate::lines::{last_line, lines};
-use crate::outcome::{KERNEL, PANIC};
+use crate::outcome::{KERNEL, is_panic};
 use crate::report::{Counts, Line, Report, TestResult};
 use crate::verdict::{Counted, Failure, Verdict};
 use crate::{End, Evidence, Goal};
@@ -13,7 +13,7 @@ use crate::{End, Evidence, Goal};
 /// Judges a run.
 pub fn judge(evidence: &Evidence, goal: &Goal) -> Verdict {
     let mut failures = Vec::new();
-    let panic = lines(&evidence.serial).find(|line| line.starts_with(PANIC));
+    let panic = lines(&evidence.serial).find(|line| is_panic(line));
     if panic.is_some() || matches!(evidence.end, End::HungAfterPanic | End::Exited(KERNEL_PANIC)) {
         failures.push(Failure::KernelPanic { line: panic.map(str::to_owned) });
     }

@@ -7,8 +7,10 @@ use std::os::unix::process::ExitStatusExt;
 
 /// Prefix of the kernel's own lines on the serial port.
 pub(crate) const KERNEL: &str = "selix:";
-/// Beginning of the line with which a kernel panic starts.
-pub(crate) const PANIC: &str = "selix: panic";
+/// Whether a line begins the kernel's report of its panic. A process may be called `panic`, and the kernel tell of its end.
+pub(crate) fn is_panic(line: &str) -> bool {
+    ["selix: panic at ", "selix: panic:"].iter().any(|start| line.starts_with(start))
+}
 /// The line of QEMU's log for a fault that no handler could take.
 const TRIPLE_FAULT: &str = "Triple fault";
 /// The line of QEMU's log for a shutdown that is neither a reset nor a signal's; its reason follows.

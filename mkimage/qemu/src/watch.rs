@@ -2,7 +2,7 @@
 
 use crate::Goal;
 use crate::lines::clean;
-use crate::outcome::{End, KERNEL, PANIC};
+use crate::outcome::{End, KERNEL, is_panic};
 
 /// What follows the name of a process in the kernel's line that tells of its end.
 const ENDINGS: [&str; 2] = [" exited, status ", " stopped: "];
@@ -30,7 +30,7 @@ impl Watch {
             let line_end = self.line_start + length;
             let line = String::from_utf8_lossy(&self.serial[self.line_start..line_end]);
             let line = clean(&line);
-            self.panicked |= line.starts_with(PANIC);
+            self.panicked |= is_panic(line);
             let end = end_by(&self.goal, line);
             self.line_start = line_end + 1;
             if end.is_some() {
@@ -131,7 +131,9 @@ mod tests {
     #[test]
     fn a_process_cannot_pretend_a_panic() {
         let mut watch = Watch::new(100, Goal::Session);
-        watch.feed(b"other: selix: panic\nother: \rselix: panic\n");
+        watch.feed(b"other: selix: panic:\nother: \rselix: panic:\n");
+        // What the kernel says of processes that are called so.
+        watch.feed(b"selix: panic exited, status 0\nselix: panic-2 stopped: page fault\n");
         assert!(!watch.panicked());
     }
 
