@@ -4,7 +4,7 @@ IMAGE := build/selix.img
 ISO := build/selix.iso
 MKIMAGE := cargo run --locked --package mkimage --
 
-.PHONY: help deps run test check soak bench image iso screenshots debug clean
+.PHONY: help deps run test check soak bench image iso screenshots gdb debug clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand --tabs=20
@@ -36,7 +36,10 @@ iso: image ## Build build/selix.iso, which boots on BIOS and UEFI machines
 screenshots: iso ## Take the pictures of docs/images
 	tools/screenshots $(ISO)
 
-debug: image ## Boot an image that waits for gdb: see tools/selix.gdb
+gdb: deps
+	@tools/deps gdb
+
+debug: gdb image ## Boot an image that waits for gdb: see tools/selix.gdb
 	tools/debug $(IMAGE)
 
 clean: ## Remove all that was built
