@@ -1,7 +1,7 @@
 //! Compiles the policy of a manifest into a boot table, and reads one back.
 
 use crate::manifest::Manifest;
-use abi::boot::{BootEntry, BootHeader, TABLE_FORMAT, TABLE_MAGIC, TableError};
+use abi::boot::{BootEntry, BootHeader, TableError};
 use zerocopy::IntoBytes;
 
 /// The boot table of a manifest; `files` are the programs' ELF files as the image has them, in the same order.
@@ -26,15 +26,7 @@ pub fn compile(manifest: &Manifest, files: &[Vec<u8>]) -> Vec<u8> {
             reserved: [0; 14],
         })
         .collect();
-    let header = BootHeader {
-        magic: TABLE_MAGIC,
-        format: TABLE_FORMAT,
-        abi: abi::ABI_VERSION,
-        count: entries.len() as u32,
-        crc32: crc32fast::hash(entries.as_bytes()),
-        reserved: [0; 8],
-    };
-    [header.as_bytes(), entries.as_bytes()].concat()
+    [BootHeader::of(&entries).as_bytes(), entries.as_bytes()].concat()
 }
 
 /// The entries of a boot table, wherever its bytes lie.

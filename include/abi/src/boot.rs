@@ -123,6 +123,20 @@ impl core::fmt::Display for TableError {
 
 impl core::error::Error for TableError {}
 
+impl BootHeader {
+    /// The header of a table with these entries.
+    pub fn of(entries: &[BootEntry]) -> Self {
+        Self {
+            magic: TABLE_MAGIC,
+            format: TABLE_FORMAT,
+            abi: crate::ABI_VERSION,
+            count: entries.len() as u32,
+            crc32: crc32fast::hash(entries.as_bytes()),
+            reserved: [0; 8],
+        }
+    }
+}
+
 impl BootEntry {
     /// The name as text; `None` if it is not a valid one.
     pub fn name(&self) -> Option<&str> {
@@ -208,17 +222,6 @@ mod tests {
         }
     }
 
-    fn header(entries: &[BootEntry]) -> BootHeader {
-        BootHeader {
-            magic: TABLE_MAGIC,
-            format: TABLE_FORMAT,
-            abi: crate::ABI_VERSION,
-            count: entries.len() as u32,
-            crc32: crc32fast::hash(entries.as_bytes()),
-            reserved: [0; 8],
-        }
-    }
-
     /// The bytes of a table, at an address that suits the entries.
     fn bytes(header: BootHeader, entries: &[BootEntry]) -> Vec<u64> {
         let mut all = Vec::from(header.as_bytes());
@@ -233,15 +236,15 @@ mod tests {
     #[test]
     fn a_good_table_is_read_back() {
         let entries = [entry("echo"), entry("ping-2")];
-        assert_eq!(check(header(&entries), &entries), Ok(2));
+        assert_eq!(check(BootHeader::of(&entries), &entries), Ok(2));
         let full: Vec<_> = (0..MAX_PROGRAMS).map(|i| entry(&std::format!("p{i}"))).collect();
-        assert_eq!(check(header(&full), &full), Ok(MAX_PROGRAMS));
+        assert_eq!(check(BootHeader::of(&full), &full), Ok(MAX_PROGRAMS));
     }
 
     #[test]
     fn every_wrong_header_field_has_its_error() {
         let e = [entry("echo")];
-        let good = header(&e);
+        let good = BootHeader::of(&e);
         assert_eq!(check(BootHeader { magic: *b"SELIXBT1", ..good }, &e), Err(TableError::Magic));
         assert_eq!(check(BootHeader { format: 2, ..good }, &e), Err(TableError::Format(2)));
         assert_eq!(check(BootHeader { abi: 9, ..good }, &e), Err(TableError::Abi(9)));
@@ -255,7 +258,7 @@ mod tests {
     #[test]
     fn truncated_at_every_byte() {
         let e = [entry("echo"), entry("ping")];
-        let all = bytes(header(&e), &e);
+        let all = bytes(BootHeader::of(&e), &e);
         for n in 0..all.as_bytes().len() {
             assert!(parse(&all.as_bytes()[..n]).is_err(), "{n} bytes");
         }
@@ -264,7 +267,7 @@ mod tests {
     #[test]
     fn every_wrong_entry_field_has_its_error() {
         let good = entry("echo");
-        let refused = |e: BootEntry| check(header(&[e]), &[e]).unwrap_err();
+        let refused = |e: BootEntry| check(BootHeader::of(&[e]), &[e]).unwrap_err();
         for name in [
             *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
             *b"sixteen-letters!",
@@ -283,7 +286,7 @@ mod tests {
         assert_eq!(refused(BootEntry { cpu: 8, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { reserved: [1; 14], ..good }), TableError::Entry(0));
         let twice = [good, entry("ping"), good];
-        assert_eq!(check(header(&twice), &twice), Err(TableError::Duplicate(0, 2)));
+        assert_eq!(check(BootHeader::of(&twice), &twice), Err(TableError::Duplicate(0, 2)));
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub fn match_modules<'a>(modules: &[Module<'a>]) -> Result<ArrayVec<BootProgram<
 mod tests {
     extern crate std;
     use super::*;
-    use abi::boot::{BootHeader, TABLE_FORMAT, TABLE_MAGIC};
+    use abi::boot::BootHeader;
     use std::vec::Vec;
     use zerocopy::IntoBytes;
 
@@ -123,15 +123,7 @@ mod tests {
                 reserved: [0; 14],
             })
             .collect();
-        let header = BootHeader {
-            magic: TABLE_MAGIC,
-            format: TABLE_FORMAT,
-            abi: abi::ABI_VERSION,
-            count: entries.len() as u32,
-            crc32: crc32fast::hash(entries.as_bytes()),
-            reserved: [0; 8],
-        };
-        let bytes = [header.as_bytes(), entries.as_bytes()].concat();
+        let bytes = [BootHeader::of(&entries).as_bytes(), entries.as_bytes()].concat();
         bytes.chunks(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap())).collect()
     }
 

@@ -43,9 +43,7 @@ pub(crate) fn replace(image: &mut Image, name: &str, elf: Vec<u8>) {
     entry.size = elf.len() as u64;
     entry.crc32 = crc32fast::hash(&elf);
     entries.copy_from_slice(all.as_bytes());
-    let mut changed = BootHeader::read_from_bytes(header).expect("a header");
-    changed.crc32 = crc32fast::hash(entries);
-    header.copy_from_slice(changed.as_bytes());
+    header.copy_from_slice(BootHeader::of(&all).as_bytes());
     file(image, name).bytes = elf;
 }
 
