@@ -88,9 +88,9 @@ pub struct Frames<'t> {
 }
 
 impl<'t> Frames<'t> {
-    /// A table in which nothing is free yet. Entry 0 is the frame at physical address 0.
+    /// A table in which nothing is free yet: every entry is [`FrameInfo::RESERVED`]. Entry 0 is the frame at physical
+    /// address 0.
     pub fn new(table: &'t mut [FrameInfo]) -> Self {
-        table.fill(FrameInfo::RESERVED);
         Self { table, first_free: 0, free: 0 }
     }
 
