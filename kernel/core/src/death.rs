@@ -139,7 +139,7 @@ mod tests {
         for call in [send(B, 1), sendrec(B, 1), receive(B)] {
             let mut table = table();
             let mut world = World::new(&mut table, &four());
-            *world.kernel.frame_mut(Slot::of(A)) = call;
+            world.kernel.process_mut(Slot::of(A)).frame = call;
             let _ = world.kernel.trap(&mut world.machine, CpuId::BOOT);
             world.kernel.stop_current(&mut world.machine, CpuId::BOOT, format_args!("test"));
             assert_eq!(world.kernel.cpu(CpuId::BOOT).current(), None);

@@ -94,11 +94,6 @@ impl<'t, M: Machine> Kernel<'t, M> {
         &mut self.procs[slot.index()]
     }
 
-    /// The frame of a process, for the machine to save registers to and load them from.
-    pub fn frame_mut(&mut self, slot: Slot) -> &mut M::Frame {
-        &mut self.process_mut(slot).frame
-    }
-
     pub(crate) fn privileges(&self, slot: Slot) -> &Privileges {
         &self.privileges[self.process(slot).privilege_id()]
     }

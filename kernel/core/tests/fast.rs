@@ -17,7 +17,7 @@ impl World<'_> {
     /// Whoever runs traps, by the fast path if that will have it. Says whether it did.
     fn step_fast(&mut self, call: Regs) -> bool {
         let me = self.kernel.cpu(CpuId::BOOT).current().expect("somebody runs");
-        *self.kernel.frame_mut(me) = call;
+        self.kernel.process_mut(me).frame = call;
         let request = call.request();
         let before = self.snapshot();
         let (trap, to) = match Trap::from_rax(request.rax) {
@@ -35,7 +35,7 @@ impl World<'_> {
         let mut message = Message::new(self.kernel.process(me).endpoint, abi::Kind(0));
         message.set_header(request.header);
         message.body = call.body();
-        self.kernel.frame_mut(to).deliver(&message, Status::sent_with(trap));
+        self.kernel.process_mut(to).frame.deliver(&message, Status::sent_with(trap));
         self.kernel.check_invariants().expect("invariants hold after a fast step");
         true
     }
@@ -162,7 +162,7 @@ fn nobody_more_urgent_is_passed_over() {
     world.run(A);
     // C becomes ready, and A is about to give way to it.
     let me = world.kernel.cpu(CpuId::BOOT).current().unwrap();
-    *world.kernel.frame_mut(me) = notify(C);
+    world.kernel.process_mut(me).frame = notify(C);
     let _ = world.kernel.trap(&mut world.machine, CpuId::BOOT);
     assert_eq!(world.kernel.fast_sendrec(CpuId::BOOT, B), None);
 }

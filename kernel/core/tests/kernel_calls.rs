@@ -103,7 +103,8 @@ fn abort_says_how_and_changes_nothing() {
     test(|world| {
         for how in [AbortHow::Halt, AbortHow::Reset, AbortHow::Leave] {
             let call = kernel_call(&Abort { how, status: 0x21 });
-            *world.kernel.frame_mut(world.kernel.cpu(CpuId::BOOT).current().unwrap()) = call;
+            let me = world.kernel.cpu(CpuId::BOOT).current().unwrap();
+            world.kernel.process_mut(me).frame = call;
             let before = world.snapshot();
             assert_eq!(world.act(call), Action::Abort { how, status: 0x21 });
             assert_eq!(world.snapshot(), before);

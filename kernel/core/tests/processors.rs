@@ -30,7 +30,7 @@ impl<'t> Pair<'t> {
     /// Whoever runs on `cpu` traps; returns who runs there then, and which other processors are kicked.
     fn trap(&mut self, cpu: CpuId, call: Regs) -> (Option<Slot>, Vec<CpuId>) {
         let me = self.kernel.cpu(cpu).current().expect("somebody runs");
-        *self.kernel.frame_mut(me) = call;
+        self.kernel.process_mut(me).frame = call;
         assert_eq!(self.kernel.trap(&mut self.machine, cpu), Action::Resume);
         (self.schedule(cpu), self.kernel.take_kicks(cpu).collect())
     }
@@ -95,7 +95,7 @@ fn the_fast_path_stays_on_its_processor() {
     pair.schedule(FIRST);
     pair.schedule(SECOND);
     pair.trap(SECOND, receive(Endpoint::ANY));
-    *pair.kernel.frame_mut(Slot::of(A)) = sendrec(B, 1);
+    pair.kernel.process_mut(Slot::of(A)).frame = sendrec(B, 1);
     assert_eq!(pair.kernel.fast_sendrec(FIRST, B), None);
 }
 

@@ -134,7 +134,7 @@ impl<'t> World<'t> {
     /// Whoever runs traps; then the next one is chosen.
     pub(crate) fn act(&mut self, call: Regs) -> Action {
         let me = self.kernel.cpu(CpuId::BOOT).current().expect("somebody runs");
-        *self.kernel.frame_mut(me) = call;
+        self.kernel.process_mut(me).frame = call;
         let action = self.kernel.trap(&mut self.machine, CpuId::BOOT);
         self.schedule();
         action
@@ -237,10 +237,10 @@ pub(crate) fn denied(programs: &[BootEntry], setup: impl Fn(&mut World<'_>), who
     for world in [&mut disturbed, &mut calm] {
         setup(world);
         world.run(who);
-        *world.kernel.frame_mut(Slot::of(who)) = call;
+        world.kernel.process_mut(Slot::of(who)).frame = call;
     }
     assert_eq!(disturbed.trap(who, call), Outcome::Failed(errno), "{call:x?}");
-    calm.kernel.frame_mut(Slot::of(who)).rax = errno.to_result() as u64;
+    calm.kernel.process_mut(Slot::of(who)).frame.rax = errno.to_result() as u64;
     assert_eq!(disturbed.snapshot(), calm.snapshot(), "{call:x?}");
     assert_eq!(disturbed.aftermath(), calm.aftermath(), "{call:x?}");
 }
