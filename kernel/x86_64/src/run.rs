@@ -136,20 +136,15 @@ fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: 
     local.current
 }
 
-/// SENDREC, when it can switch straight to the partner, whose frame is returned; null to take the ordinary way. The first
-/// three arguments stand where the trap left them.
+/// Switches straight to the partner that `decide` finds, and returns its frame; null to take the ordinary way.
 ///
 /// With a frame it returns with the kernel lock held: the message is still in the caller's frame, and as soon as the lock is
 /// free another processor may write the next one there.
-pub(crate) unsafe extern "sysv64" fn fast_sendrec(
-    destination: u32,
-    _header: u64,
-    _from: u32,
-    local: &mut CpuLocal,
-) -> *const Frame {
+#[inline(always)]
+fn fast(local: &mut CpuLocal, decide: impl FnOnce(&mut Kernel<'static, X86>, CpuId) -> Option<Slot>) -> *const Frame {
     let mut guard = STATE.lock();
     let State { kernel, .. } = state(&mut guard);
-    match kernel.fast_sendrec(local.id, Endpoint::from_raw(destination)) {
+    match decide(kernel, local.id) {
         Some(slot) => {
             let frame = enter_process(local, kernel, slot);
             forget(guard);
@@ -159,6 +154,16 @@ pub(crate) unsafe extern "sysv64" fn fast_sendrec(
     }
 }
 
+/// SENDREC by the fast path, see [`fast`]. The first three arguments stand where the trap left them.
+pub(crate) unsafe extern "sysv64" fn fast_sendrec(
+    destination: u32,
+    _header: u64,
+    _from: u32,
+    local: &mut CpuLocal,
+) -> *const Frame {
+    fast(local, |kernel, cpu| kernel.fast_sendrec(cpu, Endpoint::from_raw(destination)))
+}
+
 /// REPLY_RECEIVE, in the same way.
 pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     destination: u32,
@@ -166,16 +171,8 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     from: u32,
     local: &mut CpuLocal,
 ) -> *const Frame {
-    let mut guard = STATE.lock();
-    let State { kernel, .. } = state(&mut guard);
-    match kernel.fast_reply_receive(local.id, Endpoint::from_raw(destination), Endpoint::from_raw(from)) {
-        Some(slot) => {
-            let frame = enter_process(local, kernel, slot);
-            forget(guard);
-            frame
-        }
-        None => null(),
-    }
+    let (destination, from) = (Endpoint::from_raw(destination), Endpoint::from_raw(from));
+    fast(local, |kernel, cpu| kernel.fast_reply_receive(cpu, destination, from))
 }
 
 /// A process made a trap; its registers are saved.
