@@ -4,6 +4,7 @@
 //! kernel starts exactly the programs that it names, in its order, and refuses an image in which a module is missing,
 //! surplus, doubled, or other than the table says. A header is followed by [`BootHeader::count`] entries.
 
+use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Name of the module that holds the boot table.
@@ -13,9 +14,9 @@ pub const KERNEL_LOG_NAME: &str = "selix";
 /// First bytes of a boot table.
 pub const TABLE_MAGIC: [u8; 8] = *b"SELIXBT\0";
 /// Version of the layout of header and entries.
-pub const TABLE_FORMAT: u32 = 1;
-/// Most programs in a boot table: send masks have a bit for each.
-pub const MAX_PROGRAMS: usize = 64;
+pub const TABLE_FORMAT: u32 = 2;
+/// Most programs in a boot table: each has a privilege id that goes with its place, see [`crate::PrivilegeId`].
+pub const MAX_PROGRAMS: usize = 58;
 /// Bytes of a program's name, padded with zeros; so a name has 1 to 15 characters.
 pub const NAME_LEN: usize = 16;
 /// Most processors that programs can run on.
@@ -41,7 +42,8 @@ pub struct BootHeader {
     pub reserved: [u8; 8],
 }
 
-/// One boot program. It gets the slot, the privilege id and the endpoint of its place in the table.
+/// One boot program. It gets the slot and the endpoint of its place in the table; what it may do, the root system process
+/// grants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct BootEntry {
@@ -61,8 +63,22 @@ pub struct BootEntry {
     pub priority: u8,
     /// Number of the processor that it runs on, below [`MAX_CPUS`]; on a machine that has fewer, it runs on the first, 0.
     pub cpu: u8,
+    /// What it is to the system: bits of [`BootFlags`].
+    pub flags: u16,
     /// Zero.
-    pub reserved: [u8; 14],
+    pub reserved: [u8; 12],
+}
+
+bitflags! {
+    /// What a boot program is to the system.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct BootFlags: u16 {
+        /// The root system process: the only one that the kernel lets run. It gives the others the authority that stands in
+        /// their entries, and lets them run. A table has exactly one.
+        const ROOT = 1;
+        /// The memory server. A table has at most one.
+        const PAGER = 1 << 1;
+    }
 }
 
 const _: () = assert!(size_of::<BootHeader>() == 32 && size_of::<BootEntry>() == 64);
@@ -92,9 +108,13 @@ pub enum TableError {
     Name(usize),
     /// Two entries have the same name.
     Duplicate(usize, usize),
-    /// The entry has a bit or number that means nothing: an unknown trap, a target beyond the table, a priority or processor
-    /// out of range, or reserved bytes that are not zero.
+    /// The entry has a bit or number that means nothing: an unknown trap or flag, a target beyond the table, a priority or
+    /// processor out of range, or reserved bytes that are not zero.
     Entry(usize),
+    /// So many entries have the flag [`BootFlags::ROOT`]; it must be one.
+    Roots(usize),
+    /// So many entries have the flag [`BootFlags::PAGER`]; it must be one at most.
+    Pagers(usize),
 }
 
 impl core::fmt::Display for TableError {
@@ -115,8 +135,13 @@ impl core::fmt::Display for TableError {
             Self::Name(i) => write!(f, "entry {i} has no valid name"),
             Self::Duplicate(i, j) => write!(f, "entries {i} and {j} have the same name"),
             Self::Entry(i) => {
-                write!(f, "entry {i} has an unknown trap or target, a bad priority or processor, or reserved bytes set")
+                write!(
+                    f,
+                    "entry {i} has an unknown trap, target or flag, a bad priority or processor, or reserved bytes set"
+                )
             }
+            Self::Roots(n) => write!(f, "names {n} root system processes, should be 1"),
+            Self::Pagers(n) => write!(f, "names {n} memory servers, should be 0 or 1"),
         }
     }
 }
@@ -147,12 +172,27 @@ impl BootEntry {
             .then(|| core::str::from_utf8(text).ok())?
     }
 
+    /// Whether it has a flag.
+    pub fn has(&self, flag: BootFlags) -> bool {
+        self.flags & flag.bits() != 0
+    }
+
     /// `text` as the name field of an entry; `None` if it is not a valid name.
     pub fn encode_name(text: &str) -> Option<[u8; NAME_LEN]> {
         let mut name = [0; NAME_LEN];
         name.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        let entry =
-            Self { name, size: 0, crc32: 0, traps: 0, sends: 0, calls: 0, priority: 0, cpu: 0, reserved: [0; 14] };
+        let entry = Self {
+            name,
+            size: 0,
+            crc32: 0,
+            traps: 0,
+            sends: 0,
+            calls: 0,
+            priority: 0,
+            cpu: 0,
+            flags: 0,
+            reserved: [0; 12],
+        };
         entry.name().map(|_| name)
     }
 }
@@ -185,7 +225,7 @@ pub fn parse(bytes: &[u8]) -> Result<&[BootEntry], TableError> {
     }
     // Modules lie on page boundaries, so only a caller's own mistake can misalign the entries.
     let entries = <[BootEntry]>::ref_from_bytes(rest).map_err(|_| TableError::Magic)?;
-    let targets = if entries.len() == 64 { u64::MAX } else { (1 << entries.len()) - 1 };
+    let targets = (1 << entries.len()) - 1;
     for (i, e) in entries.iter().enumerate() {
         if e.name().is_none_or(|name| [TABLE_MODULE, KERNEL_LOG_NAME].contains(&name)) {
             return Err(TableError::Name(i));
@@ -193,13 +233,20 @@ pub fn parse(bytes: &[u8]) -> Result<&[BootEntry], TableError> {
         if let Some(j) = entries[..i].iter().position(|other| other.name == e.name) {
             return Err(TableError::Duplicate(j, i));
         }
-        let known = crate::TrapMask::from_bits(e.traps).is_some() && e.sends & !targets == 0;
+        let known = crate::TrapMask::from_bits(e.traps).is_some()
+            && BootFlags::from_bits(e.flags).is_some()
+            && e.sends & !targets == 0;
         let in_range = usize::from(e.priority) < PRIORITIES && usize::from(e.cpu) < MAX_CPUS;
-        if !known || !in_range || e.reserved != [0; 14] {
+        if !known || !in_range || e.reserved != [0; 12] {
             return Err(TableError::Entry(i));
         }
     }
-    Ok(entries)
+    let count = |flag| entries.iter().filter(|e| e.has(flag)).count();
+    match (count(BootFlags::ROOT), count(BootFlags::PAGER)) {
+        (1, 0 | 1) => Ok(entries),
+        (1, pagers) => Err(TableError::Pagers(pagers)),
+        (roots, _) => Err(TableError::Roots(roots)),
+    }
 }
 
 #[cfg(test)]
@@ -218,8 +265,13 @@ mod tests {
             calls: u64::MAX,
             priority: 7,
             cpu: 0,
-            reserved: [0; 14],
+            flags: BootFlags::ROOT.bits(),
+            reserved: [0; 12],
         }
+    }
+
+    fn plain(name: &str) -> BootEntry {
+        BootEntry { flags: 0, ..entry(name) }
     }
 
     /// The bytes of a table, at an address that suits the entries.
@@ -235,9 +287,10 @@ mod tests {
 
     #[test]
     fn a_good_table_is_read_back() {
-        let entries = [entry("echo"), entry("ping-2")];
+        let entries = [entry("echo"), plain("ping-2")];
         assert_eq!(check(BootHeader::of(&entries), &entries), Ok(2));
-        let full: Vec<_> = (0..MAX_PROGRAMS).map(|i| entry(&std::format!("p{i}"))).collect();
+        let mut full: Vec<_> = (0..MAX_PROGRAMS).map(|i| plain(&std::format!("p{i}"))).collect();
+        full[MAX_PROGRAMS / 2].flags = (BootFlags::ROOT | BootFlags::PAGER).bits();
         assert_eq!(check(BootHeader::of(&full), &full), Ok(MAX_PROGRAMS));
     }
 
@@ -246,7 +299,7 @@ mod tests {
         let e = [entry("echo")];
         let good = BootHeader::of(&e);
         assert_eq!(check(BootHeader { magic: *b"SELIXBT1", ..good }, &e), Err(TableError::Magic));
-        assert_eq!(check(BootHeader { format: 2, ..good }, &e), Err(TableError::Format(2)));
+        assert_eq!(check(BootHeader { format: 1, ..good }, &e), Err(TableError::Format(1)));
         assert_eq!(check(BootHeader { abi: 9, ..good }, &e), Err(TableError::Abi(9)));
         assert_eq!(check(BootHeader { count: 0, ..good }, &e), Err(TableError::Count(0)));
         assert_eq!(check(BootHeader { count: u32::MAX, ..good }, &e), Err(TableError::Count(u32::MAX)));
@@ -257,7 +310,7 @@ mod tests {
 
     #[test]
     fn truncated_at_every_byte() {
-        let e = [entry("echo"), entry("ping")];
+        let e = [entry("echo"), plain("ping")];
         let all = bytes(BootHeader::of(&e), &e);
         for n in 0..all.as_bytes().len() {
             assert!(parse(&all.as_bytes()[..n]).is_err(), "{n} bytes");
@@ -284,9 +337,28 @@ mod tests {
         assert_eq!(refused(BootEntry { sends: 2, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { priority: 16, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { cpu: 8, ..good }), TableError::Entry(0));
-        assert_eq!(refused(BootEntry { reserved: [1; 14], ..good }), TableError::Entry(0));
-        let twice = [good, entry("ping"), good];
+        assert_eq!(refused(BootEntry { flags: good.flags | 1 << 2, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { reserved: [1; 12], ..good }), TableError::Entry(0));
+        let twice = [good, plain("ping"), good];
         assert_eq!(check(BootHeader::of(&twice), &twice), Err(TableError::Duplicate(0, 2)));
+    }
+
+    #[test]
+    fn there_is_one_root_and_at_most_one_pager() {
+        let table = |flags: [BootFlags; 3]| {
+            let entries: Vec<_> = ["a", "b", "c"]
+                .iter()
+                .zip(flags)
+                .map(|(name, flags)| BootEntry { flags: flags.bits(), ..entry(name) })
+                .collect();
+            check(BootHeader::of(&entries), &entries)
+        };
+        let (none, root, pager) = (BootFlags::empty(), BootFlags::ROOT, BootFlags::PAGER);
+        assert_eq!(table([none, none, root]), Ok(3));
+        assert_eq!(table([pager, root, none]), Ok(3));
+        assert_eq!(table([none, none, pager]), Err(TableError::Roots(0)));
+        assert_eq!(table([root, none, root]), Err(TableError::Roots(2)));
+        assert_eq!(table([pager, root, pager]), Err(TableError::Pagers(2)));
     }
 
     #[test]

@@ -78,6 +78,8 @@ errnos! {
     BadCall = 205, "EBADCALL";
     /// No such kernel call.
     BadRequest = 206, "EBADREQUEST";
+    /// The processor does not run.
+    BadCpu = 207, "EBADCPU";
 }
 
 impl Errno {

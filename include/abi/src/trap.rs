@@ -38,6 +38,9 @@ pub enum Trap {
     ReplyReceive = 7,
     /// Makes a kernel call: kind = call number, payload = arguments; the answer comes in the same registers.
     KernelCall = 8,
+    /// Registers a table of messages to be sent as their receivers take them; never blocks. `rdi` is its address, `rdx` its
+    /// number of entries; see [`crate::asynchronous`].
+    SendA = 16,
 }
 
 impl Trap {
@@ -51,6 +54,7 @@ impl Trap {
             5 => Self::SendNb,
             7 => Self::ReplyReceive,
             8 => Self::KernelCall,
+            16 => Self::SendA,
             _ => return None,
         })
     }
@@ -82,6 +86,8 @@ bitflags! {
         const SENDNB = 1 << Trap::SendNb as u32;
         /// See [`Trap::ReplyReceive`].
         const REPLY_RECEIVE = 1 << Trap::ReplyReceive as u32;
+        /// See [`Trap::SendA`].
+        const SENDA = 1 << Trap::SendA as u32;
     }
 }
 
@@ -139,9 +145,16 @@ mod tests {
 
     #[test]
     fn all_of_rax_counts() {
-        for trap in
-            [Trap::Send, Trap::Receive, Trap::SendRec, Trap::Notify, Trap::SendNb, Trap::ReplyReceive, Trap::KernelCall]
-        {
+        for trap in [
+            Trap::Send,
+            Trap::Receive,
+            Trap::SendRec,
+            Trap::Notify,
+            Trap::SendNb,
+            Trap::ReplyReceive,
+            Trap::KernelCall,
+            Trap::SendA,
+        ] {
             assert_eq!(Trap::from_rax(trap.rax()), Some(trap));
             assert_eq!(Trap::from_rax(trap.rax() | 1 << 32), None);
             assert_eq!(Trap::from_rax(trap as u64), None, "Linux's number");

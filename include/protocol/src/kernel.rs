@@ -1,11 +1,101 @@
 //! The kernel calls: made with [`abi::Trap::KernelCall`], allowed by the call mask, whose bits are their numbers.
 //!
 //! Besides the errors named here each can fail with `ECALLDENIED` (not in the caller's mask), `EBADREQUEST` (no such call)
-//! and `EINVAL` (the arguments are no values of their types). A call that fails has changed nothing.
+//! and `EINVAL` (the arguments are no values of their types, or an endpoint that names no live process). A call that fails
+//! has changed nothing.
+//!
+//! Some calls come in groups: a protocol of its own, all of which one bit of the mask allows. See [`GROUPS`].
+
+use crate::Protocol;
+use abi::{Endpoint, Kind};
 
 crate::protocol! {
     kernel = 0x600;
 
+    /// Makes a process: a copy of the parent's slot, which must be receiving, in a free one, under the slot's next endpoint
+    /// and without an address space. The child of a service gets the privileges of users, and waits for its own. `EINVAL`
+    /// if the parent is not receiving, or the slot is none or taken.
+    0 fn fork(Fork { parent: Endpoint, slot: u32 }) -> Forked { child: Endpoint };
+    /// Gives a process another program: registers reset but for stack pointer and entry, a name, and whatever message was on
+    /// its way to it is dropped. `EINVAL` for an entry or stack pointer that no program can have.
+    1 fn exec(Exec {
+        /// Text padded with zeros.
+        name: [u8; abi::boot::NAME_LEN],
+        stack: u64,
+        entry: u64,
+        process: Endpoint,
+        reserved: u32
+    }) -> Executed {};
+    /// Frees the slot of a process, with all that it had: whoever waits for it gets `EDEADSRCDST`. `EPERM` for the caller
+    /// itself.
+    2 fn clear(Clear { process: Endpoint }) -> Cleared {};
+    /// Sets how a process is scheduled, and gives it a new turn. For its scheduler only: `EPERM`. `EINVAL` for a number out of
+    /// range, `EBADCPU` for a processor that does not run. [`KEEP`] leaves a value as it is.
+    3 fn schedule(Schedule {
+        process: Endpoint,
+        /// Queue, 0 the most urgent.
+        priority: i32,
+        /// Milliseconds, at least 1.
+        quantum: i32,
+        /// Number of a processor.
+        cpu: i32
+    }) -> Scheduled {};
+    /// Raises a signal for a process; its signal manager is told. `EINVAL` for a signal that is none.
+    6 fn kill(Kill { process: Endpoint, signal: u32 }) -> Killed {};
+    /// Takes the signals of the first process that has some and whose manager is the caller;
+    /// [`Endpoint::NONE`] if there is no such process. The process stays stopped until [`EndKSig`].
+    7 fn getksig(GetKSig {}) -> KSig {
+        process: Endpoint,
+        reserved: u32,
+        /// A bit for each signal.
+        signals: u64
+    };
+    /// The signals of a process have been dealt with: it goes on, unless more have come. `EPERM` if the caller is not its
+    /// manager, `EINVAL` if none were taken.
+    8 fn endksig(EndKSig { process: Endpoint }) -> EndedKSig {};
+    /// Puts a frame with registers and signal mask on a process's stack, and lets it go on in its signal handler. `EBUSY` if it
+    /// waits for a message, `EFAULT` if its stack takes no frame, `EINVAL` for a handler that no program can have.
+    9 fn sigsend(SigSend {
+        /// Address of the handler.
+        handler: u64,
+        /// Where the handler returns to.
+        trampoline: u64,
+        /// For [`SigReturn`] to give back.
+        mask: u64,
+        process: Endpoint,
+        signal: u32
+    }) -> SigSent {
+        /// Address of the frame.
+        frame: u64
+    };
+    /// Takes the registers of a process from the frame that [`SigSend`] made. `EFAULT` if it cannot be read, `EINVAL` if it
+    /// is no such frame or has registers that no program can have, `EBUSY` if the process waits for a message.
+    10 fn sigreturn(SigReturn { process: Endpoint, reserved: u32, frame: u64 }) -> SigReturned { mask: u64 };
+    /// Fills memory of a process with a byte. `EFAULT` if not all of it can be written.
+    13 fn memset(MemSet { process: Endpoint, byte: u32, address: u64, len: u64 }) -> MemorySet {};
+    /// The physical address of memory of the caller. `EFAULT` if it is not there or not contiguous, `EINVAL` for a length of 0.
+    14 fn umap(UMap { address: u64, len: u64 }) -> UMapped { physical: u64 };
+    /// Reads or writes an I/O port. `EPERM` if not all of the access lies in a range that the caller has, or is not aligned.
+    21 fn devio(DevIo { access: PortAccess, port: u32, value: u32 }) -> DevIoDone { value: u32 };
+    /// Reads a port many times into memory of the caller, or writes it from there. `EPERM` as for [`DevIo`], `EINVAL` for a
+    /// count of 0 or more than [`MAX_PORT_STRING`], `EFAULT` if the memory is not there; no port is touched then.
+    22 fn sdevio(SDevIo { access: PortAccess, port: u32, address: u64, count: u64 }) -> SDevIoDone {};
+    /// Makes a list of accesses, up to [`MAX_PORT_LIST`] of them ([`PortValue`]) in memory of the caller; values that are read go
+    /// there. All are checked before the first is made. `E2BIG` for a longer list, other errors as for [`SDevIo`].
+    23 fn vdevio(VDevIo { access: PortAccess, count: u32, address: u64 }) -> VDevIoDone {};
+    /// Sets the caller's alarm, instead of the one it had: a notification from [`Endpoint::CLOCK`]. A relative time of 0 cancels
+    /// it. `EPERM` for what is no service.
+    24 fn setalarm(SetAlarm {
+        /// Timer ticks; from now, or since boot.
+        ticks: u64,
+        /// Not 0: since boot. What is past comes at once.
+        absolute: u64
+    }) -> AlarmSet {
+        /// What was left of the alarm before; [`NEVER`] if there was none.
+        left: u64,
+        /// Ticks since boot.
+        now: u64
+    };
     /// How long the system has been up. The cheapest call.
     25 fn times(Times {}) -> Uptime {
         /// Timer ticks since boot.
@@ -21,7 +111,7 @@ crate::protocol! {
         /// Name, padded with zeros.
         name: [u8; abi::boot::NAME_LEN],
         /// Its endpoint; stale if it has ended.
-        endpoint: abi::Endpoint,
+        endpoint: Endpoint,
         reserved: u32
     };
     /// Ends the run of the whole system: stops it, or leaves QEMU with an exit code. Does not return.
@@ -30,9 +120,16 @@ crate::protocol! {
     29 fn whoami(WhoAmI {}) -> Identity {
         /// Name, padded with zeros.
         name: [u8; abi::boot::NAME_LEN],
-        endpoint: abi::Endpoint,
+        endpoint: Endpoint,
         reserved: u32
     };
+    /// Sets the time of day. `EINVAL` for a fraction of a second and more.
+    40 fn settime(SetTime {
+        /// Since 1970.
+        seconds: u64,
+        nanoseconds: u32,
+        reserved: u32
+    }) -> TimeSet {};
     /// Writes text to the kernel log under the caller's name. `EINVAL` for a length of 0 or more than
     /// [`MAX_DIAG`] bytes, `EFAULT` if the text cannot be read; nothing is written then.
     44 fn diag_write(DiagWrite {
@@ -41,34 +138,237 @@ crate::protocol! {
         /// Its length in bytes.
         len: u64
     }) -> DiagWritten {};
-    /// Ends the caller. Whoever waits for it gets `EDEADSRCDST`. Does not return.
+    /// Stops a process or lets it go on. `EBUSY` for [`RunAction::StopAfterSend`] while it sends: then it gets
+    /// [`abi::Signal::SEND_DONE`] when that is over. `EINVAL` if it is not stopped and should go on.
+    46 fn runctl(RunCtl { process: Endpoint, action: RunAction }) -> RunCtlDone {};
+    /// Swaps the slots of two services: each goes on under the endpoint of the other. `EPERM` for users, `EBUSY` for one that
+    /// could run or sends, `ENOMEM` if the second has no room for the ranges of the first.
+    52 fn update(Update { source: Endpoint, destination: Endpoint, direction: UpdateDirection }) -> Updated {};
+    /// Ends the caller: its signal manager gets [`abi::Signal::ABRT`], and it never runs again. Does not return.
     53 fn exit(Exit {
         /// For the log: 0 says that all is well.
         status: u64
     }) -> Exited {};
+    /// Makes the caller the scheduler of a process, or the kernel itself, and sets the rest as [`Schedule`] does.
+    54 fn schedctl(SchedCtl {
+        process: Endpoint,
+        scheduler: Scheduler,
+        priority: i32,
+        quantum: i32,
+        cpu: i32
+    }) -> SchedCtlDone {};
+}
+
+/// Calls that one bit of the call mask allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// The calls.
+    pub protocol: Protocol,
+    /// Number of the bit.
+    pub number: u16,
+}
+
+/// The groups, in the order of their bases, which lie [`GROUP_SPAN`] apart.
+pub const GROUPS: &[Group] = &[
+    Group { protocol: crate::privctl::PROTOCOL, number: 4 },
+    Group { protocol: crate::irqctl::PROTOCOL, number: 19 },
+    Group { protocol: crate::statectl::PROTOCOL, number: 55 },
+    Group { protocol: crate::getinfo::PROTOCOL, number: 28 },
+];
+
+/// How far the base of a group lies from that of the next; each has as many numbers at most.
+pub const GROUP_SPAN: u16 = 64;
+
+/// The right that a kernel call needs: its bit in the call mask. `None` if there is no such call.
+#[inline]
+pub const fn right(kind: Kind) -> Option<u64> {
+    let offset = kind.0.wrapping_sub(PROTOCOL.base);
+    let (group, number) = ((offset / GROUP_SPAN) as usize, offset % GROUP_SPAN);
+    if group >= RIGHTS.len() || RIGHTS[group].known >> number & 1 == 0 {
+        return None;
+    }
+    Some(if group == 0 { 1 << number } else { RIGHTS[group].bit })
+}
+
+/// The bit of the call mask that a policy names: a call's, or that of a group.
+pub fn right_by_name(name: &str) -> Option<u64> {
+    let call = || PROTOCOL.call(name).map(|call| 1 << call.number);
+    GROUPS.iter().find(|group| group.protocol.name == name).map_or_else(call, |group| Some(1 << group.number))
+}
+
+/// The numbers that exist in a group, and the bit that allows them.
+#[derive(Clone, Copy)]
+struct Right {
+    known: u64,
+    bit: u64,
+}
+
+const RIGHTS: [Right; GROUPS.len() + 1] = {
+    let mut rights = [Right { known: known(&PROTOCOL), bit: 0 }; GROUPS.len() + 1];
+    let mut i = 0;
+    while i < GROUPS.len() {
+        let Group { protocol, number } = GROUPS[i];
+        assert!(
+            protocol.base == PROTOCOL.base + GROUP_SPAN * (i as u16 + 1),
+            "groups stand in the order of their bases"
+        );
+        assert!(known(&PROTOCOL) >> number & 1 == 0, "a group has the number of a call");
+        rights[i + 1] = Right { known: known(&protocol), bit: 1 << number };
+        i += 1;
+    }
+    rights
+};
+
+const fn known(protocol: &Protocol) -> u64 {
+    let mut known = 0;
+    let mut i = 0;
+    while i < protocol.calls.len() {
+        assert!(protocol.calls[i].number < GROUP_SPAN, "the numbers of kernel calls are below the next group's");
+        known |= 1 << protocol.calls[i].number;
+        i += 1;
+    }
+    known
 }
 
 /// Most bytes of text in one [`DiagWrite`].
 pub const MAX_DIAG: usize = 1024;
+/// Most accesses of one [`SDevIo`].
+pub const MAX_PORT_STRING: u64 = 1024;
+/// Most accesses of one [`VDevIo`].
+pub const MAX_PORT_LIST: u32 = 64;
+/// Leaves a number of [`Schedule`] as it is.
+pub const KEEP: i32 = -1;
+/// The time left of an alarm that is not set.
+pub const NEVER: u64 = u64::MAX;
 
-/// What [`Abort`] does.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $value:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            zerocopy::TryFromBytes,
+            zerocopy::IntoBytes,
+            zerocopy::KnownLayout,
+            zerocopy::Immutable,
+        )]
+        #[repr(u32)]
+        pub enum $name { $($(#[$vdoc])* $variant = $value,)+ }
+    };
+}
+
+choice! {
+    /// What [`Abort`] does.
+    AbortHow {
+        /// Stops all processors.
+        Halt = 0,
+        /// Resets the machine.
+        Reset = 1,
+        /// Leaves QEMU with an exit code, where it offers that (`isa-debug-exit`); else like [`AbortHow::Halt`].
+        Leave = 2,
+    }
+}
+
+choice! {
+    /// What [`RunCtl`] does.
+    RunAction {
+        /// Stops it at once, whatever it does.
+        Stop = 0,
+        /// Stops it, unless it is sending.
+        StopAfterSend = 1,
+        /// Lets it go on.
+        Resume = 2,
+    }
+}
+
+choice! {
+    /// Who decides what becomes of a process whose time is used up.
+    Scheduler {
+        /// The kernel: it gets a new turn.
+        Kernel = 0,
+        /// The caller of [`SchedCtl`].
+        Caller = 1,
+    }
+}
+
+choice! {
+    /// Which way an [`Update`] goes.
+    UpdateDirection {
+        /// From the old instance to the new.
+        Forward = 0,
+        /// Back again: the source was the new instance, and failed.
+        Rollback = 1,
+    }
+}
+
+choice! {
+    /// An access to an I/O port.
+    PortAccess {
+        /// Reads 8 bits.
+        Read8 = 0,
+        /// Reads 16 bits.
+        Read16 = 1,
+        /// Reads 32 bits.
+        Read32 = 2,
+        /// Writes 8 bits.
+        Write8 = 4,
+        /// Writes 16 bits.
+        Write16 = 5,
+        /// Writes 32 bits.
+        Write32 = 6,
+    }
+}
+
+/// An entry of the list of [`VDevIo`].
 #[derive(
     Clone,
     Copy,
     Debug,
     PartialEq,
     Eq,
-    zerocopy::TryFromBytes,
+    zerocopy::FromBytes,
     zerocopy::IntoBytes,
     zerocopy::KnownLayout,
     zerocopy::Immutable,
 )]
-#[repr(u32)]
-pub enum AbortHow {
-    /// Stops all processors.
-    Halt = 0,
-    /// Resets the machine.
-    Reset = 1,
-    /// Leaves QEMU with an exit code, where it offers that (`isa-debug-exit`); else like [`AbortHow::Halt`].
-    Leave = 2,
+#[repr(C)]
+pub struct PortValue {
+    /// The port.
+    pub port: u32,
+    /// What is written, or was read.
+    pub value: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_call_needs_its_own_right_and_those_of_a_group_one() {
+        for call in PROTOCOL.calls {
+            assert_eq!(right(Kind(PROTOCOL.base + call.number)), Some(1 << call.number), "{}", call.name);
+        }
+        for group in GROUPS {
+            for call in group.protocol.calls {
+                assert_eq!(right(Kind(group.protocol.base + call.number)), Some(1 << group.number), "{}", call.name);
+            }
+            assert_eq!(right_by_name(group.protocol.name), Some(1 << group.number));
+        }
+        assert_eq!(right_by_name("times"), Some(1 << 25));
+    }
+
+    #[test]
+    fn other_numbers_are_no_calls() {
+        let known = |kind: u16| {
+            let all = GROUPS.iter().map(|group| &group.protocol).chain([&PROTOCOL]);
+            all.into_iter().any(|p| p.calls.iter().any(|call| p.base + call.number == kind))
+        };
+        for kind in 0..=u16::MAX {
+            assert_eq!(right(Kind(kind)).is_some(), known(kind), "{kind:#x}");
+        }
+        assert_eq!((right_by_name("nothing"), right_by_name("kernel")), (None, None));
+    }
 }

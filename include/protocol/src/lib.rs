@@ -9,7 +9,11 @@
 mod call;
 mod declare;
 pub mod echo;
+pub mod getinfo;
+pub mod irqctl;
 pub mod kernel;
+pub mod privctl;
+pub mod statectl;
 
 pub use call::{Answer, Call, CallInfo, Protocol, Transport, call, decode, encode, handle, reply};
 #[doc(hidden)]
@@ -18,6 +22,7 @@ pub use call::{assert_ascending, no_such_call};
 pub use zerocopy;
 
 /// All protocols, in the order of their bases.
-pub const ALL: &[Protocol] = &[kernel::PROTOCOL, echo::PROTOCOL];
+pub const ALL: &[Protocol] =
+    &[kernel::PROTOCOL, privctl::PROTOCOL, irqctl::PROTOCOL, statectl::PROTOCOL, getinfo::PROTOCOL, echo::PROTOCOL];
 
 const _: () = call::assert_distinct(ALL);

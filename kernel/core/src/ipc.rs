@@ -1,17 +1,18 @@
 //! Messages.
 //!
 //! A message never has a buffer of the kernel's own: a blocked sender keeps it in its saved registers, and delivery
-//! copies it from frame to frame.
+//! copies it from frame to frame. Notifications and the kernel's own messages are made when they are delivered.
 
+use crate::process::Pending;
 use crate::{Frame, Kernel, Machine, Request, Rts, SLOTS, Slot};
-use abi::{Endpoint, Errno, Kind, Message, Status, Trap};
+use abi::{Endpoint, Errno, Kind, Message, PrivilegeId, Signal, Status, Trap};
 
 impl<M: Machine> Kernel<'_, M> {
     /// Carries out a message trap of `me`, the running process. On success its frame has the result, or it is blocked.
     ///
     /// # Errors
     /// The result of the trap; nothing has changed then.
-    pub(crate) fn ipc(&mut self, machine: &M, me: Slot, trap: Trap, request: &Request) -> Result<(), Errno> {
+    pub(crate) fn ipc(&mut self, machine: &mut M, me: Slot, trap: Trap, request: &Request) -> Result<(), Errno> {
         match trap {
             Trap::Receive => {
                 self.check_source(me, trap, request.source)?;
@@ -26,6 +27,10 @@ impl<M: Machine> Kernel<'_, M> {
             Trap::Send | Trap::SendNb | Trap::SendRec | Trap::Notify => {
                 let to = self.check_destination(me, trap, request.destination)?;
                 if trap == Trap::Notify { self.notify(machine, me, to) } else { self.send(me, to, trap) }
+            }
+            Trap::SendA => {
+                self.check_trap(me, trap)?;
+                self.senda(machine, me, request)
             }
             Trap::KernelCall => Err(Errno::BadCall),
         }
@@ -44,11 +49,16 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::TrapDenied);
         }
         let to = self.lookup(destination).ok_or(Errno::DeadSrcDst)?;
-        if self.privileges(me).sends & self.process(to).privilege_bit() == 0 {
+        let answers = trap == Trap::SendNb && self.waits_for_answer(to, me);
+        if !answers && !self.may_send(me, to) {
             return Err(Errno::CallDenied);
         }
         self.check_trap(me, trap)?;
         Ok(to)
+    }
+
+    pub(crate) fn may_send(&self, me: Slot, to: Slot) -> bool {
+        self.privileges(me).sends & self.process(to).privilege_bit() != 0
     }
 
     /// The same for a source.
@@ -64,52 +74,69 @@ impl<M: Machine> Kernel<'_, M> {
         source == Endpoint::ANY || is_kernel_task(source) || self.lookup(source).is_some()
     }
 
-    /// The message in the registers of `sender`, with its true source.
-    fn message_of(&self, sender: Slot) -> Message {
+    /// The message that `sender` sends, with its true source, and how it was sent.
+    fn message_of(&self, sender: Slot) -> (Message, Status) {
         let p = self.process(sender);
+        if p.pending.contains(Pending::KERNEL_SENDS) {
+            return (self.out_of_quantum(sender), Status::sent_with(Trap::Send).by_kernel());
+        }
         let mut message = Message::new(p.endpoint, Kind(0));
         message.set_header(p.frame.request().header);
         message.body = p.frame.body();
-        message
+        let trap = if p.rts.contains(Rts::REPLY) { Trap::SendRec } else { Trap::Send };
+        (message, Status::sent_with(trap))
     }
 
-    /// Whether `slot` waits for a message from `source`.
-    fn is_waiting_for(&self, slot: Slot, source: Endpoint) -> bool {
+    /// The kind of the message that `sender` sends.
+    fn kind_of(&self, sender: Slot) -> Kind {
+        let p = self.process(sender);
+        if p.pending.contains(Pending::KERNEL_SENDS) {
+            return protocol::sched::OUT_OF_QUANTUM;
+        }
+        Kind(p.frame.request().header as u16)
+    }
+
+    /// Whether `slot` waits for a message of this kind from `source`.
+    pub(crate) fn is_waiting_for(&self, slot: Slot, source: Endpoint, kind: Kind) -> bool {
         let p = self.process(slot);
         let waits = p.rts.contains(Rts::RECEIVING) && !p.rts.contains(Rts::SENDING);
-        waits && (p.receive_from == Endpoint::ANY || p.receive_from == source)
+        waits && (p.receive_from == Endpoint::ANY || p.receive_from == source) && self.lets_in(slot, source, kind)
     }
 
-    /// Gives `message` to `slot`, which either asks for it right now or was waiting and can run again.
-    fn deliver(&mut self, slot: Slot, message: &Message, status: Status) {
+    /// Whether `slot` has made `to`'s SENDREC its own: it took the message, and has not answered.
+    fn waits_for_answer(&self, slot: Slot, to: Slot) -> bool {
+        let p = self.process(slot);
+        let waits = p.rts.contains(Rts::RECEIVING | Rts::REPLY) && !p.rts.contains(Rts::SENDING);
+        waits && p.receive_from == self.process(to).endpoint
+    }
+
+    /// Gives `message` to `slot`, which either asks for it right now or was waiting.
+    pub(crate) fn deliver(&mut self, slot: Slot, message: &Message, status: Status) {
         let p = self.process_mut(slot);
         let status = match p.failed_reply.take() {
             Some(errno) => status.with_failed_reply(errno),
             None => status,
         };
         p.frame.deliver(message, status);
-        if p.rts.contains(Rts::RECEIVING) {
-            p.rts.remove(Rts::RECEIVING | Rts::REPLY);
-            self.make_ready(slot);
-        }
+        self.unblock(slot, Rts::WAITS);
     }
 
     fn send(&mut self, me: Slot, to: Slot, trap: Trap) -> Result<(), Errno> {
         let (source, destination) = (self.process(me).endpoint, self.process(to).endpoint);
         let mut blocked = Rts::empty();
-        if self.is_waiting_for(to, source) {
-            let message = self.message_of(me);
+        if self.is_waiting_for(to, source, self.kind_of(me)) {
+            let (message, _) = self.message_of(me);
             self.deliver(to, &message, Status::sent_with(trap));
         } else if trap == Trap::SendNb {
             return Err(Errno::NotReady);
-        } else if self.closes_circle(me, to).is_some() {
+        } else if self.send_closes_circle(me, to) {
             return Err(Errno::Locked);
         } else {
             self.queue_sender(to, me);
             blocked |= Rts::SENDING;
         }
         if trap == Trap::SendRec {
-            blocked |= Rts::RECEIVING | Rts::REPLY;
+            blocked |= Rts::RECEIVING | Rts::REPLY | self.special(me);
         }
         let p = self.process_mut(me);
         p.send_to = destination;
@@ -119,17 +146,77 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(())
     }
 
-    fn notify(&mut self, machine: &M, me: Slot, to: Slot) -> Result<(), Errno> {
-        let source = self.process(me).endpoint;
-        if self.is_waiting_for(to, source) && !self.process(to).rts.contains(Rts::REPLY) {
-            let message = notification(machine, source);
-            self.deliver(to, &message, Status::sent_with(Trap::Notify));
+    /// The kernel sends its message about `me` to a scheduler, in its name.
+    pub(crate) fn send_by_kernel(&mut self, me: Slot, to: Slot) {
+        let (source, destination) = (self.process(me).endpoint, self.process(to).endpoint);
+        if self.is_waiting_for(to, source, self.kind_of(me)) {
+            let (message, status) = self.message_of(me);
+            self.process_mut(me).pending.remove(Pending::KERNEL_SENDS);
+            self.deliver(to, &message, status);
         } else {
-            let bit = self.process(me).privilege_bit();
-            self.privileges_mut(to).notified_by |= bit;
+            self.queue_sender(to, me);
+            let p = self.process_mut(me);
+            p.send_to = destination;
+            p.rts |= Rts::SENDING;
         }
+    }
+
+    fn notify(&mut self, machine: &mut M, me: Slot, to: Slot) -> Result<(), Errno> {
+        let (source, id) = (self.process(me).endpoint, self.process(me).privilege_id);
+        let waits = self.takes_notification(to, source);
+        // Those who share their privileges have no place where it could wait for one of them.
+        if !waits && !self.is_service(to) {
+            return Err(Errno::NotReady);
+        }
+        self.post(machine, id, to);
         self.process_mut(me).frame.set_result(0);
         Ok(())
+    }
+
+    fn takes_notification(&self, slot: Slot, source: Endpoint) -> bool {
+        !self.process(slot).rts.contains(Rts::REPLY) && self.is_waiting_for(slot, source, Kind::NOTIFY)
+    }
+
+    /// Notifies `to` in the name of whoever has the privileges `id`: now, or when it receives.
+    pub(crate) fn post(&mut self, machine: &mut M, id: PrivilegeId, to: Slot) {
+        match self.owner_of(id) {
+            Some(source) if self.takes_notification(to, source) => self.deliver_notification(machine, id, source, to),
+            _ => self.privileges_mut(to).notified_by |= id.bit(),
+        }
+    }
+
+    /// Delivers a notification. Its first word is the time; the pending interrupts or signals follow, and with signals of the
+    /// kernel what the first of them is about. What more there is keeps a notification pending.
+    fn deliver_notification(&mut self, machine: &mut M, id: PrivilegeId, source: Endpoint, to: Slot) {
+        let mut message = Message::new(source, Kind::NOTIFY);
+        message.body[0] = machine.ticks();
+        let own = self.privileges_mut(to);
+        own.notified_by &= !id.bit();
+        if id == PrivilegeId::HARDWARE {
+            message.body[1] = core::mem::take(&mut own.interrupts);
+        } else if id == PrivilegeId::SYSTEM {
+            let signals = core::mem::take(&mut own.signals);
+            message.body[1] = signals;
+            if signals & Signal::MANAGER.bit() != 0 {
+                let (slot, set) = self.take_signaled(to).unzip();
+                message.body[2] = slot.map_or(Endpoint::NONE, |slot| self.process(slot).endpoint).raw().into();
+                message.body[3] = set.unwrap_or(0);
+                self.keep_pending(to, Signal::MANAGER, self.first_signaled(to).is_some());
+            }
+            if signals & Signal::MEMORY.bit() != 0 {
+                message.body[4..].copy_from_slice(&self.take_memory_event().map_or([0; 3], |event| event.words()));
+                self.keep_pending(to, Signal::MEMORY, self.has_memory_event());
+            }
+        }
+        self.deliver(to, &message, Status::sent_with(Trap::Notify));
+    }
+
+    fn keep_pending(&mut self, slot: Slot, signal: Signal, more: bool) {
+        if more {
+            let own = self.privileges_mut(slot);
+            own.signals |= signal.bit();
+            own.notified_by |= PrivilegeId::SYSTEM.bit();
+        }
     }
 
     /// Whether `me` may receive: there is something to take, or it can wait without closing a circle. The one who is
@@ -138,71 +225,86 @@ impl<M: Machine> Kernel<'_, M> {
         let Some(source) = self.lookup(from) else {
             return Ok(()); // ANY, or a kernel task.
         };
-        if self.pending_notification(me, from).is_some() || self.first_sender(me, from).is_some() {
+        if self.has_pending(me) && self.pending_notification(me, from).is_some() || self.first_sender(me, from).is_some() {
             return Ok(());
         }
         match self.closes_circle(me, source) {
-            Some(last) if Some(last) != answered => Err(Errno::Locked),
+            Some(last) if Some(last) != answered && !(last == source && self.sends_to(last, me)) => Err(Errno::Locked),
             _ => Ok(()),
         }
     }
 
-    /// Receives: a pending notification, else the first acceptable sender that waits, else blocks.
-    fn receive(&mut self, machine: &M, me: Slot, from: Endpoint) {
-        if let Some(notifier) = self.pending_notification(me, from) {
-            let id = self.process(Slot::of(notifier)).privilege_id();
-            self.privileges_mut(me).notified_by &= !(1 << id);
-            let message = notification(machine, notifier);
-            self.deliver(me, &message, Status::sent_with(Trap::Notify));
-        } else if let Some(sender) = self.first_sender(me, from) {
-            self.take_from(me, sender);
-        } else {
-            let p = self.process_mut(me);
-            p.receive_from = from;
-            p.rts |= Rts::RECEIVING;
-        }
+    /// Whether a notification or an asynchronous message may be pending.
+    pub(crate) fn has_pending(&self, slot: Slot) -> bool {
+        let own = self.privileges(slot);
+        own.notified_by | own.async_from != 0
     }
 
-    /// Who has the lowest privilege id among those who have notified `me` and are accepted.
-    pub(crate) fn pending_notification(&self, me: Slot, from: Endpoint) -> Option<Endpoint> {
+    /// Receives: a pending notification, else an asynchronous message, else from the first acceptable sender that waits, else
+    /// blocks.
+    fn receive(&mut self, machine: &mut M, me: Slot, from: Endpoint) {
+        if self.has_pending(me) {
+            if let Some(id) = self.pending_notification(me, from) {
+                let source = self.owner_of(id).unwrap_or(Endpoint::NONE);
+                return self.deliver_notification(machine, id, source, me);
+            }
+            if self.receive_async(machine, me, from) {
+                return;
+            }
+        }
+        if let Some(sender) = self.first_sender(me, from) {
+            return self.take_from(machine, me, sender);
+        }
+        let special = self.special(me);
+        let p = self.process_mut(me);
+        p.receive_from = from;
+        p.rts |= Rts::RECEIVING | special;
+    }
+
+    /// The lowest privilege id among those who have notified `me` and are accepted.
+    pub(crate) fn pending_notification(&self, me: Slot, from: Endpoint) -> Option<PrivilegeId> {
         let mut pending = self.privileges(me).notified_by;
         while pending != 0 {
-            // Boot programs have their place in the boot table as privilege id.
-            let notifier = *self.boot.get(pending.trailing_zeros() as usize)?;
-            if from == Endpoint::ANY || from == notifier {
-                return Some(notifier);
+            let id = PrivilegeId::new(pending.trailing_zeros())?;
+            let source = self.owner_of(id)?;
+            if (from == Endpoint::ANY || from == source) && self.lets_in(me, source, Kind::NOTIFY) {
+                return Some(id);
             }
             pending &= pending - 1;
         }
         None
     }
 
-    fn first_sender(&self, me: Slot, from: Endpoint) -> Option<Slot> {
-        let accepts = |&sender: &Slot| from == Endpoint::ANY || from == self.process(sender).endpoint;
+    pub(crate) fn first_sender(&self, me: Slot, from: Endpoint) -> Option<Slot> {
+        let accepts = |&sender: &Slot| {
+            let source = self.process(sender).endpoint;
+            (from == Endpoint::ANY || from == source) && self.lets_in(me, source, self.kind_of(sender))
+        };
         self.process(me).senders.iter(self.procs).find(accepts)
     }
 
     /// Takes the message of a sender that waits.
-    fn take_from(&mut self, me: Slot, sender: Slot) {
-        let message = self.message_of(sender);
+    pub(crate) fn take_from(&mut self, machine: &mut M, me: Slot, sender: Slot) {
+        let (message, status) = self.message_of(sender);
         self.unqueue_sender(me, sender);
+        self.deliver(me, &message, status);
         let p = self.process_mut(sender);
-        p.rts.remove(Rts::SENDING);
-        let trap = if p.rts.contains(Rts::REPLY) { Trap::SendRec } else { Trap::Send };
-        if p.rts.is_empty() {
-            self.make_ready(sender);
+        let pending = p.pending;
+        p.pending.remove(Pending::KERNEL_SENDS | Pending::SEND_SIGNAL);
+        self.unblock(sender, Rts::SENDING);
+        if pending.contains(Pending::SEND_SIGNAL) {
+            self.raise(machine, sender, Signal::SEND_DONE);
         }
-        self.deliver(me, &message, Status::sent_with(trap));
     }
 
     /// Answers the destination, then receives, whether or not the answer could be given. It is not given where nothing can
     /// be received.
-    fn reply_receive(&mut self, machine: &M, me: Slot, request: &Request) -> Result<(), Errno> {
+    fn reply_receive(&mut self, machine: &mut M, me: Slot, request: &Request) -> Result<(), Errno> {
         let answered = self.check_reply(me, request.destination);
         self.check_receive(me, request.source, answered.ok())?;
         match answered {
             Ok(to) => {
-                let message = self.message_of(me);
+                let (message, _) = self.message_of(me);
                 self.deliver(to, &message, Status::sent_with(Trap::ReplyReceive));
             }
             Err(errno) => self.process_mut(me).failed_reply = Some(errno),
@@ -211,16 +313,27 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(())
     }
 
-    /// Whom the answer goes to: a process whose SENDREC `me` has taken. That is all the right that answering needs.
+    /// Whom the answer goes to: a process whose SENDREC `me` has taken, and that lets it in. That is all the right that
+    /// answering needs.
     fn check_reply(&self, me: Slot, destination: Endpoint) -> Result<Slot, Errno> {
         let to = self.lookup(destination).ok_or(Errno::DeadSrcDst)?;
-        let p = self.process(to);
-        let waits = p.rts == Rts::RECEIVING | Rts::REPLY && p.receive_from == self.process(me).endpoint;
+        let waits = self.waits_for_answer(to, me) && self.lets_in(to, self.process(me).endpoint, self.kind_of(me));
         if waits { Ok(to) } else { Err(Errno::NotReady) }
     }
 
+    /// Whether `me`, by waiting to send to `to`, would close a circle of processes that wait for each other. It does not if `to`
+    /// receives from it, and has a filter that does not let the message in yet.
+    fn send_closes_circle(&self, me: Slot, to: Slot) -> bool {
+        self.closes_circle(me, to).is_some_and(|last| last != to || self.process(to).rts.contains(Rts::SENDING))
+    }
+
+    fn sends_to(&self, sender: Slot, receiver: Slot) -> bool {
+        let p = self.process(sender);
+        p.rts.contains(Rts::SENDING) && p.send_to == self.process(receiver).endpoint
+    }
+
     /// If `me`, by waiting for `target`, would close a circle of processes that wait for each other: the one of them that
-    /// waits for `me`. Two of whom one sends and the other receives never get here: they have met.
+    /// waits for `me`.
     fn closes_circle(&self, me: Slot, target: Slot) -> Option<Slot> {
         let mut last = me;
         let mut at = target;
@@ -245,13 +358,6 @@ impl<M: Machine> Kernel<'_, M> {
 }
 
 /// The names in the kernel's own range: they send notifications and take nothing.
-fn is_kernel_task(endpoint: Endpoint) -> bool {
+pub(crate) fn is_kernel_task(endpoint: Endpoint) -> bool {
     matches!(endpoint, Endpoint::HARDWARE | Endpoint::SYSTEM | Endpoint::CLOCK | Endpoint::ASYNCM)
-}
-
-/// A notification: its first word is the time.
-fn notification<M: Machine>(machine: &M, source: Endpoint) -> Message {
-    let mut message = Message::new(source, Kind::NOTIFY);
-    message.body[0] = machine.ticks();
-    message
 }

@@ -1,9 +1,10 @@
-//! Processes and their privileges.
+//! Processes.
 
 use crate::list::{Links, List};
+use crate::sched::Place;
 use crate::{CpuId, Machine, QUANTUM_TICKS};
-use abi::boot::{BootEntry, MAX_PROGRAMS, NAME_LEN};
-use abi::{Endpoint, Errno, TrapMask};
+use abi::boot::{BootEntry, NAME_LEN};
+use abi::{Endpoint, Errno, PrivilegeId};
 use bitflags::bitflags;
 
 /// Number of process slots.
@@ -20,6 +21,11 @@ impl Slot {
     /// The slot that an endpoint would have. Whether it lives there, [`crate::Kernel::lookup`] says.
     pub const fn of(endpoint: Endpoint) -> Self {
         Self(endpoint.slot() as u16)
+    }
+
+    /// The slot with an index below [`SLOTS`].
+    pub(crate) const fn at(index: usize) -> Self {
+        Self((index % SLOTS) as u16)
     }
 
     /// The index into the table.
@@ -45,6 +51,45 @@ bitflags! {
         const RECEIVING = 1 << 2;
         /// Besides RECEIVING: it is in SENDREC, takes no notifications, and may be answered by REPLY_RECEIVE.
         const REPLY = 1 << 3;
+        /// Besides RECEIVING: what it receives takes more than a move of registers. It has filters, or must be told that its
+        /// answer failed.
+        const SPECIAL = 1 << 4;
+        /// Stopped by RUNCTL.
+        const STOPPED = 1 << 5;
+        /// It has signals that its manager has not taken yet.
+        const SIGNALED = 1 << 6;
+        /// Its manager has not finished with its signals.
+        const SIGNAL_PENDING = 1 << 7;
+        /// Stopped by a tracer.
+        const TRACED = 1 << 8;
+        /// It waits for its privileges.
+        const NO_PRIV = 1 << 9;
+        /// It has no address space to run in.
+        const NO_SPACE = 1 << 10;
+        /// It touched memory that is not there; the memory server has to do something.
+        const PAGE_FAULT = 1 << 11;
+        /// A kernel call of it needs memory that is not there.
+        const MEMORY_REQUEST = 1 << 12;
+        /// Its time is used up, and its scheduler has to decide.
+        const NO_QUANTUM = 1 << 13;
+    }
+}
+
+impl Rts {
+    /// What ends when it has got a message.
+    pub(crate) const WAITS: Self = Self::RECEIVING.union(Self::REPLY).union(Self::SPECIAL);
+}
+
+bitflags! {
+    /// What else is to be done for a process.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Pending: u32 {
+        /// Its kernel call was suspended, and goes on when it runs.
+        const CALL = 1;
+        /// When its message has been sent, its manager gets a signal.
+        const SEND_SIGNAL = 1 << 1;
+        /// The message that it sends is the kernel's: that its time is used up.
+        const KERNEL_SENDS = 1 << 2;
     }
 }
 
@@ -65,20 +110,44 @@ pub struct Process<M: Machine> {
     pub(crate) receive_from: Endpoint,
     /// Why the answering half of its REPLY_RECEIVE failed: told with the message that it receives.
     pub(crate) failed_reply: Option<Errno>,
+    pub(crate) pending: Pending,
     /// Those who wait to send to it, first come first.
     pub(crate) senders: List,
     /// Its place in a queue of ready processes or of senders; it is never in both.
     pub(crate) links: Links,
-    privilege_id: u8,
+    pub(crate) privilege_id: PrivilegeId,
     /// The bit of its privilege id in send masks: kept, so that the fast path need not shift.
     privilege_bit: u64,
     /// Where it runs.
     pub(crate) cpu: CpuId,
     /// Queue that it is scheduled in, 0 the most urgent.
     pub(crate) priority: u8,
+    /// It is preempted by those that are more urgent than this: its priority, or 0 if by nobody.
+    pub(crate) urgency: u8,
     /// Timer ticks that it may still run before others of its priority do.
     pub(crate) ticks_left: u16,
-    name: [u8; NAME_LEN],
+    /// Ticks of a whole turn.
+    pub(crate) quantum: u16,
+    /// Where it goes as soon as it does not run any more.
+    pub(crate) moves_to: Option<Place>,
+    /// Who decides what becomes of it when its time is used up; [`Endpoint::NONE`] for the kernel.
+    pub(crate) scheduler: Endpoint,
+    /// Signals that its manager has not taken yet, a bit each.
+    pub(crate) signals: u64,
+    /// What it has used of the processors.
+    pub(crate) used: Usage,
+    pub(crate) name: [u8; NAME_LEN],
+}
+
+/// What a process has used of the processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Cycles of the time-stamp counter, in its program and in the kernel on its behalf.
+    pub cycles: u64,
+    /// Timer ticks that found it running.
+    pub user_ticks: u64,
+    /// Timer ticks that found a service running on its behalf.
+    pub system_ticks: u64,
 }
 
 impl<M: Machine> Process<M> {
@@ -92,29 +161,35 @@ impl<M: Machine> Process<M> {
             send_to: Endpoint::NONE,
             receive_from: Endpoint::NONE,
             failed_reply: None,
+            pending: Pending::empty(),
             senders: List::EMPTY,
             links: Links::NONE,
-            privilege_id: 0,
-            privilege_bit: 0,
+            privilege_id: PrivilegeId::USER,
+            privilege_bit: PrivilegeId::USER.bit(),
             cpu: CpuId::BOOT,
             priority: 0,
+            urgency: 0,
             ticks_left: 0,
+            quantum: 0,
+            moves_to: None,
+            scheduler: Endpoint::NONE,
+            signals: 0,
+            used: Usage::default(),
             name: [0; NAME_LEN],
         }
     }
 
-    /// A process of the boot table, runnable and in no queue yet.
+    /// A process of the boot table, which waits for its privileges and is in no queue.
     pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: M::Space) -> Self {
-        let id = endpoint.slot();
         Self {
             space: Some(space),
             endpoint,
-            rts: Rts::empty(),
-            privilege_id: id as u8,
-            privilege_bit: 1 << id,
+            rts: Rts::NO_PRIV,
             cpu,
             priority: entry.priority,
+            urgency: entry.priority,
             ticks_left: QUANTUM_TICKS,
+            quantum: QUANTUM_TICKS,
             name: entry.name,
             ..Self::free(Slot::of(endpoint), frame)
         }
@@ -141,33 +216,8 @@ impl<M: Machine> Process<M> {
         self.privilege_bit
     }
 
-    /// The index of its privileges; always in range.
-    pub(crate) fn privilege_id(&self) -> usize {
-        usize::from(self.privilege_id) % MAX_PROGRAMS
-    }
-}
-
-/// What a process may do. Its id is its index in the kernel's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Privileges {
-    /// Traps it may use.
-    pub traps: TrapMask,
-    /// Privilege ids it may send to, a bit each.
-    pub sends: u64,
-    /// Kernel calls it may make, a bit each.
-    pub calls: u64,
-    /// Privilege ids whose notifications it has not received yet, a bit each.
-    pub(crate) notified_by: u64,
-}
-
-impl Privileges {
-    /// May do nothing.
-    pub const NONE: Self = Self { traps: TrapMask::empty(), sends: 0, calls: 0, notified_by: 0 };
-
-    /// Those that the boot table gives.
-    pub(crate) fn of_boot_entry(entry: &BootEntry) -> Self {
-        // The table was checked: it has known bits only.
-        let traps = TrapMask::from_bits(entry.traps).unwrap_or(TrapMask::empty());
-        Self { traps, sends: entry.sends, calls: entry.calls, notified_by: 0 }
+    pub(crate) fn set_privilege_id(&mut self, id: PrivilegeId) {
+        self.privilege_id = id;
+        self.privilege_bit = id.bit();
     }
 }

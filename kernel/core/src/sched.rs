@@ -1,8 +1,10 @@
 //! Scheduling: a queue for each priority, the first process of the most urgent one runs.
 
 use crate::list::List;
-use crate::{Kernel, Machine, Slot};
+use crate::process::Pending;
+use crate::{Kernel, Machine, Rts, Slot};
 use abi::boot::PRIORITIES;
+use abi::{Endpoint, PrivilegeFlags};
 
 /// Timer ticks that a process runs before others of its priority get their turn.
 pub const QUANTUM_TICKS: u16 = 5;
@@ -42,33 +44,48 @@ pub struct Cpu {
     ready: [List; PRIORITIES],
     /// A bit for each queue that is not empty.
     occupied: u16,
-    /// The most urgent of them, [`NOBODY`] if there is none.
-    best_ready: u8,
+    /// Whoever runs goes on as long as its priority is below: one more than that of the most urgent ready process, and 0
+    /// once a choice must be made anyway.
+    bound: u8,
+    /// Time-stamp counter at the last switch.
+    pub(crate) switched_at: u64,
+    /// Cycles that it had nothing to do.
+    pub(crate) idle: u64,
+    /// Who is charged for the time of services: the last one to run that can be.
+    billed: Option<Slot>,
 }
 
 const _: () = assert!(size_of::<Cpu>() == 256);
 
-/// A priority below all others.
-const NOBODY: u8 = PRIORITIES as u8;
+/// The bound if nobody is ready.
+const UNBOUNDED: u8 = PRIORITIES as u8 + 1;
 
 impl Cpu {
     /// A processor that has nothing to run.
     pub(crate) const IDLE: Self =
-        Self { current: None, ready: [List::EMPTY; PRIORITIES], occupied: 0, best_ready: NOBODY };
+        Self { current: None, ready: [List::EMPTY; PRIORITIES], occupied: 0, bound: UNBOUNDED, switched_at: 0, idle: 0, billed: None };
 
     /// The process that runs.
     pub fn current(&self) -> Option<Slot> {
         self.current
     }
 
-    /// The most urgent priority that is ready; below all others if none is.
-    pub(crate) fn best_ready(&self) -> u8 {
-        self.best_ready
+    /// Only a process whose priority is below may run on, or be switched to.
+    pub(crate) fn bound(&self) -> u8 {
+        self.bound
+    }
+
+    /// What the bound is if no choice is asked for.
+    pub(crate) fn bound_by_ready(&self) -> u8 {
+        (self.occupied.trailing_zeros() as u8 + 1).min(UNBOUNDED)
     }
 
     fn set_occupied(&mut self, occupied: u16) {
         self.occupied = occupied;
-        self.best_ready = (occupied.trailing_zeros() as u8).min(NOBODY);
+        // One that was asked to choose anew still is.
+        if self.bound != 0 {
+            self.bound = self.bound_by_ready();
+        }
     }
 
     /// Makes a process that was blocked the one that runs.
@@ -83,6 +100,15 @@ impl Cpu {
     pub(crate) fn occupied(&self) -> u16 {
         self.occupied
     }
+}
+
+/// Where, how urgently and how long a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) cpu: CpuId,
+    pub(crate) priority: u8,
+    /// Ticks.
+    pub(crate) quantum: u16,
 }
 
 impl<M: Machine> Kernel<'_, M> {
@@ -139,50 +165,125 @@ impl<M: Machine> Kernel<'_, M> {
         let cpu = self.cpu(cpu);
         cpu.current.is_some_and(|me| {
             let p = self.process(me);
-            p.rts.is_empty() && p.ticks_left != 0 && cpu.best_ready >= p.priority
+            p.rts.is_empty() && p.ticks_left != 0 && p.urgency < cpu.bound
         })
     }
 
     /// Chooses who runs next on `cpu`: the one that runs as long as it can, has time left and nobody more urgent is
     /// ready. One that gives way to a more urgent process goes on before its peers; one whose time is used up goes behind
-    /// them with fresh time. `None` if nobody is ready.
-    pub fn schedule(&mut self, cpu: CpuId) -> Option<Slot> {
-        if self.goes_on(cpu) { self.cpu(cpu).current } else { self.switch(cpu) }
+    /// them with fresh time, or waits for its scheduler. A kernel call that was suspended is carried on before its process
+    /// runs. `None` if nobody is ready.
+    pub fn schedule(&mut self, machine: &mut M, cpu: CpuId) -> Option<Slot> {
+        if self.goes_on(cpu) { self.cpu(cpu).current } else { self.switch(machine, cpu) }
     }
 
     /// The same, when the one that runs does not go on.
-    pub fn switch(&mut self, cpu: CpuId) -> Option<Slot> {
-        if let Some(me) = self.cpu(cpu).current {
-            let p = self.process_mut(me);
-            if p.rts.is_empty() {
-                if p.ticks_left == 0 {
-                    p.ticks_left = QUANTUM_TICKS;
-                    self.enqueue_tail(me);
-                } else {
-                    self.enqueue_head(me);
-                }
+    pub fn switch(&mut self, machine: &mut M, cpu: CpuId) -> Option<Slot> {
+        self.here = cpu;
+        self.charge(machine, cpu);
+        loop {
+            self.put_back(machine, cpu);
+            let next = self.pick(cpu)?;
+            if !self.process(next).pending.contains(Pending::CALL) || self.resume_call(machine, next) {
+                return Some(next);
             }
         }
-        let cpu = &mut self.cpus[cpu.index()];
-        let best = cpu.best_ready;
-        cpu.current = match cpu.ready.get_mut(usize::from(best)) {
-            None => None,
-            Some(queue) => {
-                let next = queue.pop_front(self.procs);
-                if queue.head().is_none() {
-                    cpu.set_occupied(cpu.occupied & !(1 << best));
-                }
-                next
-            }
+    }
+
+    /// Puts the process that ran into a queue, if it can go on.
+    fn put_back(&mut self, machine: &mut M, cpu: CpuId) {
+        let Some(me) = self.cpu_mut(cpu).current.take() else {
+            return;
         };
-        cpu.current
+        if let Some(place) = self.process_mut(me).moves_to.take() {
+            self.take_place(me, place);
+            if self.process(me).rts.is_empty() {
+                self.make_ready(me);
+            }
+            return;
+        }
+        let p = self.process(me);
+        if !p.rts.is_empty() {
+            return;
+        }
+        if p.ticks_left != 0 {
+            self.enqueue_head(me);
+        } else if self.has_scheduler(me) {
+            self.end_turn(machine, me);
+        } else {
+            let p = self.process_mut(me);
+            p.ticks_left = p.quantum;
+            self.enqueue_tail(me);
+        }
+    }
+
+    /// Takes the first process of the most urgent queue, and makes it the one that runs.
+    fn pick(&mut self, cpu: CpuId) -> Option<Slot> {
+        let cpu = &mut self.cpus[cpu.index()];
+        let best = cpu.occupied.trailing_zeros() as usize;
+        let next = cpu.ready.get_mut(best).and_then(|queue| queue.pop_front(self.procs));
+        if next.is_some() && cpu.ready[best].head().is_none() {
+            cpu.occupied &= !(1 << best);
+        }
+        cpu.bound = cpu.bound_by_ready();
+        cpu.current = next;
+        next
+    }
+
+    /// Charges the time since the last switch to the process that ran.
+    pub(crate) fn charge(&mut self, machine: &M, cpu: CpuId) {
+        let now = machine.time_stamp();
+        let cpu = &mut self.cpus[cpu.index()];
+        let cycles = now.wrapping_sub(core::mem::replace(&mut cpu.switched_at, now));
+        match cpu.current {
+            Some(slot) => self.procs[slot.index()].used.cycles += cycles,
+            None => cpu.idle += cycles,
+        }
+    }
+
+    /// Whether somebody but the kernel decides what becomes of a process whose time is used up. Where that one has died, or
+    /// the process is not to be preempted, it is the kernel.
+    fn has_scheduler(&self, slot: Slot) -> bool {
+        let p = self.process(slot);
+        p.scheduler != Endpoint::NONE && p.scheduler != p.endpoint && p.urgency == p.priority
+    }
+
+    /// The time of a process is used up: it waits until its scheduler has decided, who is sent a message in its name.
+    fn end_turn(&mut self, machine: &mut M, slot: Slot) {
+        let p = self.process_mut(slot);
+        p.rts |= Rts::NO_QUANTUM;
+        p.pending |= Pending::KERNEL_SENDS;
+        let scheduler = p.scheduler;
+        match self.lookup(scheduler) {
+            Some(to) => self.send_by_kernel(machine, slot, to),
+            None => self.leave_scheduler(slot),
+        }
+    }
+
+    /// The kernel schedules a process from now on, and gives it a turn if it waits for one.
+    pub(crate) fn leave_scheduler(&mut self, slot: Slot) {
+        let p = self.process_mut(slot);
+        p.scheduler = Endpoint::NONE;
+        p.pending.remove(Pending::KERNEL_SENDS);
+        p.ticks_left = p.quantum;
+        self.unblock(slot, Rts::NO_QUANTUM);
     }
 
     /// A timer tick has come on `cpu`.
-    pub fn tick(&mut self, cpu: CpuId) {
+    pub fn tick(&mut self, machine: &mut M, cpu: CpuId) {
+        self.here = cpu;
         if let Some(me) = self.cpu(cpu).current {
             let p = self.process_mut(me);
             p.ticks_left = p.ticks_left.saturating_sub(1);
+            p.used.user_ticks += 1;
+            if self.privileges(me).flags.contains(PrivilegeFlags::BILLABLE) {
+                self.cpu_mut(cpu).billed = Some(me);
+            } else if let Some(billed) = self.cpu(cpu).billed {
+                self.process_mut(billed).used.system_ticks += 1;
+            }
+        }
+        if cpu == CpuId::BOOT {
+            self.ring_alarms(machine);
         }
     }
 
@@ -190,12 +291,78 @@ impl<M: Machine> Kernel<'_, M> {
     /// see [`Kernel::take_kicks`].
     pub(crate) fn make_ready(&mut self, slot: Slot) {
         debug_assert!(self.process(slot).rts.is_empty());
+        if self.runs(slot) {
+            return; // It was blocked and released before anybody else was chosen.
+        }
         self.enqueue_tail(slot);
         let (cpu, priority) = self.place(slot);
-        let urgent = self.cpu(cpu).current.is_none_or(|other| self.process(other).priority > priority);
+        let urgent = self.cpu(cpu).current.is_none_or(|other| self.process(other).urgency > priority);
         if urgent {
             self.kicks |= 1 << cpu.index();
         }
+    }
+
+    /// Stops a process for one more reason. When this returns, it executes no further instruction until the reason is gone.
+    pub(crate) fn block(&mut self, machine: &mut M, slot: Slot, why: Rts) {
+        let p = self.process_mut(slot);
+        let could_run = p.rts.is_empty();
+        p.rts |= why;
+        if !could_run {
+            return;
+        }
+        if !self.runs(slot) {
+            self.dequeue(slot);
+            return;
+        }
+        let cpu = self.process(slot).cpu;
+        if cpu != self.here {
+            self.cpu_mut(cpu).bound = 0;
+            machine.stop(cpu);
+        }
+    }
+
+    /// A reason why a process does not run is gone.
+    pub(crate) fn unblock(&mut self, slot: Slot, why: Rts) {
+        let p = self.process_mut(slot);
+        if !p.rts.intersects(why) {
+            return;
+        }
+        p.rts.remove(why);
+        if p.rts.is_empty() {
+            self.make_ready(slot);
+        }
+    }
+
+    /// Sets what a scheduler decides, and gives the process a new turn behind its peers. One that runs on another processor
+    /// goes to its new place as soon as that one has left it.
+    pub(crate) fn place_process(&mut self, slot: Slot, place: Place) {
+        let waits = !self.process(slot).rts.is_empty();
+        if self.runs(slot) {
+            let from = self.process(slot).cpu;
+            self.cpu_mut(from).bound = 0;
+            self.kicks |= 1 << from.index();
+            self.process_mut(slot).moves_to = Some(place);
+        } else if waits {
+            self.take_place(slot, place);
+        } else {
+            self.dequeue(slot);
+            self.take_place(slot, place);
+            self.make_ready(slot);
+        }
+        self.unblock(slot, Rts::NO_QUANTUM);
+    }
+
+    fn take_place(&mut self, slot: Slot, Place { cpu, priority, quantum }: Place) {
+        let p = self.process_mut(slot);
+        (p.cpu, p.priority, p.quantum, p.ticks_left) = (cpu, priority, quantum, quantum);
+        self.update_urgency(slot);
+    }
+
+    /// Sets what follows from priority and privileges.
+    pub(crate) fn update_urgency(&mut self, slot: Slot) {
+        let preemptible = self.privileges(slot).flags.contains(PrivilegeFlags::PREEMPTIBLE);
+        let p = self.process_mut(slot);
+        p.urgency = if preemptible { p.priority } else { 0 };
     }
 
     /// The processors, besides the one that asks, that must choose anew who runs; each is named once.
@@ -210,7 +377,12 @@ impl<M: Machine> Kernel<'_, M> {
         self.kicks != 0
     }
 
-    /// Forgets that a process runs: it has ended.
+    /// Whether a processor runs.
+    pub(crate) fn is_online(&self, cpu: CpuId) -> bool {
+        cpu.index() < self.online
+    }
+
+    /// Forgets that a process runs: it has ended, or goes elsewhere.
     pub(crate) fn vacate(&mut self, slot: Slot) {
         let cpu = self.process(slot).cpu;
         self.cpu_mut(cpu).current = None;

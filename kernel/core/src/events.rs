@@ -1,0 +1,125 @@
+//! Memory that is not there: page faults of programs, and kernel calls that need memory of somebody. The process waits in a
+//! queue until the memory server has been told, and then until that one has answered.
+
+use crate::{Kernel, Machine, Rts, Slot};
+use abi::{Endpoint, Errno, Signal};
+use crate::process::Pending;
+
+/// What somebody needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryEvent {
+    /// Whose memory.
+    pub process: Endpoint,
+    /// Its first byte.
+    pub address: u64,
+    /// Bytes; 0 for a page fault, of which only the address is known.
+    pub len: u64,
+    /// What it is needed for.
+    pub access: MemoryAccess,
+}
+
+/// What memory is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MemoryAccess {
+    /// To be read.
+    Read = 0,
+    /// To be written.
+    Write = 1,
+    /// To be executed.
+    Execute = 2,
+}
+
+/// An event in the queue, and who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueuedEvent {
+    pub(crate) requestor: Endpoint,
+    pub(crate) event: MemoryEvent,
+}
+
+impl QueuedEvent {
+    /// As it travels in the last three words of a notification: who waits, whose memory (the same, for a page fault); the
+    /// address; the access in the upper bits, and the length.
+    pub(crate) fn words(&self) -> [u64; 3] {
+        let MemoryEvent { process, address, len, access } = self.event;
+        let names = u64::from(self.requestor.raw()) | u64::from(process.raw()) << 32;
+        [names, address, (access as u64) << abi::event::ACCESS_SHIFT | len]
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// The running process `me` touched memory that is not there, or not for this. The memory server is told; where there is none,
+    /// it is a signal.
+    pub(crate) fn page_fault(&mut self, machine: &mut M, me: Slot, address: u64, access: MemoryAccess) {
+        let process = self.process(me).endpoint;
+        match self.lookup(self.pager) {
+            Some(pager) if pager == me => self.unmanaged = Some(me),
+            Some(pager) => {
+                let event = MemoryEvent { process, address, len: 0, access };
+                self.wait_for_memory(machine, me, pager, event, Rts::PAGE_FAULT);
+            }
+            None => self.raise(machine, me, Signal::SEGV),
+        }
+    }
+
+    /// A kernel call of `me` needs memory. It is suspended until the memory server has answered; `EFAULT` if there is none.
+    pub(crate) fn request_memory(&mut self, machine: &mut M, me: Slot, event: MemoryEvent) -> Result<(), Errno> {
+        let pager = self.lookup(self.pager).filter(|&pager| pager != me).ok_or(Errno::Fault)?;
+        self.process_mut(me).pending |= Pending::CALL;
+        self.wait_for_memory(machine, me, pager, event, Rts::MEMORY_REQUEST);
+        Ok(())
+    }
+
+    fn wait_for_memory(&mut self, machine: &mut M, me: Slot, pager: Slot, event: MemoryEvent, why: Rts) {
+        self.block(machine, me, why);
+        let p = self.process_mut(me);
+        p.memory_event = Some(event);
+        self.events.push_back(self.procs, me);
+        self.signal_service(machine, pager, Signal::MEMORY);
+    }
+
+    /// Takes the first event that the memory server has not been told.
+    pub(crate) fn take_memory_event(&mut self) -> Option<QueuedEvent> {
+        let slot = self.events.pop_front(self.procs)?;
+        let p = self.process_mut(slot);
+        let event = p.memory_event.take()?;
+        Some(QueuedEvent { requestor: p.endpoint, event })
+    }
+
+    pub(crate) fn has_memory_event(&self) -> bool {
+        self.events.head().is_some()
+    }
+
+    /// Nobody needs to hear of the event of a process any more.
+    pub(crate) fn forget_memory_event(&mut self, slot: Slot) {
+        if self.process_mut(slot).memory_event.take().is_some() {
+            self.events.remove(self.procs, slot);
+        }
+    }
+
+    /// The memory server has dealt with the page fault of a process.
+    pub(crate) fn end_page_fault(&mut self, slot: Slot) -> Result<(), Errno> {
+        if !self.process(slot).rts.contains(Rts::PAGE_FAULT) {
+            return Err(Errno::Inval);
+        }
+        self.forget_memory_event(slot);
+        self.unblock(slot, Rts::PAGE_FAULT);
+        Ok(())
+    }
+
+    /// The memory server has made the memory available that a call of a process needs, or cannot: then the call fails.
+    pub(crate) fn end_memory_request(&mut self, slot: Slot, available: bool) -> Result<(), Errno> {
+        use crate::Frame;
+        if !self.process(slot).rts.contains(Rts::MEMORY_REQUEST) {
+            return Err(Errno::Inval);
+        }
+        self.forget_memory_event(slot);
+        if !available {
+            let p = self.process_mut(slot);
+            p.pending.remove(Pending::CALL);
+            p.frame.set_result(Errno::Fault.to_result());
+        }
+        self.unblock(slot, Rts::MEMORY_REQUEST);
+        Ok(())
+    }
+}

@@ -1,0 +1,286 @@
+//! Privilege structures: who may do what, and what is pending for him.
+
+use crate::{Kernel, Machine, Process, Rts, Slot};
+use abi::boot::BootFlags;
+use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
+
+/// The privilege structures, by their ids.
+pub type PrivilegeTable = [Privileges; PRIVILEGES];
+
+/// Where a service keeps a table in its own memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UserTable {
+    pub(crate) address: u64,
+    /// Number of entries; 0 if there is no table.
+    pub(crate) count: u64,
+    /// Who registered it: after a live update that is not the owner of the structure, and the table is in transition.
+    pub(crate) owner: Endpoint,
+}
+
+impl UserTable {
+    pub(crate) const NONE: Self = Self { address: 0, count: 0, owner: Endpoint::NONE };
+}
+
+/// A privilege structure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Privileges {
+    /// Traps that it allows.
+    pub traps: TrapMask,
+    /// Privilege ids that it may send to, a bit each.
+    pub sends: u64,
+    /// Kernel calls, a bit each.
+    pub calls: u64,
+    /// What kind of process has it.
+    pub flags: PrivilegeFlags,
+    /// Whose notifications have not been received yet, a bit for each privilege id.
+    pub(crate) notified_by: u64,
+    /// Who has entries for it in a table of asynchronous messages, perhaps; a bit for each privilege id.
+    pub(crate) async_from: u64,
+    /// Interrupts that came: told, and cleared, with the notification from [`Endpoint::HARDWARE`].
+    pub(crate) interrupts: u64,
+    /// Signals of the kernel: the same with [`Endpoint::SYSTEM`].
+    pub(crate) signals: u64,
+    /// Whose structure it is; [`Endpoint::NONE`] if it is free, or shared.
+    pub(crate) owner: Endpoint,
+    /// Who gets the signals of its processes; [`Endpoint::SELF`] for themselves.
+    pub(crate) manager: Endpoint,
+    /// Who gets them if that one cannot.
+    pub(crate) backup: Endpoint,
+    pub(crate) init_flags: u32,
+    /// The registered table of asynchronous messages.
+    pub(crate) async_table: UserTable,
+    /// The registered table of the service's state.
+    pub(crate) state_table: UserTable,
+}
+
+impl Privileges {
+    /// A structure that is not in use, or was just taken: allows nothing, and nothing is pending.
+    pub const FREE: Self = Self {
+        traps: TrapMask::empty(),
+        sends: 0,
+        calls: 0,
+        flags: PrivilegeFlags::empty(),
+        notified_by: 0,
+        async_from: 0,
+        interrupts: 0,
+        signals: 0,
+        owner: Endpoint::NONE,
+        manager: Endpoint::NONE,
+        backup: Endpoint::NONE,
+        init_flags: 0,
+        async_table: UserTable::NONE,
+        state_table: UserTable::NONE,
+    };
+
+    /// That of all users, before anybody has said what they may do: they may call those who let them, and nothing else.
+    pub(crate) const USER: Self = Self {
+        traps: TrapMask::SENDREC,
+        flags: PrivilegeFlags::PREEMPTIBLE.union(PrivilegeFlags::BILLABLE),
+        ..Self::FREE
+    };
+
+    /// That of the root system process, which may do everything and manages itself.
+    fn root(owner: Endpoint) -> Self {
+        Self {
+            traps: TrapMask::all(),
+            sends: !0,
+            calls: !0,
+            flags: PrivilegeFlags::SERVICE.union(PrivilegeFlags::PREEMPTIBLE).union(PrivilegeFlags::ROOT),
+            owner,
+            manager: Endpoint::SELF,
+            ..Self::FREE
+        }
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    pub(crate) fn privileges(&self, slot: Slot) -> &Privileges {
+        &self.privileges[self.process(slot).privilege_id().index()]
+    }
+
+    pub(crate) fn privileges_mut(&mut self, slot: Slot) -> &mut Privileges {
+        &mut self.privileges[self.process(slot).privilege_id().index()]
+    }
+
+    /// A privilege structure, by its id.
+    pub fn privileges_of(&self, id: PrivilegeId) -> &Privileges {
+        &self.privileges[id.index()]
+    }
+
+    /// Whether the process is a service: has a structure of its own.
+    pub(crate) fn is_service(&self, slot: Slot) -> bool {
+        self.privileges(slot).flags.contains(PrivilegeFlags::SERVICE)
+    }
+
+    /// The name that has a privilege id now: its owner's, or one in the kernel's range. `None` if nobody has it.
+    pub(crate) fn owner_of(&self, id: PrivilegeId) -> Option<Endpoint> {
+        let owner = self.privileges[id.index()].owner;
+        id.kernel_name().or((owner != Endpoint::NONE).then_some(owner))
+    }
+
+    /// Gives the boot program in `slot` what the kernel itself knows of authority: everything to the root system process, and
+    /// to all others nothing until that one has decided.
+    pub(crate) fn grant_at_boot(&mut self, slot: Slot, place: usize, root: bool) {
+        if !root {
+            return;
+        }
+        let Some(id) = PrivilegeId::of_boot_program(place) else {
+            return;
+        };
+        let endpoint = self.process(slot).endpoint;
+        self.privileges[id.index()] = Privileges::root(endpoint);
+        let p = self.process_mut(slot);
+        p.set_privilege_id(id);
+        p.rts.remove(Rts::NO_PRIV);
+        self.root = endpoint;
+    }
+
+    /// Lets a process run that waits for its privileges.
+    pub(crate) fn allow(&mut self, slot: Slot) -> Result<(), Errno> {
+        if !self.process(slot).rts.contains(Rts::NO_PRIV) {
+            return Err(Errno::Perm);
+        }
+        self.unblock(slot, Rts::NO_PRIV);
+        Ok(())
+    }
+
+    /// Makes it wait.
+    pub(crate) fn disallow(&mut self, machine: &mut M, slot: Slot) -> Result<(), Errno> {
+        if self.process(slot).rts.contains(Rts::NO_PRIV) {
+            return Err(Errno::Perm);
+        }
+        self.block(machine, slot, Rts::NO_PRIV);
+        Ok(())
+    }
+
+    /// Lets `to` run instead of `me`.
+    pub(crate) fn yield_to(&mut self, machine: &mut M, me: Slot, to: Slot) -> Result<(), Errno> {
+        self.allow(to)?;
+        self.block(machine, me, Rts::NO_PRIV);
+        Ok(())
+    }
+
+    /// Gives a process that waits a structure of its own, with the id asked for or with any.
+    pub(crate) fn set_service(
+        &mut self,
+        slot: Slot,
+        id: Option<PrivilegeId>,
+        spec: &PrivilegeSpec,
+    ) -> Result<PrivilegeId, Errno> {
+        let p = self.process(slot);
+        if !p.rts.contains(Rts::NO_PRIV) {
+            return Err(Errno::Perm);
+        }
+        let (traps, flags) = self.decode(spec)?;
+        let own = p.privilege_id();
+        let is_free = |id: PrivilegeId| id == own || self.privileges_of(id).owner == Endpoint::NONE;
+        let (id, kind) = match id {
+            Some(id) if !self.is_static(id) => return Err(Errno::Inval),
+            Some(id) if is_free(id) => (id, PrivilegeFlags::empty()),
+            Some(_) => return Err(Errno::Busy),
+            None => {
+                let free = PrivilegeId::of_services().find(|&id| !self.is_static(id) && is_free(id));
+                (free.ok_or(Errno::NoSpc)?, PrivilegeFlags::DYNAMIC)
+            }
+        };
+        self.free_privileges(slot);
+        let endpoint = self.process(slot).endpoint;
+        self.privileges[id.index()] =
+            Privileges { flags: PrivilegeFlags::SERVICE | kind, owner: endpoint, ..Privileges::FREE };
+        self.process_mut(slot).set_privilege_id(id);
+        self.apply(slot, spec, traps, flags);
+        Ok(id)
+    }
+
+    /// Gives a process that waits the privileges of users.
+    pub(crate) fn set_user(&mut self, slot: Slot) -> Result<(), Errno> {
+        if !self.process(slot).rts.contains(Rts::NO_PRIV) {
+            return Err(Errno::Perm);
+        }
+        self.free_privileges(slot);
+        self.process_mut(slot).set_privilege_id(PrivilegeId::USER);
+        self.update_urgency(slot);
+        Ok(())
+    }
+
+    /// Changes what a service may do.
+    pub(crate) fn update_service(&mut self, slot: Slot, spec: &PrivilegeSpec) -> Result<(), Errno> {
+        if !self.is_service(slot) {
+            return Err(Errno::Perm);
+        }
+        let (traps, flags) = self.decode(spec)?;
+        self.apply(slot, spec, traps, flags);
+        Ok(())
+    }
+
+    fn apply(&mut self, slot: Slot, spec: &PrivilegeSpec, traps: TrapMask, flags: PrivilegeFlags) {
+        let id = self.process(slot).privilege_id();
+        let sends = self.existing(spec.sends) & !id.bit();
+        let p = &mut self.privileges[id.index()];
+        p.sends = sends;
+        p.traps = traps;
+        p.calls = spec.calls;
+        p.flags = p.flags & !PrivilegeFlags::SETTABLE | flags;
+        p.init_flags = spec.init_flags;
+        p.manager = spec.manager;
+        p.backup = spec.backup;
+        self.update_urgency(slot);
+        if flags.contains(PrivilegeFlags::PAGER) {
+            self.pager = self.process(slot).endpoint;
+        }
+    }
+
+    fn decode(&self, spec: &PrivilegeSpec) -> Result<(TrapMask, PrivilegeFlags), Errno> {
+        let names_somebody = |endpoint| self.lookup(endpoint).is_some();
+        let manager = spec.manager == Endpoint::SELF || names_somebody(spec.manager);
+        let backup = spec.backup == Endpoint::NONE || names_somebody(spec.backup);
+        let valid = manager && backup && spec.reserved == 0;
+        spec.traps().zip(spec.flags()).filter(|_| valid).ok_or(Errno::Inval)
+    }
+
+    /// The ids of a mask that belong to somebody: a bit for an id that is free would go to whoever gets that next.
+    fn existing(&self, mask: u64) -> u64 {
+        let used = |id: &PrivilegeId| *id == PrivilegeId::USER || self.privileges_of(*id).owner != Endpoint::NONE;
+        let all = PrivilegeId::of_services().chain([PrivilegeId::USER]);
+        mask & all.filter(used).fold(0, |mask, id| mask | id.bit())
+    }
+
+    /// Whether an id goes with a place that the boot table has; the others are dynamic.
+    fn is_static(&self, id: PrivilegeId) -> bool {
+        (0..self.boot.len()).any(|place| PrivilegeId::of_boot_program(place) == Some(id))
+    }
+
+    /// Takes a process's own structure from it, if it has one, with everything that is pending in it; it has that of users then.
+    pub(crate) fn free_privileges(&mut self, slot: Slot) {
+        let id = self.process(slot).privilege_id();
+        if id == PrivilegeId::USER {
+            return;
+        }
+        for other in &mut self.privileges[..] {
+            other.sends &= !id.bit();
+        }
+        self.forget_pending(id);
+        self.privileges[id.index()] = Privileges::FREE;
+        self.process_mut(slot).set_privilege_id(PrivilegeId::USER);
+    }
+
+    /// Nothing that came from `id` is pending with anybody any more.
+    pub(crate) fn forget_pending(&mut self, id: PrivilegeId) {
+        for other in &mut self.privileges[..] {
+            other.notified_by &= !id.bit();
+            other.async_from &= !id.bit();
+        }
+    }
+}
+
+/// Whether a boot entry is that of the root system process.
+pub(crate) fn is_root(entry: &abi::boot::BootEntry) -> bool {
+    entry.has(BootFlags::ROOT)
+}
+
+impl<M: Machine> Process<M> {
+    /// The id of its privileges.
+    pub fn privilege_id(&self) -> PrivilegeId {
+        self.privilege_id
+    }
+}

@@ -1,0 +1,87 @@
+//! Signals: raised for a process, they stop it and are told to its manager, who deals with them and lets it go on.
+
+use crate::{Kernel, Machine, Rts, Slot};
+use abi::{Endpoint, Errno, PrivilegeId, Signal};
+
+impl<M: Machine> Kernel<'_, M> {
+    /// Raises a signal for a process.
+    pub(crate) fn raise(&mut self, machine: &mut M, slot: Slot, signal: Signal) {
+        match self.manager_of(slot) {
+            Some(manager) if manager != slot => self.raise_with(machine, slot, signal, manager),
+            Some(_) if !signal.is_lethal() => {
+                self.privileges_mut(slot).signals |= signal.bit();
+                self.signal_service(machine, slot, Signal::MANAGER_SELF);
+            }
+            _ => match self.promote_backup(slot) {
+                Some(manager) => self.raise_with(machine, slot, signal, manager),
+                None => self.unmanaged = Some(slot),
+            },
+        }
+    }
+
+    /// Stops the process and tells its manager.
+    fn raise_with(&mut self, machine: &mut M, slot: Slot, signal: Signal, manager: Slot) {
+        let p = self.process_mut(slot);
+        if p.signals & signal.bit() != 0 {
+            return;
+        }
+        p.signals |= signal.bit();
+        if !p.rts.contains(Rts::SIGNALED) {
+            self.signaled.insert(slot);
+            self.block(machine, slot, Rts::SIGNALED | Rts::SIGNAL_PENDING);
+            self.signal_service(machine, manager, Signal::MANAGER);
+        }
+    }
+
+    /// Who gets the signals of a process: its manager, or whoever stands in for one that has died. `None` if there is nobody.
+    pub(crate) fn manager_of(&self, slot: Slot) -> Option<Slot> {
+        let p = self.privileges(slot);
+        let named = |endpoint| if endpoint == Endpoint::SELF { Some(slot) } else { self.lookup(endpoint) };
+        named(p.manager).or_else(|| named(p.backup)).or_else(|| named(self.root))
+    }
+
+    /// Makes the backup manager of a process its manager, and lets it run.
+    fn promote_backup(&mut self, slot: Slot) -> Option<Slot> {
+        let p = self.privileges_mut(slot);
+        let backup = core::mem::replace(&mut p.backup, Endpoint::NONE);
+        let manager = self.lookup(backup).filter(|&manager| manager != slot)?;
+        self.privileges_mut(slot).manager = backup;
+        self.unblock(manager, Rts::NO_PRIV);
+        Some(manager)
+    }
+
+    /// Sends a signal of the kernel to a service: a bit in the notification from [`Endpoint::SYSTEM`].
+    pub(crate) fn signal_service(&mut self, machine: &mut M, to: Slot, signal: Signal) {
+        self.privileges_mut(to).signals |= signal.bit();
+        self.post(machine, PrivilegeId::SYSTEM, to);
+    }
+
+    /// Takes the signals of the first process that has some and is managed by `manager`.
+    pub(crate) fn take_signaled(&mut self, manager: Slot) -> Option<(Slot, u64)> {
+        let slot = self.first_signaled(manager)?;
+        self.signaled.remove(slot);
+        let p = self.process_mut(slot);
+        // It goes on waiting: SIGNAL_PENDING is still set.
+        p.rts.remove(Rts::SIGNALED);
+        Some((slot, core::mem::take(&mut p.signals)))
+    }
+
+    pub(crate) fn first_signaled(&self, manager: Slot) -> Option<Slot> {
+        self.signaled.iter().find(|&slot| self.manager_of(slot) == Some(manager))
+    }
+
+    /// The manager of a process has finished with its signals.
+    pub(crate) fn end_signals(&mut self, me: Slot, slot: Slot) -> Result<(), Errno> {
+        if self.manager_of(slot) != Some(me) {
+            return Err(Errno::Perm);
+        }
+        let rts = self.process(slot).rts;
+        if !rts.contains(Rts::SIGNAL_PENDING) {
+            return Err(Errno::Inval);
+        }
+        if !rts.contains(Rts::SIGNALED) {
+            self.unblock(slot, Rts::SIGNAL_PENDING);
+        }
+        Ok(())
+    }
+}
