@@ -17,6 +17,7 @@ use kernel_core::boot::{BootProgram, MAX_MODULES, Module, match_modules};
 use kernel_core::options::Options;
 use kernel_core::{CpuId, Kernel};
 use kernel_x86_64::cpu::{self, Features};
+use kernel_x86_64::ioapic::IoApics;
 use kernel_x86_64::layout::direct;
 use kernel_x86_64::memory::Memory;
 use kernel_x86_64::{BootInfo, X86, acpi, apic, run, smp};
@@ -52,12 +53,15 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     let madt = boot.acpi.and_then(|root| acpi::find_madt(&mut memory, root));
     // SAFETY: called once, with the interrupt table in use.
     let interrupts = unsafe { apic::init(&mut memory, madt.as_ref()) }.unwrap_or_else(|error| fail(error));
-    log!("interrupts: {} timer counts a tick, {} I/O APIC inputs", interrupts.counts_per_tick, interrupts.inputs);
+    // SAFETY: called once; the firmware's table was checked.
+    let io_apics = unsafe { IoApics::init(&mut memory, madt.as_ref(), interrupts.boot_cpu) };
+    let io_apics = io_apics.unwrap_or_else(|error| fail(error));
+    log!("interrupts: {} timer counts a tick, {} I/O APIC inputs", interrupts.counts_per_tick, io_apics.inputs());
     // SAFETY: called once, with the timer off.
     let cpus =
         madt.as_ref().map_or(1, |madt| unsafe { smp::start_others(&memory, &boot, &features, madt, &interrupts) });
     log!("processors: {cpus} of {} run", madt.map_or(1, |madt| madt.cpus.len()));
-    let mut machine = X86::new(memory, log::SINK);
+    let mut machine = X86::new(memory, io_apics, log::SINK);
     // SAFETY: called once.
     let mut kernel = Kernel::new(unsafe { run::process_table() }, cpus);
     let programs = start_programs(&boot, &mut kernel, &mut machine);

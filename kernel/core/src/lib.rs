@@ -14,17 +14,23 @@ extern crate self as kernel_core; // The tests' support names it so, here and ou
 extern crate std;
 
 pub mod acpi;
+pub mod alarms;
 pub mod boot;
 mod call;
 mod death;
+pub mod devices;
 mod fast;
+
 pub mod frames;
 mod invariants;
 mod ipc;
+pub mod irq;
+pub mod lines;
 mod list;
 mod machine;
 pub mod options;
 mod process;
+pub mod ranges;
 pub mod regions;
 mod sched;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the core asks of the machine under it.
 
+use crate::devices::Devices;
 use abi::{BODY_WORDS, Endpoint, Message, Status};
 use core::fmt;
 
@@ -36,7 +37,7 @@ pub struct Fault {
 }
 
 /// The machine under the core.
-pub trait Machine {
+pub trait Machine: Devices {
     /// Saved registers.
     type Frame: Frame;
     /// An address space: owns its memory until it is released.

@@ -7,6 +7,7 @@ mod death;
 mod denials;
 mod fast;
 mod frames;
+mod irq;
 mod kernel_calls;
 mod model;
 mod processors;

@@ -1,11 +1,10 @@
-//! Interrupt controllers: the local APIC with its timer, the I/O APICs, and the old PICs, which are silenced (Intel SDM
-//! volume 3, chapter 11).
+//! Interrupt controllers: the local APIC with its timer, and the old PICs, which are silenced (Intel SDM volume 3, chapter
+//! 11).
 
 use crate::machine::HZ;
 use crate::memory::{Cache, Memory};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kernel_core::acpi::Madt;
-use x86::apic::ioapic::IoApic;
 use x86::io::{inb, outb};
 use x86::msr;
 
@@ -122,8 +121,6 @@ pub struct Interrupts {
     pub boot_cpu: u32,
     /// Timer counts in a tick.
     pub counts_per_tick: u32,
-    /// Inputs of all I/O APICs; all are masked.
-    pub inputs: u32,
 }
 
 /// Sets the controllers up and measures the timer.
@@ -146,19 +143,11 @@ pub unsafe fn init(memory: &mut Memory, madt: Option<&Madt>) -> Result<Interrupt
         let mapped = memory.map_device(physical, REGISTERS_LEN, Cache::Off);
         REGISTERS.store(mapped.ok_or("the local APIC's registers cannot be mapped")?, Ordering::Relaxed);
     }
-    let mut inputs = 0;
-    for info in madt.iter().flat_map(|m| &m.io_apics) {
-        let address = memory.map_device(info.address.into(), REGISTERS_LEN, Cache::Off);
-        // SAFETY: the registers of an I/O APIC, mapped just now.
-        let mut io_apic = unsafe { IoApic::new(address.ok_or("an I/O APIC's registers cannot be mapped")? as usize) };
-        io_apic.disable_all();
-        inputs += u32::from(io_apic.supported_interrupts()) + 1;
-    }
     enable_local();
     let counts_per_tick = calibrate().ok_or("the APIC timer does not count, or the interval timer does not")?;
     COUNTS_PER_TICK.store(counts_per_tick, Ordering::Relaxed);
     let id = read(Register::Id);
-    Ok(Interrupts { boot_cpu: if x2apic { id } else { id >> 24 }, counts_per_tick, inputs })
+    Ok(Interrupts { boot_cpu: if x2apic { id } else { id >> 24 }, counts_per_tick })
 }
 
 /// Lets the APIC of the processor that this runs on take interrupts, with none of its own.

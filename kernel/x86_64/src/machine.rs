@@ -1,10 +1,13 @@
 //! The machine as the core sees it.
 
 use crate::frame::Frame;
+use crate::ioapic::IoApics;
 use crate::memory::Memory;
-use crate::paging;
 use crate::space::Space;
+use crate::{paging, ports, run};
 use core::fmt;
+use kernel_core::devices::{self, Devices, Width};
+use kernel_core::lines::Trigger;
 use kernel_core::{Fault, Machine};
 
 /// Timer ticks in a second.
@@ -23,14 +26,15 @@ pub struct LogSink {
 pub struct X86 {
     /// Its memory.
     pub memory: Memory,
+    pub(crate) io_apics: IoApics,
     pub(crate) ticks: u64,
     log: LogSink,
 }
 
 impl X86 {
-    /// The machine with this memory and log.
-    pub fn new(memory: Memory, log: LogSink) -> Self {
-        Self { memory, ticks: 0, log }
+    /// The machine with this memory, these interrupt controllers and this log.
+    pub fn new(memory: Memory, io_apics: IoApics, log: LogSink) -> Self {
+        Self { memory, io_apics, ticks: 0, log }
     }
 }
 
@@ -64,5 +68,33 @@ impl Machine for X86 {
 
     fn hz(&self) -> u64 {
         HZ
+    }
+}
+
+impl Devices for X86 {
+    fn trigger(&self, line: u8) -> Option<Trigger> {
+        self.io_apics.trigger(line)
+    }
+
+    fn mask_line(&mut self, line: u8) {
+        self.io_apics.mask(line);
+    }
+
+    fn unmask_line(&mut self, line: u8) {
+        self.io_apics.unmask(line);
+    }
+
+    fn is_kernel_port(&self, port: u16) -> bool {
+        devices::is_kernel_port(port) || run::is_debug_exit(port)
+    }
+
+    fn port_in(&mut self, port: u16, width: Width) -> u32 {
+        // SAFETY: the core asks for no port of the kernel's. What the other devices do, policy has given to the program.
+        unsafe { ports::read(port, width) }
+    }
+
+    fn port_out(&mut self, port: u16, width: Width, value: u32) {
+        // SAFETY: as for `port_in`.
+        unsafe { ports::write(port, width, value) };
     }
 }

@@ -6,7 +6,7 @@ use crate::entry::{self, FIRST_INTERRUPT};
 use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
-use crate::{paging, power, smp};
+use crate::{ioapic, paging, power, smp};
 use abi::Endpoint;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -61,6 +61,12 @@ static DEBUG_EXIT: AtomicU32 = AtomicU32::new(0);
 /// Says where QEMU's exit device is, for aborts and panics.
 pub fn set_debug_exit(port: u16) {
     DEBUG_EXIT.store(port.into(), Ordering::Relaxed);
+}
+
+/// Whether a port is one of QEMU's exit device, which takes numbers of 32 bits.
+pub(crate) fn is_debug_exit(port: u16) -> bool {
+    let first = DEBUG_EXIT.load(Ordering::Relaxed);
+    first != 0 && (first..first + 4).contains(&port.into())
 }
 
 /// Leaves QEMU if it can, else halts.
@@ -205,6 +211,13 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
         // Whoever sent it wants this processor to choose anew who runs: that comes below.
         apic::SCHEDULE_VECTOR => apic::end_of_interrupt(),
         apic::SPURIOUS_VECTOR => {}
+        vector @ ioapic::FIRST_VECTOR..=ioapic::LAST_VECTOR => {
+            if let Some(line) = machine.io_apics.interrupted(vector) {
+                kernel.interrupt(machine, line);
+            }
+            // Not before: a level that is not masked yet would come again.
+            apic::end_of_interrupt();
+        }
         vector if usize::from(vector) >= FIRST_INTERRUPT => {
             machine.log(format_args!("nobody handles interrupt vector {vector:#x}"));
             apic::end_of_interrupt();

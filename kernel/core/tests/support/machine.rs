@@ -1,5 +1,6 @@
 //! The machine under the kernel.
 
+use super::TestDevices;
 use abi::{BODY_WORDS, Endpoint, Message, Status};
 use kernel_core::{Fault, Frame, Machine, Request};
 use std::fmt;
@@ -75,6 +76,7 @@ pub(crate) struct TestMachine {
     pub(crate) texts: Vec<(String, Vec<u8>)>,
     /// Numbers of the spaces that were given back, in that order.
     pub(crate) released: Vec<usize>,
+    pub(crate) devices: TestDevices,
 }
 
 impl TestMachine {

@@ -1,9 +1,11 @@
 //! A machine made of plain structs, and a world of a few programs on it.
 
 mod calls;
+mod devices;
 mod machine;
 
 pub(crate) use calls::*;
+pub(crate) use devices::*;
 pub(crate) use machine::{MEMORY, MEMORY_START, Regs, Space, TestMachine};
 
 use abi::boot::{BootEntry, PRIORITIES};
