@@ -13,6 +13,7 @@ pub mod getinfo;
 pub mod irqctl;
 pub mod kernel;
 pub mod privctl;
+pub mod sched;
 pub mod statectl;
 
 pub use call::{Answer, Call, CallInfo, Protocol, Transport, call, decode, encode, handle, reply};

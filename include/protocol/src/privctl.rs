@@ -24,8 +24,8 @@ crate::protocol! {
     };
     /// Gives a process that waits the privileges of users: `EPERM` if it does not wait.
     4 fn set_user(SetUser { process: Endpoint }) -> UserSet {};
-    /// Adds a range of I/O ports to those of a process that does not wait: `EPERM` if it does. `EINVAL` for an empty range or
-    /// for ports that the kernel keeps, `ENOMEM` if the list is full.
+    /// Adds a range of I/O ports to those of a service: `EPERM` for a process that is none. `EINVAL` for a range that ends before
+    /// it begins, `ENOMEM` if the list is full. Ports that the kernel keeps for itself stay out of reach.
     5 fn add_io(AddIo {
         process: Endpoint,
         first: u16,
@@ -38,7 +38,8 @@ crate::protocol! {
     7 fn add_irq(AddIrq { process: Endpoint, line: u32 }) -> IrqAdded {};
     /// Whether physical memory lies wholly in one range of a process: `EPERM` if not.
     8 fn query_memory(QueryMemory { process: Endpoint, reserved: u32, start: u64, len: u64 }) -> MemoryQueried {};
-    /// Changes the privileges of a service. `EPERM` for a process that has those of users.
+    /// Changes the privileges of a service: `EPERM` for a process that is none. With [`Endpoint::NONE`] as process, those that
+    /// all users share; that is for the root system process only.
     9 fn update_sys(UpdateSys {
         spec: PrivilegeSpec,
         process: Endpoint,

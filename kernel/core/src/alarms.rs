@@ -2,10 +2,10 @@
 //!
 //! The earliest deadline is kept apart, so that a tick at which nobody's alarm goes off costs one comparison.
 
-use abi::boot::MAX_PROGRAMS;
+use abi::PRIVILEGES;
 
 /// Number of alarms: a privilege id each.
-pub const ALARMS: usize = MAX_PROGRAMS;
+pub const ALARMS: usize = PRIVILEGES;
 
 /// The deadline of an alarm that is off.
 const NEVER: u64 = u64::MAX;

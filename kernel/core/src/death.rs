@@ -23,21 +23,21 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
-        for other in Slot::all() {
-            if self.process(other).scheduler == endpoint {
+        if self.process(slot).pending.contains(Pending::IS_SCHEDULER) {
+            for other in Slot::all().filter(|&other| self.process(other).scheduler == endpoint) {
                 self.leave_scheduler(other);
             }
         }
         for cpu in &mut self.cpus {
             cpu.forget(slot);
         }
-        self.release_devices(machine, slot);
+        self.hooks.remove_all(machine, endpoint);
         self.free_privileges(slot);
         let p = self.process_mut(slot);
         if let Some(space) = p.space.take() {
             machine.release(space);
         }
-        *p = Process { endpoint, ..Process::free(slot, p.frame.clone()) };
+        *p = Process { endpoint, ..Process::free(slot, M::Frame::default()) };
     }
 
     /// Nobody waits for a process any more, and nothing that it sent is pending: whoever is blocked on it gets
@@ -56,14 +56,14 @@ impl<M: Machine> Kernel<'_, M> {
                 self.unqueue_sender(slot, other);
             }
             if sends || receives {
-                self.fail_wait(other);
+                self.fail_wait(machine, other);
             }
         }
     }
 
     /// A process does not wait for its partner any more: its trap fails. If it was the kernel that sent in its name, its own
     /// registers are none of a trap, and it only gets a new turn.
-    fn fail_wait(&mut self, slot: Slot) {
+    fn fail_wait(&mut self, machine: &mut M, slot: Slot) {
         let p = self.process_mut(slot);
         p.failed_reply = None;
         if p.pending.contains(Pending::KERNEL_SENDS) {
@@ -72,9 +72,7 @@ impl<M: Machine> Kernel<'_, M> {
             return self.leave_scheduler(slot);
         }
         p.frame.set_result(Errno::DeadSrcDst.to_result());
-        let signal = p.pending.contains(Pending::SEND_SIGNAL);
-        p.pending.remove(Pending::SEND_SIGNAL);
         self.unblock(slot, Rts::SENDING | Rts::WAITS);
-        let _ = signal;
+        self.tell_send_done(machine, slot);
     }
 }

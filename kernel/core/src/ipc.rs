@@ -288,12 +288,17 @@ impl<M: Machine> Kernel<'_, M> {
         let (message, status) = self.message_of(sender);
         self.unqueue_sender(me, sender);
         self.deliver(me, &message, status);
-        let p = self.process_mut(sender);
-        let pending = p.pending;
-        p.pending.remove(Pending::KERNEL_SENDS | Pending::SEND_SIGNAL);
+        self.process_mut(sender).pending.remove(Pending::KERNEL_SENDS);
         self.unblock(sender, Rts::SENDING);
-        if pending.contains(Pending::SEND_SIGNAL) {
-            self.raise(machine, sender, Signal::SEND_DONE);
+        self.tell_send_done(machine, sender);
+    }
+
+    /// The sending of a process is over: its manager is told, if a stop was delayed for that.
+    pub(crate) fn tell_send_done(&mut self, machine: &mut M, slot: Slot) {
+        let p = self.process_mut(slot);
+        if p.pending.contains(Pending::SEND_SIGNAL) {
+            p.pending.remove(Pending::SEND_SIGNAL);
+            self.raise(machine, slot, Signal::SEND_DONE);
         }
     }
 

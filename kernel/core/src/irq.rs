@@ -8,7 +8,7 @@
 use crate::devices::Devices;
 use crate::lines::Trigger;
 use crate::{Kernel, Machine};
-use abi::{Endpoint, Errno};
+use abi::{Endpoint, Errno, PrivilegeId};
 use arrayvec::ArrayVec;
 
 /// Number of hooks in the system.
@@ -160,9 +160,17 @@ impl Hooks {
 }
 
 impl<M: Machine> Kernel<'_, M> {
-    /// An interrupt line of the machine has interrupted. Nobody can have hooks yet.
+    /// An interrupt line of the machine has interrupted: those who have hooks are notified.
     pub fn interrupt(&mut self, machine: &mut M, line: u8) {
-        machine.mask_line(line);
-        machine.log(format_args!("nobody handles interrupt line {line}: masked"));
+        let notices = self.hooks.interrupt(machine, line);
+        if notices.is_empty() {
+            machine.log(format_args!("nobody handles interrupt line {line}: masked"));
+        }
+        for Notice { owner, id } in notices {
+            if let Some(slot) = self.lookup(owner) {
+                self.privileges_mut(slot).interrupts |= 1 << id;
+                self.post(machine, PrivilegeId::HARDWARE, slot);
+            }
+        }
     }
 }

@@ -16,9 +16,12 @@ extern crate std;
 pub mod acpi;
 pub mod alarms;
 pub mod boot;
+mod asynchronous;
 mod call;
+mod clock;
 mod death;
 pub mod devices;
+mod events;
 mod fast;
 
 pub mod frames;
@@ -29,36 +32,62 @@ pub mod lines;
 mod list;
 mod machine;
 pub mod options;
+mod privileges;
 mod process;
 pub mod ranges;
 pub mod regions;
 mod sched;
+mod signals;
+mod slot_set;
+mod swap;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // Most of it is for the tests outside.
 mod support;
 
 pub use invariants::Violation;
+pub use events::{MemoryAccess, MemoryEvent};
 pub use machine::{Fault, Frame, Machine, Request};
-pub use process::{Privileges, Process, Rts, SLOTS, Slot, Table};
+pub use privileges::{PrivilegeTable, Privileges};
+pub use process::{Process, Rts, SLOTS, Slot, Table, Usage};
 pub use sched::{Cpu, CpuId, MAX_CPUS, QUANTUM_TICKS};
 
-use abi::boot::MAX_PROGRAMS;
-use abi::{Endpoint, Trap};
+use crate::alarms::Alarms;
+use crate::irq::Hooks;
+use crate::list::List;
+use crate::slot_set::SlotSet;
+use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
+use abi::{Endpoint, PRIVILEGES, Signal, Trap};
 use arrayvec::ArrayVec;
 use protocol::kernel::AbortHow;
 
 /// All kernel objects but the frames.
 pub struct Kernel<'t, M: Machine> {
     procs: &'t mut Table<M>,
-    privileges: [Privileges; MAX_PROGRAMS],
+    privileges: &'t mut PrivilegeTable,
     cpus: [Cpu; MAX_CPUS],
     /// How many of them run.
     online: usize,
+    /// The one that is in the kernel.
+    here: CpuId,
     /// Processors that must choose anew who runs, a bit each.
     kicks: u32,
-    /// The boot programs, in the order of the boot table.
-    boot: ArrayVec<Endpoint, MAX_PROGRAMS>,
+    /// The boot table.
+    boot: ArrayVec<BootEntry, MAX_PROGRAMS>,
+    /// The root system process.
+    root: Endpoint,
+    /// The memory server; [`Endpoint::NONE`] as long as there is none.
+    pager: Endpoint,
+    /// Processes that have signals which their managers have not taken.
+    signaled: SlotSet,
+    /// Processes that wait for memory, and the memory server has not been told.
+    events: List,
+    alarms: Alarms,
+    hooks: Hooks,
+    /// Seconds and nanoseconds since 1970 at boot, as far as anybody has told.
+    boot_time: u64,
+    /// A process that cannot go on, and nobody manages: the system has come to its end.
+    unmanaged: Option<Slot>,
 }
 
 /// What the machine must do after a trap, besides running whom [`Kernel::schedule`] names.
@@ -67,6 +96,8 @@ pub struct Kernel<'t, M: Machine> {
 pub enum Action {
     /// Nothing.
     Resume,
+    /// Give up: a process that the system needs cannot go on, and nobody is there to deal with it.
+    Panic(Slot),
     /// End the run of the system.
     Abort {
         /// In which way.
@@ -78,15 +109,25 @@ pub enum Action {
 
 impl<'t, M: Machine> Kernel<'t, M> {
     /// A kernel without processes, on the first `online` processors. `procs` is a table of free slots, as
-    /// [`Process::free`] makes them.
-    pub fn new(procs: &'t mut Table<M>, online: usize) -> Self {
+    /// [`Process::free`] makes them, and `privileges` one of free structures.
+    pub fn new(procs: &'t mut Table<M>, privileges: &'t mut PrivilegeTable, online: usize) -> Self {
+        privileges[abi::PrivilegeId::USER.index()] = Privileges::USER;
         Self {
             procs,
-            privileges: [Privileges::NONE; MAX_PROGRAMS],
+            privileges,
             cpus: [Cpu::IDLE; MAX_CPUS],
             online,
+            here: CpuId::BOOT,
             kicks: 0,
             boot: ArrayVec::new(),
+            root: Endpoint::NONE,
+            pager: Endpoint::NONE,
+            signaled: SlotSet::EMPTY,
+            events: List::EMPTY,
+            alarms: Alarms::OFF,
+            hooks: Hooks::NONE,
+            boot_time: 0,
+            unmanaged: None,
         }
     }
 
@@ -100,14 +141,6 @@ impl<'t, M: Machine> Kernel<'t, M> {
         &mut self.procs[slot.index()]
     }
 
-    pub(crate) fn privileges(&self, slot: Slot) -> &Privileges {
-        &self.privileges[self.process(slot).privilege_id()]
-    }
-
-    pub(crate) fn privileges_mut(&mut self, slot: Slot) -> &mut Privileges {
-        &mut self.privileges[self.process(slot).privilege_id()]
-    }
-
     /// The slot of a live process; `None` for whatever names nobody.
     pub fn lookup(&self, endpoint: Endpoint) -> Option<Slot> {
         let slot = Slot::of(endpoint);
@@ -115,28 +148,36 @@ impl<'t, M: Machine> Kernel<'t, M> {
         (p.endpoint == endpoint && !p.rts.contains(Rts::FREE)).then_some(slot)
     }
 
-    /// Makes the next boot program, ready to run on the processor that its entry names, or on the boot processor if that
-    /// one does not run. Its slot, privilege id and endpoint are its place in the order
-    /// of these calls. Returns `None`, with `space` dropped, once there are [`MAX_PROGRAMS`] of them.
-    pub fn add_boot_program(&mut self, entry: &abi::boot::BootEntry, frame: M::Frame, space: M::Space) -> Option<Slot> {
-        let index = self.boot.len();
-        let endpoint = Endpoint::new(index, 0)?;
-        self.boot.try_push(endpoint).ok()?;
-        self.privileges[index] = Privileges::of_boot_entry(entry);
+    /// Makes the next boot program, on the processor that its entry names, or on the boot processor if that one does not run.
+    /// Its slot and endpoint are its place in the order of these calls. It waits for its privileges, unless it is the root
+    /// system process. Returns `None`, with `space` dropped, once there are [`MAX_PROGRAMS`] of them.
+    pub fn add_boot_program(&mut self, entry: &BootEntry, frame: M::Frame, space: M::Space) -> Option<Slot> {
+        let place = self.boot.len();
+        let endpoint = Endpoint::new(place, 0)?;
+        self.boot.try_push(*entry).ok()?;
         let slot = Slot::of(endpoint);
-        let cpu = CpuId::new(entry.cpu.into()).filter(|id| id.index() < self.online).unwrap_or(CpuId::BOOT);
+        let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
-        self.make_ready(slot);
+        if entry.has(BootFlags::ROOT) {
+            self.make_root(slot, place);
+        }
         Some(slot)
     }
 
     /// The process that runs on `cpu` has trapped; its frame has the registers.
-    ///
-    /// # Panics
-    /// If no process runs on `cpu`: then nobody can have trapped.
     pub fn trap(&mut self, machine: &mut M, cpu: CpuId) -> Action {
-        let me = self.cpu(cpu).current().expect("a trap comes from the running process");
-        let request = self.process(me).frame.request();
+        self.here = cpu;
+        // On its way here another processor may have ended it.
+        let Some(me) = self.cpu(cpu).current() else {
+            return Action::Resume;
+        };
+        let p = self.process_mut(me);
+        // Or stopped it: then it traps again when it goes on.
+        if !p.rts.is_empty() {
+            p.frame.rewind_trap();
+            return Action::Resume;
+        }
+        let request = p.frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
             Some(Trap::KernelCall) => return self.kernel_call(machine, me, &request),
@@ -145,6 +186,42 @@ impl<'t, M: Machine> Kernel<'t, M> {
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());
         }
-        Action::Resume
+        self.action()
+    }
+
+    /// The process that runs on `cpu` did something that the processor does not do for it; `why` tells the log what.
+    pub fn exception(&mut self, machine: &mut M, cpu: CpuId, signal: Signal, why: core::fmt::Arguments<'_>) -> Action {
+        self.here = cpu;
+        if let Some(me) = self.cpu(cpu).current() {
+            if signal.is_lethal() {
+                machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
+            }
+            self.raise(machine, me, signal);
+        }
+        self.action()
+    }
+
+    /// It touched memory that is not there, or not for this. Without a memory server this is an exception.
+    pub fn memory_fault(
+        &mut self,
+        machine: &mut M,
+        cpu: CpuId,
+        address: u64,
+        access: MemoryAccess,
+        why: core::fmt::Arguments<'_>,
+    ) -> Action {
+        self.here = cpu;
+        match self.cpu(cpu).current() {
+            Some(me) if self.lookup(self.pager).is_some() => self.page_fault(machine, me, address, access),
+            _ => return self.exception(machine, cpu, Signal::SEGV, why),
+        }
+        self.action()
+    }
+
+    /// What the machine must do at the end of an entry.
+    fn action(&self) -> Action {
+        self.unmanaged.map_or(Action::Resume, Action::Panic)
     }
 }
+
+const _: () = assert!(PRIVILEGES == alarms::ALARMS);

@@ -1,7 +1,7 @@
 //! Privilege structures: who may do what, and what is pending for him.
 
+use crate::ranges::Resources;
 use crate::{Kernel, Machine, Process, Rts, Slot};
-use abi::boot::BootFlags;
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 
 /// The privilege structures, by their ids.
@@ -51,6 +51,8 @@ pub struct Privileges {
     pub(crate) async_table: UserTable,
     /// The registered table of the service's state.
     pub(crate) state_table: UserTable,
+    /// The hardware that its process may use.
+    pub(crate) resources: Resources,
 }
 
 impl Privileges {
@@ -70,6 +72,7 @@ impl Privileges {
         init_flags: 0,
         async_table: UserTable::NONE,
         state_table: UserTable::NONE,
+        resources: Resources::NONE,
     };
 
     /// That of all users, before anybody has said what they may do: they may call those who let them, and nothing else.
@@ -118,21 +121,15 @@ impl<M: Machine> Kernel<'_, M> {
         id.kernel_name().or((owner != Endpoint::NONE).then_some(owner))
     }
 
-    /// Gives the boot program in `slot` what the kernel itself knows of authority: everything to the root system process, and
-    /// to all others nothing until that one has decided.
-    pub(crate) fn grant_at_boot(&mut self, slot: Slot, place: usize, root: bool) {
-        if !root {
-            return;
+    /// Makes a boot program the root system process: it may do everything, and run.
+    pub(crate) fn make_root(&mut self, slot: Slot, place: usize) {
+        if let Some(id) = PrivilegeId::of_boot_program(place) {
+            let endpoint = self.process(slot).endpoint;
+            self.privileges[id.index()] = Privileges::root(endpoint);
+            self.process_mut(slot).set_privilege_id(id);
+            self.root = endpoint;
+            self.unblock(slot, Rts::NO_PRIV);
         }
-        let Some(id) = PrivilegeId::of_boot_program(place) else {
-            return;
-        };
-        let endpoint = self.process(slot).endpoint;
-        self.privileges[id.index()] = Privileges::root(endpoint);
-        let p = self.process_mut(slot);
-        p.set_privilege_id(id);
-        p.rts.remove(Rts::NO_PRIV);
-        self.root = endpoint;
     }
 
     /// Lets a process run that waits for its privileges.
@@ -203,6 +200,19 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(())
     }
 
+    /// Changes what all users may do.
+    pub(crate) fn update_users(&mut self, me: Slot, spec: &PrivilegeSpec) -> Result<(), Errno> {
+        if !self.privileges(me).flags.contains(PrivilegeFlags::ROOT) {
+            return Err(Errno::Perm);
+        }
+        let (traps, _) = self.decode(spec)?;
+        let sends = self.existing(spec.sends);
+        let users = &mut self.privileges[PrivilegeId::USER.index()];
+        (users.traps, users.sends, users.calls) = (traps, sends, spec.calls);
+        (users.manager, users.backup) = (spec.manager, spec.backup);
+        Ok(())
+    }
+
     /// Changes what a service may do.
     pub(crate) fn update_service(&mut self, slot: Slot, spec: &PrivilegeSpec) -> Result<(), Errno> {
         if !self.is_service(slot) {
@@ -260,6 +270,7 @@ impl<M: Machine> Kernel<'_, M> {
             other.sends &= !id.bit();
         }
         self.forget_pending(id);
+        self.alarms.cancel(id.index());
         self.privileges[id.index()] = Privileges::FREE;
         self.process_mut(slot).set_privilege_id(PrivilegeId::USER);
     }
@@ -271,11 +282,6 @@ impl<M: Machine> Kernel<'_, M> {
             other.async_from &= !id.bit();
         }
     }
-}
-
-/// Whether a boot entry is that of the root system process.
-pub(crate) fn is_root(entry: &abi::boot::BootEntry) -> bool {
-    entry.has(BootFlags::ROOT)
 }
 
 impl<M: Machine> Process<M> {

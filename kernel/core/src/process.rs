@@ -1,6 +1,7 @@
 //! Processes.
 
 use crate::list::{Links, List};
+use crate::events::MemoryEvent;
 use crate::sched::Place;
 use crate::{CpuId, Machine, QUANTUM_TICKS};
 use abi::boot::{BootEntry, NAME_LEN};
@@ -72,6 +73,8 @@ bitflags! {
         const MEMORY_REQUEST = 1 << 12;
         /// Its time is used up, and its scheduler has to decide.
         const NO_QUANTUM = 1 << 13;
+        /// It has asked to be ended.
+        const EXITED = 1 << 14;
     }
 }
 
@@ -90,6 +93,8 @@ bitflags! {
         const SEND_SIGNAL = 1 << 1;
         /// The message that it sends is the kernel's: that its time is used up.
         const KERNEL_SENDS = 1 << 2;
+        /// It is the scheduler of others, or was.
+        const IS_SCHEDULER = 1 << 3;
     }
 }
 
@@ -111,6 +116,8 @@ pub struct Process<M: Machine> {
     /// Why the answering half of its REPLY_RECEIVE failed: told with the message that it receives.
     pub(crate) failed_reply: Option<Errno>,
     pub(crate) pending: Pending,
+    /// What it waits for, until the memory server has been told.
+    pub(crate) memory_event: Option<MemoryEvent>,
     /// Those who wait to send to it, first come first.
     pub(crate) senders: List,
     /// Its place in a queue of ready processes or of senders; it is never in both.
@@ -162,6 +169,7 @@ impl<M: Machine> Process<M> {
             receive_from: Endpoint::NONE,
             failed_reply: None,
             pending: Pending::empty(),
+            memory_event: None,
             senders: List::EMPTY,
             links: Links::NONE,
             privilege_id: PrivilegeId::USER,

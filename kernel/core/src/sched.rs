@@ -4,7 +4,8 @@ use crate::list::List;
 use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
 use abi::boot::PRIORITIES;
-use abi::{Endpoint, PrivilegeFlags};
+use abi::{Endpoint, Message, PrivilegeFlags};
+use protocol::sched::{OUT_OF_QUANTUM, OutOfQuantum};
 
 /// Timer ticks that a process runs before others of its priority get their turn.
 pub const QUANTUM_TICKS: u16 = 5;
@@ -91,6 +92,13 @@ impl Cpu {
     /// Makes a process that was blocked the one that runs.
     pub(crate) fn switch_to(&mut self, slot: Slot) {
         self.current = Some(slot);
+    }
+
+    /// Charges nobody who has ended.
+    pub(crate) fn forget(&mut self, slot: Slot) {
+        if self.billed == Some(slot) {
+            self.billed = None;
+        }
     }
 
     pub(crate) fn queues(&self) -> &[List; PRIORITIES] {
@@ -182,7 +190,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.here = cpu;
         self.charge(machine, cpu);
         loop {
-            self.put_back(machine, cpu);
+            self.put_back(cpu);
             let next = self.pick(cpu)?;
             if !self.process(next).pending.contains(Pending::CALL) || self.resume_call(machine, next) {
                 return Some(next);
@@ -191,7 +199,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Puts the process that ran into a queue, if it can go on.
-    fn put_back(&mut self, machine: &mut M, cpu: CpuId) {
+    fn put_back(&mut self, cpu: CpuId) {
         let Some(me) = self.cpu_mut(cpu).current.take() else {
             return;
         };
@@ -209,7 +217,7 @@ impl<M: Machine> Kernel<'_, M> {
         if p.ticks_left != 0 {
             self.enqueue_head(me);
         } else if self.has_scheduler(me) {
-            self.end_turn(machine, me);
+            self.end_turn(me);
         } else {
             let p = self.process_mut(me);
             p.ticks_left = p.quantum;
@@ -249,15 +257,29 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// The time of a process is used up: it waits until its scheduler has decided, who is sent a message in its name.
-    fn end_turn(&mut self, machine: &mut M, slot: Slot) {
+    fn end_turn(&mut self, slot: Slot) {
         let p = self.process_mut(slot);
         p.rts |= Rts::NO_QUANTUM;
         p.pending |= Pending::KERNEL_SENDS;
         let scheduler = p.scheduler;
         match self.lookup(scheduler) {
-            Some(to) => self.send_by_kernel(machine, slot, to),
+            Some(to) => self.send_by_kernel(slot, to),
             None => self.leave_scheduler(slot),
         }
+    }
+
+    /// What the scheduler of a process is told when its time is used up.
+    pub(crate) fn out_of_quantum(&self, slot: Slot) -> Message {
+        let p = self.process(slot);
+        let told = OutOfQuantum {
+            cycles: p.used.cycles,
+            user_ticks: p.used.user_ticks,
+            system_ticks: p.used.system_ticks,
+            priority: p.priority.into(),
+            cpu: p.cpu.index() as u32,
+            quantum: p.quantum.into(),
+        };
+        Message { peer: p.endpoint, ..protocol::encode(OUT_OF_QUANTUM, &told) }
     }
 
     /// The kernel schedules a process from now on, and gives it a turn if it waits for one.

@@ -1,0 +1,37 @@
+//! Interrupts for drivers.
+
+use super::Context;
+use crate::Machine;
+use crate::irq::Policy;
+use abi::{Errno, Message};
+use protocol::Answer;
+use protocol::irqctl::*;
+
+impl<M: Machine> Server for Context<'_, '_, M> {
+    fn set_policy(&mut self, _: &Message, call: SetPolicy) -> Answer<PolicySet> {
+        let (owner, policy) = (self.my_endpoint(), if call.reenable == 0 { Policy::Hold } else { Policy::Reenable });
+        let (Ok(line), Ok(bit)) = (u8::try_from(call.line), u8::try_from(call.bit)) else {
+            return Answer::Fail(Errno::Inval);
+        };
+        if !self.kernel.privileges(self.me).resources.allows_line(line) {
+            return Answer::Fail(Errno::Perm);
+        }
+        let hook = self.kernel.hooks.set_policy(self.machine, owner, line, policy, bit);
+        hook.map(|hook| PolicySet { hook: hook as u32 }).into()
+    }
+
+    fn remove_policy(&mut self, _: &Message, call: RemovePolicy) -> Answer<PolicyRemoved> {
+        let owner = self.my_endpoint();
+        self.kernel.hooks.remove(self.machine, owner, call.hook.into()).map(|()| PolicyRemoved {}).into()
+    }
+
+    fn enable(&mut self, _: &Message, call: Enable) -> Answer<Enabled> {
+        let owner = self.my_endpoint();
+        self.kernel.hooks.enable(self.machine, owner, call.hook.into()).map(|()| Enabled {}).into()
+    }
+
+    fn disable(&mut self, _: &Message, call: Disable) -> Answer<Disabled> {
+        let owner = self.my_endpoint();
+        self.kernel.hooks.disable(self.machine, owner, call.hook.into()).map(|()| Disabled {}).into()
+    }
+}

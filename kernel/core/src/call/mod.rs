@@ -1,0 +1,164 @@
+//! The kernel calls: which there are stands in [`protocol::kernel`]; here is what they come to.
+
+mod getinfo;
+mod irqctl;
+mod server;
+mod sigframe;
+mod ports;
+mod privctl;
+mod process;
+mod statectl;
+
+use crate::process::Pending;
+use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Request, Rts, Slot};
+use abi::{Endpoint, Errno, Kind, Message, Status};
+use protocol::Answer;
+use protocol::kernel::{GROUP_SPAN, PROTOCOL};
+
+/// Everything that a call acts on.
+pub(crate) struct Context<'a, 't, M: Machine> {
+    kernel: &'a mut Kernel<'t, M>,
+    machine: &'a mut M,
+    me: Slot,
+    action: Action,
+}
+
+/// Why a call does not succeed now.
+enum Stop {
+    /// It fails.
+    Failed(Errno),
+    /// It waits for the memory server, and starts again then. It has changed nothing yet.
+    Suspended,
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        Self::Failed(errno)
+    }
+}
+
+/// The answer that a call gets.
+fn answer<R>(result: Result<R, Stop>) -> Answer<R> {
+    match result {
+        Ok(reply) => Answer::Reply(reply),
+        Err(Stop::Failed(errno)) => Answer::Fail(errno),
+        Err(Stop::Suspended) => Answer::Later,
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// Carries out a kernel call of `me`, the running process.
+    pub(crate) fn kernel_call(&mut self, machine: &mut M, me: Slot, request: &Request) -> Action {
+        let mut message = Message::new(Endpoint::SYSTEM, Kind(0));
+        message.set_header(request.header);
+        message.body = self.process(me).frame.body();
+        let result = match protocol::kernel::right(message.kind) {
+            None => Err(Errno::BadRequest),
+            Some(right) if self.privileges(me).calls & right == 0 => Err(Errno::CallDenied),
+            Some(_) => Ok(()),
+        };
+        if let Err(errno) = result {
+            self.process_mut(me).frame.set_result(errno.to_result());
+            return Action::Resume;
+        }
+        let mut context = Context { kernel: self, machine, me, action: Action::Resume };
+        let reply = context.dispatch(&message);
+        let action = context.action;
+        if let Some(reply) = reply {
+            let frame = &mut self.process_mut(me).frame;
+            match reply.kind.status() {
+                Some(Err(errno)) => frame.set_result(errno.to_result()),
+                _ => frame.deliver(&reply, Status::default()),
+            }
+        }
+        if action == Action::Resume { self.action() } else { action }
+    }
+
+    /// Carries on a kernel call that was suspended, of the process that is about to run; whether it can run.
+    pub(crate) fn resume_call(&mut self, machine: &mut M, me: Slot) -> bool {
+        let p = self.process_mut(me);
+        p.pending.remove(Pending::CALL);
+        let request = p.frame.request();
+        // None of the calls that can be suspended has anything for the machine to do.
+        let _ = self.kernel_call(machine, me, &request);
+        self.process(me).rts == Rts::empty()
+    }
+
+    /// The process that an endpoint in a call names.
+    fn named(&self, endpoint: Endpoint) -> Result<Slot, Errno> {
+        self.lookup(endpoint).ok_or(Errno::Inval)
+    }
+
+    /// Copies from a process's memory.
+    pub(crate) fn read_memory(&self, machine: &M, slot: Slot, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+        let space = self.process(slot).space.as_ref().ok_or(Fault { address })?;
+        machine.read(space, address, into)
+    }
+
+    /// Copies to it.
+    pub(crate) fn write_memory(&self, machine: &mut M, slot: Slot, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let space = self.process(slot).space.as_ref().ok_or(Fault { address })?;
+        machine.write(space, address, bytes)
+    }
+}
+
+impl<M: Machine> Context<'_, '_, M> {
+    fn dispatch(&mut self, message: &Message) -> Option<Message> {
+        let group = message.kind.0.wrapping_sub(PROTOCOL.base) / GROUP_SPAN;
+        const fn group_of(protocol: &protocol::Protocol) -> u16 {
+            (protocol.base - PROTOCOL.base) / GROUP_SPAN
+        }
+        const PRIVCTL: u16 = group_of(&protocol::privctl::PROTOCOL);
+        const IRQCTL: u16 = group_of(&protocol::irqctl::PROTOCOL);
+        const STATECTL: u16 = group_of(&protocol::statectl::PROTOCOL);
+        const GETINFO: u16 = group_of(&protocol::getinfo::PROTOCOL);
+        match group {
+            PRIVCTL => protocol::privctl::dispatch(self, message),
+            IRQCTL => protocol::irqctl::dispatch(self, message),
+            STATECTL => protocol::statectl::dispatch(self, message),
+            GETINFO => protocol::getinfo::dispatch(self, message),
+            _ => protocol::kernel::dispatch(self, message),
+        }
+    }
+
+    /// The caller's endpoint.
+    fn my_endpoint(&self) -> Endpoint {
+        self.kernel.process(self.me).endpoint
+    }
+
+    /// The process that an endpoint names, which may be [`Endpoint::SELF`].
+    fn named_or_self(&self, endpoint: Endpoint) -> Result<Slot, Errno> {
+        if endpoint == Endpoint::SELF { Ok(self.me) } else { self.kernel.named(endpoint) }
+    }
+
+    /// Copies from a process's memory; what is not there, the memory server is asked for.
+    fn read(&mut self, slot: Slot, address: u64, into: &mut [u8]) -> Result<(), Stop> {
+        let len = into.len() as u64;
+        let result = self.kernel.read_memory(self.machine, slot, address, into);
+        result.map_err(|_| self.need(slot, address, len, MemoryAccess::Read))
+    }
+
+    /// The same to it.
+    fn write(&mut self, slot: Slot, address: u64, bytes: &[u8]) -> Result<(), Stop> {
+        let len = bytes.len() as u64;
+        let result = self.kernel.write_memory(self.machine, slot, address, bytes);
+        result.map_err(|_| self.need(slot, address, len, MemoryAccess::Write))
+    }
+
+    /// Makes sure that a process's memory can be accessed as a later part of the call will do it.
+    fn reach(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Result<(), Stop> {
+        let space = self.kernel.process(slot).space.as_ref();
+        let reached = space.is_some_and(|space| self.machine.reach(space, address, len, access).is_ok());
+        if reached { Ok(()) } else { Err(self.need(slot, address, len, access)) }
+    }
+
+    /// Asks the memory server for memory of a process.
+    fn need(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Stop {
+        let process = self.kernel.process(slot).endpoint;
+        let event = MemoryEvent { process, address, len, access };
+        match self.kernel.request_memory(self.machine, self.me, event) {
+            Ok(()) => Stop::Suspended,
+            Err(errno) => Stop::Failed(errno),
+        }
+    }
+}

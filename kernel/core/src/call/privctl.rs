@@ -1,0 +1,93 @@
+//! Giving and taking privileges.
+
+use super::Context;
+use crate::{Machine, Slot};
+use abi::{Endpoint, Errno, Message, PrivilegeId};
+use protocol::Answer;
+use protocol::privctl::*;
+
+impl<M: Machine> Context<'_, '_, M> {
+    /// The process that a call is about, if the caller may make such calls.
+    fn subject(&self, process: Endpoint) -> Result<Slot, Errno> {
+        if self.kernel.is_service(self.me) { self.named_or_self(process) } else { Err(Errno::Perm) }
+    }
+
+    /// The same, if that is a service.
+    fn service(&self, process: Endpoint) -> Result<Slot, Errno> {
+        self.subject(process).and_then(|slot| if self.kernel.is_service(slot) { Ok(slot) } else { Err(Errno::Perm) })
+    }
+}
+
+impl<M: Machine> Server for Context<'_, '_, M> {
+    fn allow(&mut self, _: &Message, call: Allow) -> Answer<Allowed> {
+        self.subject(call.process).and_then(|slot| self.kernel.allow(slot)).map(|()| Allowed {}).into()
+    }
+
+    fn disallow(&mut self, _: &Message, call: Disallow) -> Answer<Disallowed> {
+        let done = self.subject(call.process).and_then(|slot| self.kernel.disallow(self.machine, slot));
+        done.map(|()| Disallowed {}).into()
+    }
+
+    fn set_sys(&mut self, _: &Message, call: SetSys) -> Answer<SysSet> {
+        let id = match call.id {
+            DYNAMIC_ID => Ok(None),
+            id => PrivilegeId::new(id).map(Some).ok_or(Errno::Inval),
+        };
+        let set = |slot| self.kernel.set_service(slot, id?, &call.spec);
+        self.subject(call.process).and_then(set).map(|id| SysSet { id: id.index() as u32 }).into()
+    }
+
+    fn set_user(&mut self, _: &Message, call: SetUser) -> Answer<UserSet> {
+        self.subject(call.process).and_then(|slot| self.kernel.set_user(slot)).map(|()| UserSet {}).into()
+    }
+
+    fn add_io(&mut self, _: &Message, call: AddIo) -> Answer<IoAdded> {
+        let add = |slot| self.kernel.privileges_mut(slot).resources.add_ports(call.first, call.last);
+        self.service(call.process).and_then(add).map(|()| IoAdded {}).into()
+    }
+
+    fn add_memory(&mut self, _: &Message, call: AddMemory) -> Answer<MemoryAdded> {
+        let add = |slot| self.kernel.privileges_mut(slot).resources.add_memory(call.start, call.len);
+        self.service(call.process).and_then(add).map(|()| MemoryAdded {}).into()
+    }
+
+    fn add_irq(&mut self, _: &Message, call: AddIrq) -> Answer<IrqAdded> {
+        let line = u8::try_from(call.line).map_err(|_| Errno::Inval);
+        let add = |slot| self.kernel.privileges_mut(slot).resources.add_line(line?);
+        self.service(call.process).and_then(add).map(|()| IrqAdded {}).into()
+    }
+
+    fn query_memory(&mut self, _: &Message, call: QueryMemory) -> Answer<MemoryQueried> {
+        let query = |slot| {
+            let allows = self.kernel.privileges(slot).resources.allows_memory(call.start, call.len);
+            if allows { Ok(MemoryQueried {}) } else { Err(Errno::Perm) }
+        };
+        self.subject(call.process).and_then(query).into()
+    }
+
+    fn update_sys(&mut self, _: &Message, call: UpdateSys) -> Answer<SysUpdated> {
+        let done = if call.process == Endpoint::NONE {
+            self.kernel.update_users(self.me, &call.spec)
+        } else {
+            self.service(call.process).and_then(|slot| {
+                self.kernel.update_service(slot, &call.spec)?;
+                if call.reset_ranges != 0 {
+                    self.kernel.privileges_mut(slot).resources = crate::ranges::Resources::NONE;
+                }
+                Ok(())
+            })
+        };
+        done.map(|()| SysUpdated {}).into()
+    }
+
+    fn yield_to(&mut self, _: &Message, call: YieldTo) -> Answer<Yielded> {
+        let me = self.me;
+        let done = self.subject(call.process).and_then(|slot| self.kernel.yield_to(self.machine, me, slot));
+        done.map(|()| Yielded {}).into()
+    }
+
+    fn clear_ipc_refs(&mut self, _: &Message, call: ClearRefs) -> Answer<RefsCleared> {
+        let clear = |slot| self.kernel.clear_ipc_refs(self.machine, slot);
+        self.subject(call.process).map(clear).map(|()| RefsCleared {}).into()
+    }
+}

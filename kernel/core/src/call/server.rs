@@ -1,0 +1,173 @@
+//! The one server of the ungrouped calls.
+
+use super::{Context, Stop, answer};
+use crate::{Action, Machine, MemoryAccess, Rts};
+use abi::{Endpoint, Errno, Message, Signal};
+use protocol::Answer;
+use protocol::kernel::*;
+
+/// Most bytes that one MEMSET fills; its answer tells how far it came.
+const MEMSET_STEP: u64 = 16 * 1024;
+
+impl<M: Machine> Server for Context<'_, '_, M> {
+    fn fork(&mut self, _: &Message, call: Fork) -> Answer<Forked> {
+        self.kernel.fork(call.parent, call.slot).map(|child| Forked { child }).into()
+    }
+
+    fn exec(&mut self, _: &Message, call: Exec) -> Answer<Executed> {
+        self.kernel.exec(&call).map(|()| Executed {}).into()
+    }
+
+    fn clear(&mut self, _: &Message, call: Clear) -> Answer<Cleared> {
+        self.clear_process(call.process).map(|()| Cleared {}).into()
+    }
+
+    fn schedule(&mut self, _: &Message, call: Schedule) -> Answer<Scheduled> {
+        Context::schedule(self, call).map(|()| Scheduled {}).into()
+    }
+
+    fn kill(&mut self, _: &Message, call: Kill) -> Answer<Killed> {
+        let raise = |slot| {
+            let signal = Signal::from_user(call.signal).ok_or(Errno::Inval)?;
+            self.kernel.raise(self.machine, slot, signal);
+            Ok(Killed {})
+        };
+        self.kernel.named(call.process).and_then(raise).into()
+    }
+
+    fn getksig(&mut self, _: &Message, _: GetKSig) -> Answer<KSig> {
+        let (process, signals) = match self.kernel.take_signaled(self.me) {
+            Some((slot, signals)) => (self.kernel.process(slot).endpoint, signals),
+            None => (Endpoint::NONE, 0),
+        };
+        Answer::Reply(KSig { process, reserved: 0, signals })
+    }
+
+    fn endksig(&mut self, _: &Message, call: EndKSig) -> Answer<EndedKSig> {
+        let me = self.me;
+        let end = |slot| self.kernel.end_signals(me, slot);
+        self.kernel.named(call.process).and_then(end).map(|()| EndedKSig {}).into()
+    }
+
+    fn sigsend(&mut self, _: &Message, call: SigSend) -> Answer<SigSent> {
+        answer(self.send_signal(&call))
+    }
+
+    fn sigreturn(&mut self, _: &Message, call: SigReturn) -> Answer<SigReturned> {
+        answer(self.return_from_signal(&call))
+    }
+
+    fn memset(&mut self, _: &Message, call: MemSet) -> Answer<MemorySet> {
+        answer(self.fill_memory(&call))
+    }
+
+    fn umap(&mut self, _: &Message, call: UMap) -> Answer<UMapped> {
+        answer(self.find_memory(&call))
+    }
+
+    fn devio(&mut self, _: &Message, call: DevIo) -> Answer<DevIoDone> {
+        self.port_access(call).into()
+    }
+
+    fn sdevio(&mut self, _: &Message, call: SDevIo) -> Answer<SDevIoDone> {
+        answer(self.port_string(call))
+    }
+
+    fn vdevio(&mut self, _: &Message, call: VDevIo) -> Answer<VDevIoDone> {
+        answer(self.port_list(call))
+    }
+
+    fn setalarm(&mut self, _: &Message, call: SetAlarm) -> Answer<AlarmSet> {
+        let now = self.machine.ticks();
+        let deadline = match (call.absolute != 0, call.ticks) {
+            (false, 0) => None,
+            (false, ticks) => Some(now.saturating_add(ticks)),
+            (true, ticks) => Some(ticks),
+        };
+        let left = self.kernel.set_alarm(self.machine, self.me, deadline);
+        left.map(|left| AlarmSet { left, now }).into()
+    }
+
+    fn times(&mut self, _: &Message, _: Times) -> Answer<Uptime> {
+        Answer::Reply(Uptime { ticks: self.machine.ticks(), hz: self.machine.hz() })
+    }
+
+    fn boot_entry(&mut self, _: &Message, call: GetBootEntry) -> Answer<BootProgram> {
+        let place = usize::try_from(call.index).unwrap_or(usize::MAX);
+        let program = self.kernel.boot.get(place).zip(Endpoint::new(place, 0));
+        let program = program.map(|(entry, endpoint)| BootProgram { name: entry.name, endpoint, reserved: 0 });
+        program.ok_or(Errno::Dom).into()
+    }
+
+    fn abort(&mut self, _: &Message, call: Abort) -> Answer<Aborted> {
+        self.action = Action::Abort { how: call.how, status: call.status };
+        Answer::Later
+    }
+
+    fn whoami(&mut self, _: &Message, _: WhoAmI) -> Answer<Identity> {
+        let p = self.kernel.process(self.me);
+        Answer::Reply(Identity { name: p.name, endpoint: p.endpoint, reserved: 0 })
+    }
+
+    fn settime(&mut self, _: &Message, call: SetTime) -> Answer<TimeSet> {
+        const NANOSECONDS: u32 = 1_000_000_000;
+        if call.nanoseconds >= NANOSECONDS {
+            return Answer::Fail(Errno::Inval);
+        }
+        let uptime = self.machine.ticks() / self.machine.hz();
+        self.kernel.boot_time = call.seconds.saturating_sub(uptime);
+        Answer::Reply(TimeSet {})
+    }
+
+    fn diag_write(&mut self, _: &Message, call: DiagWrite) -> Answer<DiagWritten> {
+        let mut text = [0; MAX_DIAG];
+        let Some(text) = usize::try_from(call.len).ok().filter(|&len| len > 0).and_then(|len| text.get_mut(..len))
+        else {
+            return Answer::Fail(Errno::Inval);
+        };
+        let write = self.read(self.me, call.address, text);
+        answer(write.map(|()| {
+            self.machine.log_program(self.kernel.process(self.me).name(), text);
+            DiagWritten {}
+        }))
+    }
+
+    fn runctl(&mut self, _: &Message, call: RunCtl) -> Answer<RunCtlDone> {
+        let control = |slot| self.kernel.run_control(self.machine, slot, call.action);
+        self.kernel.named(call.process).and_then(control).map(|()| RunCtlDone {}).into()
+    }
+
+    fn update(&mut self, _: &Message, call: Update) -> Answer<Updated> {
+        self.swap(&call).map(|()| Updated {}).into()
+    }
+
+    fn exit(&mut self, _: &Message, call: Exit) -> Answer<Exited> {
+        self.machine.log(format_args!("{} exited, status {}", self.kernel.process(self.me).name(), call.status));
+        self.kernel.block(self.machine, self.me, Rts::EXITED);
+        self.kernel.raise(self.machine, self.me, Signal::ABRT);
+        Answer::Later
+    }
+
+    fn schedctl(&mut self, _: &Message, call: SchedCtl) -> Answer<SchedCtlDone> {
+        self.take_schedule(call).map(|()| SchedCtlDone {}).into()
+    }
+}
+
+impl<M: Machine> Context<'_, '_, M> {
+    /// Fills memory of a process, one step of it.
+    fn fill_memory(&mut self, call: &MemSet) -> Result<MemorySet, Stop> {
+        const CHUNK: usize = 512;
+        let slot = self.named_or_self(call.process)?;
+        let byte = u8::try_from(call.byte).map_err(|_| Errno::Inval)?;
+        let done = call.len.min(MEMSET_STEP);
+        self.reach(slot, call.address, done, MemoryAccess::Write)?;
+        let chunk = [byte; CHUNK];
+        let mut at = 0;
+        while at < done {
+            let len = (done - at).min(CHUNK as u64);
+            self.write(slot, call.address + at, &chunk[..len as usize])?;
+            at += len;
+        }
+        Ok(MemorySet { done })
+    }
+}

@@ -1,0 +1,1 @@
+//! The slot swap of a live update: two processes go on under each other's endpoints.
