@@ -10,6 +10,7 @@ mod call;
 mod declare;
 pub mod echo;
 pub mod kernel;
+pub mod vmctl;
 
 pub use call::{Answer, Call, CallInfo, Protocol, Transport, call, decode, encode, handle, reply};
 #[doc(hidden)]
@@ -18,6 +19,6 @@ pub use call::{assert_ascending, no_such_call};
 pub use zerocopy;
 
 /// All protocols, in the order of their bases.
-pub const ALL: &[Protocol] = &[kernel::PROTOCOL, echo::PROTOCOL];
+pub const ALL: &[Protocol] = &[kernel::PROTOCOL, vmctl::PROTOCOL, echo::PROTOCOL];
 
 const _: () = call::assert_distinct(ALL);

@@ -82,10 +82,10 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             return Answer::Fail(Errno::Inval);
         };
         let p = self.kernel.process(self.me);
-        let Some(space) = &p.space else {
+        let Some(root) = p.space.and_then(|space| self.kernel.spaces.root(space)) else {
             return Answer::Fail(Errno::Fault);
         };
-        if self.machine.read(space, call.address, text).is_err() {
+        if self.machine.read(root, call.address, text).is_err() {
             return Answer::Fail(Errno::Fault);
         }
         self.machine.log_program(p.name(), text);

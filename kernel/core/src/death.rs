@@ -27,7 +27,7 @@ impl<M: Machine> Kernel<'_, M> {
         p.rts = Rts::FREE;
         p.failed_reply = None;
         if let Some(space) = p.space.take() {
-            machine.release(space);
+            self.spaces.unbind(machine, space);
         }
     }
 

@@ -27,24 +27,30 @@ pub mod options;
 mod process;
 pub mod regions;
 mod sched;
+pub mod spaces;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // Most of it is for the tests outside.
 mod support;
+pub mod tables;
 
 pub use invariants::Violation;
 pub use machine::{Fault, Frame, Machine, Request};
 pub use process::{Privileges, Process, Rts, SLOTS, Slot, Table};
 pub use sched::{Cpu, CpuId, MAX_CPUS, QUANTUM_TICKS};
+pub use spaces::{SpaceId, Spaces};
+pub use tables::Tables;
 
 use abi::boot::MAX_PROGRAMS;
 use abi::{Endpoint, Trap};
 use arrayvec::ArrayVec;
 use protocol::kernel::AbortHow;
 
-/// All kernel objects but the frames.
+/// All kernel objects.
 pub struct Kernel<'t, M: Machine> {
     procs: &'t mut Table<M>,
+    /// Address spaces, and what each frame is used for.
+    pub spaces: Spaces<'t>,
     privileges: [Privileges; MAX_PROGRAMS],
     cpus: [Cpu; MAX_CPUS],
     /// How many of them run.
@@ -73,9 +79,10 @@ pub enum Action {
 impl<'t, M: Machine> Kernel<'t, M> {
     /// A kernel without processes, on the first `online` processors. `procs` is a table of free slots, as
     /// [`Process::free`] makes them.
-    pub fn new(procs: &'t mut Table<M>, online: usize) -> Self {
+    pub fn new(procs: &'t mut Table<M>, spaces: Spaces<'t>, online: usize) -> Self {
         Self {
             procs,
+            spaces,
             privileges: [Privileges::NONE; MAX_PROGRAMS],
             cpus: [Cpu::IDLE; MAX_CPUS],
             online,
@@ -111,8 +118,8 @@ impl<'t, M: Machine> Kernel<'t, M> {
 
     /// Makes the next boot program, ready to run on the processor that its entry names, or on the boot processor if that
     /// one does not run. Its slot, privilege id and endpoint are its place in the order
-    /// of these calls. Returns `None`, with `space` dropped, once there are [`MAX_PROGRAMS`] of them.
-    pub fn add_boot_program(&mut self, entry: &abi::boot::BootEntry, frame: M::Frame, space: M::Space) -> Option<Slot> {
+    /// of these calls. Returns `None`, with nothing changed, once there are [`MAX_PROGRAMS`] of them.
+    pub fn add_boot_program(&mut self, entry: &abi::boot::BootEntry, frame: M::Frame, space: SpaceId) -> Option<Slot> {
         let index = self.boot.len();
         let endpoint = Endpoint::new(index, 0)?;
         self.boot.try_push(endpoint).ok()?;
@@ -120,6 +127,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| id.index() < self.online).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
+        self.spaces.bind(space);
         self.make_ready(slot);
         Some(slot)
     }

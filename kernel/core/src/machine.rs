@@ -1,5 +1,7 @@
 //! What the core asks of the machine under it.
 
+use crate::Tables;
+use crate::frames::FrameNumber;
 use abi::{BODY_WORDS, Endpoint, Message, Status};
 use core::fmt;
 
@@ -36,20 +38,15 @@ pub struct Fault {
 }
 
 /// The machine under the core.
-pub trait Machine {
+pub trait Machine: Tables {
     /// Saved registers.
     type Frame: Frame;
-    /// An address space: owns its memory until it is released.
-    type Space;
 
-    /// Copies from a program's memory.
+    /// Copies from a program's memory, in the space of which `root` is the root table. Devices cannot be read.
     ///
     /// # Errors
     /// The first address that the program itself could not read. `into` may be written up to there.
-    fn read(&self, space: &Self::Space, address: u64, into: &mut [u8]) -> Result<(), Fault>;
-
-    /// Gives back all memory of a space that no process runs in any more.
-    fn release(&mut self, space: Self::Space);
+    fn read(&self, root: FrameNumber, address: u64, into: &mut [u8]) -> Result<(), Fault>;
 
     /// Writes a line of the kernel's own to the log.
     fn log(&mut self, line: fmt::Arguments<'_>);

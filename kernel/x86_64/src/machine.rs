@@ -2,9 +2,10 @@
 
 use crate::frame::Frame;
 use crate::memory::Memory;
-use crate::paging;
-use crate::space::Space;
+use crate::paging::Table;
+use crate::space;
 use core::fmt;
+use kernel_core::frames::FrameNumber;
 use kernel_core::{Fault, Machine};
 
 /// Timer ticks in a second.
@@ -21,33 +22,24 @@ pub struct LogSink {
 
 /// The machine.
 pub struct X86 {
-    /// Its memory.
-    pub memory: Memory,
+    /// The root table of the kernel's own address space.
+    pub(crate) root: Table,
     pub(crate) ticks: u64,
     log: LogSink,
 }
 
 impl X86 {
     /// The machine with this memory and log.
-    pub fn new(memory: Memory, log: LogSink) -> Self {
-        Self { memory, ticks: 0, log }
+    pub fn new(memory: &Memory, log: LogSink) -> Self {
+        Self { root: memory.root, ticks: 0, log }
     }
 }
 
 impl Machine for X86 {
     type Frame = Frame;
-    type Space = Space;
 
-    fn read(&self, space: &Space, address: u64, into: &mut [u8]) -> Result<(), Fault> {
-        space.read(address, into)
-    }
-
-    fn release(&mut self, space: Space) {
-        if paging::current() == space.root() {
-            // SAFETY: the kernel's own space maps the kernel like every other.
-            unsafe { paging::load(self.memory.root) };
-        }
-        space.release(&mut self.memory.frames);
+    fn read(&self, root: FrameNumber, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+        space::read(root, address, into)
     }
 
     fn log(&mut self, line: fmt::Arguments<'_>) {
