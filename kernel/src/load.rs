@@ -1,12 +1,12 @@
 //! Loading a boot program: until there is a memory server, the kernel does it for all of them.
 
+use abi::Errno;
 use abi::layout::{PAGE_SIZE, PIE_BASE, STACK_SIZE, STACK_TOP};
 use core::fmt;
-use kernel_core::Fault;
-use kernel_x86_64::Frame;
-use kernel_x86_64::memory::Memory;
-use kernel_x86_64::space::{self, MapError, Space};
-use libexec::{Access, ElfError, Placed, Placement};
+use kernel_core::tables::Access;
+use kernel_core::{Fault, SpaceId, Spaces};
+use kernel_x86_64::{Frame, X86, space};
+use libexec::{ElfError, Placed, Placement};
 
 /// Why a program cannot be loaded.
 pub(crate) enum Error {
@@ -15,7 +15,7 @@ pub(crate) enum Error {
     /// It was built for another ABI, or for none of ours.
     Abi(Option<u32>),
     /// A page cannot be mapped.
-    Map(u64, MapError),
+    Map(u64, Errno),
     /// The file describes memory that it does not have.
     Fault(Fault),
 }
@@ -28,8 +28,8 @@ impl fmt::Display for Error {
                 write!(f, "it is built for ABI {found}, this kernel has {}: see UPDATING.md", abi::ABI_VERSION)
             }
             Self::Abi(None) => f.write_str("it has no Selix ABI note: build it with the rt crate"),
-            Self::Map(address, MapError::NoMemory) => write!(f, "no memory is left for the page at {address:#x}"),
-            Self::Map(address, error) => write!(f, "the page at {address:#x} cannot be mapped: {error:?}"),
+            Self::Map(address, Errno::NoMem) => write!(f, "no memory is left for the page at {address:#x}"),
+            Self::Map(address, error) => write!(f, "the page at {address:#x} cannot be mapped: {error}"),
             Self::Fault(Fault { address }) => write!(f, "it has no memory at {address:#x}"),
         }
     }
@@ -51,7 +51,7 @@ impl From<Fault> for Error {
 ///
 /// # Errors
 /// See [`Error`]; the boot ends then, so nothing is given back.
-pub(crate) fn load(elf: &[u8], memory: &mut Memory) -> Result<(Frame, Space), Error> {
+pub(crate) fn load(elf: &[u8], spaces: &mut Spaces<'_>, machine: &mut X86) -> Result<(Frame, SpaceId), Error> {
     let plan = libexec::plan(elf)?;
     if plan.abi_version() != Some(abi::ABI_VERSION) {
         return Err(Error::Abi(plan.abi_version()));
@@ -60,40 +60,51 @@ pub(crate) fn load(elf: &[u8], memory: &mut Memory) -> Result<(Frame, Space), Er
         Placement::Fixed => 0,
         Placement::Relocatable => PIE_BASE,
     })?;
-    let mut space = Space::new(memory).ok_or(Error::Map(0, MapError::NoMemory))?;
-    map_segments(&placed, &mut space, memory)?;
+    let space = spaces.create_own(machine).map_err(|errno| Error::Map(0, errno))?;
+    let mut program = Program { space, spaces, machine };
+    program.map_segments(&placed)?;
     for relocation in placed.relocations() {
-        space.write_any(relocation.address, &relocation.value.to_le_bytes())?;
+        program.write(relocation.address, &relocation.value.to_le_bytes())?;
     }
-    map_pages(&mut space, memory, STACK_TOP - STACK_SIZE..STACK_TOP, space::Access::Write)?;
+    program.map_pages(STACK_TOP - STACK_SIZE..STACK_TOP, Access::Write)?;
     // An empty System V frame: no arguments, no environment, no auxiliary vector; all words are zero.
     const EMPTY_FRAME: u64 = 64;
     Ok((Frame::starting_at(placed.entry(), STACK_TOP - EMPTY_FRAME), space))
 }
 
-fn map_segments(placed: &Placed<'_, '_>, space: &mut Space, memory: &mut Memory) -> Result<(), Error> {
-    for segment in placed.segments() {
-        let access = if segment.access.contains(Access::WRITE) {
-            space::Access::Write
-        } else if segment.access.contains(Access::EXECUTE) {
-            space::Access::Execute
-        } else {
-            space::Access::Read
-        };
-        map_pages(space, memory, segment.pages(), access)?;
-        space.write_any(segment.address, segment.contents)?;
-    }
-    Ok(())
+/// A program that is being loaded, and what that takes.
+struct Program<'a, 't> {
+    space: SpaceId,
+    spaces: &'a mut Spaces<'t>,
+    machine: &'a mut X86,
 }
 
-fn map_pages(
-    space: &mut Space,
-    memory: &mut Memory,
-    range: core::ops::Range<u64>,
-    access: space::Access,
-) -> Result<(), Error> {
-    for page in range.step_by(PAGE_SIZE as usize) {
-        space.map_new(memory, page, access).map_err(|error| Error::Map(page, error))?;
+impl Program<'_, '_> {
+    fn map_segments(&mut self, placed: &Placed<'_, '_>) -> Result<(), Error> {
+        for segment in placed.segments() {
+            let access = if segment.access.contains(libexec::Access::WRITE) {
+                Access::Write
+            } else if segment.access.contains(libexec::Access::EXECUTE) {
+                Access::Execute
+            } else {
+                Access::Read
+            };
+            self.map_pages(segment.pages(), access)?;
+            self.write(segment.address, segment.contents)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn map_pages(&mut self, range: core::ops::Range<u64>, access: Access) -> Result<(), Error> {
+        for page in range.step_by(PAGE_SIZE as usize) {
+            self.spaces.map_new(self.machine, self.space, page, access).map_err(|errno| Error::Map(page, errno))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        let root = self.spaces.root(self.space).ok_or(Fault { address })?;
+        // SAFETY: the space that the root belongs to lives.
+        Ok(unsafe { space::write_any(root, address, bytes) }?)
+    }
 }

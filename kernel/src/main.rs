@@ -15,7 +15,7 @@ use abi::note::AbiNote;
 use core::ops::Range;
 use kernel_core::boot::{BootProgram, MAX_MODULES, Module, match_modules};
 use kernel_core::options::Options;
-use kernel_core::{CpuId, Kernel};
+use kernel_core::{CpuId, Kernel, Spaces};
 use kernel_x86_64::cpu::{self, Features};
 use kernel_x86_64::ioapic::IoApics;
 use kernel_x86_64::layout::direct;
@@ -61,15 +61,17 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     let cpus =
         madt.as_ref().map_or(1, |madt| unsafe { smp::start_others(&memory, &boot, &features, madt, &interrupts) });
     log!("processors: {cpus} of {} run", madt.map_or(1, |madt| madt.cpus.len()));
-    let mut machine = X86::new(memory, io_apics, log::SINK);
-    // SAFETY: called once.
-    let mut kernel = Kernel::new(unsafe { run::process_table() }, cpus);
+    let mut machine = X86::new(&memory, io_apics, log::SINK);
+    // SAFETY: each is called once.
+    let (processes, privileges, spaces) =
+        unsafe { (run::process_table(), run::privilege_table(), run::space_table()) };
+    let mut kernel = Kernel::new(processes, privileges, Spaces::new(spaces, memory.frames), cpus);
     let programs = start_programs(&boot, &mut kernel, &mut machine);
-    reclaim(&boot, &mut machine.memory);
+    reclaim(&boot, &mut kernel.spaces);
     if let Some(crash) = options.crash {
         crash::crash(crash);
     }
-    let free = machine.memory.frames.free_count() as u64 * PAGE_SIZE / MIB;
+    let free = kernel.spaces.frames().free_count() as u64 * PAGE_SIZE / MIB;
     log!("up: {programs} programs, {free} MiB free");
     // SAFETY: called once, with everything set up.
     unsafe { run::start(local, run::State { kernel, machine }) }
@@ -81,7 +83,7 @@ fn start_programs(boot: &BootInfo<'_>, kernel: &mut Kernel<'_, X86>, machine: &m
     let programs = match_modules(&modules).unwrap_or_else(|error| fail(error));
     for BootProgram { entry, elf } in &programs {
         let name = entry.name().unwrap_or_default();
-        match load::load(elf, &mut machine.memory) {
+        match load::load(elf, &mut kernel.spaces, machine) {
             Ok((frame, space)) => _ = kernel.add_boot_program(entry, frame, space),
             Err(error) => fail(format_args!("the boot program {name} cannot be loaded: {error}")),
         }
@@ -100,9 +102,9 @@ fn modules<'a>(boot: &BootInfo<'a>) -> arrayvec::ArrayVec<Module<'a>, MAX_MODULE
 }
 
 /// Frees the memory of the modules and the boot information, which nobody reads any more.
-fn reclaim(boot: &BootInfo<'_>, memory: &mut Memory) {
+fn reclaim(boot: &BootInfo<'_>, spaces: &mut Spaces<'_>) {
     for range in boot.modules.iter().map(|m| &m.range).chain([&boot.range]) {
-        memory.frames.reclaim(range.start / PAGE_SIZE * PAGE_SIZE..range.end.next_multiple_of(PAGE_SIZE));
+        spaces.reclaim(range.start / PAGE_SIZE * PAGE_SIZE..range.end.next_multiple_of(PAGE_SIZE));
     }
 }
 

@@ -165,8 +165,13 @@ impl BootHeader {
 impl BootEntry {
     /// The name as text; `None` if it is not a valid one.
     pub fn name(&self) -> Option<&str> {
-        let len = self.name.iter().position(|&b| b == 0)?;
-        let (text, padding) = self.name.split_at(len);
+        Self::decode_name(&self.name)
+    }
+
+    /// A name field as text; `None` if it is not a valid name.
+    pub fn decode_name(name: &[u8; NAME_LEN]) -> Option<&str> {
+        let len = name.iter().position(|&b| b == 0)?;
+        let (text, padding) = name.split_at(len);
         let valid = |&b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         (len > 0 && text.iter().all(valid) && padding.iter().all(|&b| b == 0))
             .then(|| core::str::from_utf8(text).ok())?

@@ -6,6 +6,7 @@
 
 pub mod asynchronous;
 pub mod boot;
+mod context;
 mod endpoint;
 mod errno;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod report;
 mod signal;
 mod trap;
 
+pub use context::{Context, FPU_LEN, SignalFrame};
 pub use endpoint::Endpoint;
 pub use errno::Errno;
 pub use message::{BODY_LEN, BODY_WORDS, Kind, Message};

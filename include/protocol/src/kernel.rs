@@ -71,8 +71,11 @@ crate::protocol! {
     /// Takes the registers of a process from the frame that [`SigSend`] made. `EFAULT` if it cannot be read, `EINVAL` if it
     /// is no such frame or has registers that no program can have, `EBUSY` if the process waits for a message.
     10 fn sigreturn(SigReturn { process: Endpoint, reserved: u32, frame: u64 }) -> SigReturned { mask: u64 };
-    /// Fills memory of a process with a byte. `EFAULT` if not all of it can be written.
-    13 fn memset(MemSet { process: Endpoint, byte: u32, address: u64, len: u64 }) -> MemorySet {};
+    /// Fills memory of a process, or of the caller as [`Endpoint::SELF`], with a byte. `EFAULT` if it cannot be written.
+    13 fn memset(MemSet { process: Endpoint, byte: u32, address: u64, len: u64 }) -> MemorySet {
+        /// How many bytes are filled; the caller goes on behind them.
+        done: u64
+    };
     /// The physical address of memory of the caller. `EFAULT` if it is not there or not contiguous, `EINVAL` for a length of 0.
     14 fn umap(UMap { address: u64, len: u64 }) -> UMapped { physical: u64 };
     /// Reads or writes an I/O port. `EPERM` if not all of the access lies in a range that the caller has, or is not aligned.
@@ -174,6 +177,7 @@ pub const GROUPS: &[Group] = &[
     Group { protocol: crate::irqctl::PROTOCOL, number: 19 },
     Group { protocol: crate::statectl::PROTOCOL, number: 55 },
     Group { protocol: crate::getinfo::PROTOCOL, number: 28 },
+    Group { protocol: crate::vmctl::PROTOCOL, number: 43 },
 ];
 
 /// How far the base of a group lies from that of the next; each has as many numbers at most.

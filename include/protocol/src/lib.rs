@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod privctl;
 pub mod sched;
 pub mod statectl;
+pub mod vmctl;
 
 pub use call::{Answer, Call, CallInfo, Protocol, Transport, call, decode, encode, handle, reply};
 #[doc(hidden)]
@@ -23,7 +24,15 @@ pub use call::{assert_ascending, no_such_call};
 pub use zerocopy;
 
 /// All protocols, in the order of their bases.
-pub const ALL: &[Protocol] =
-    &[kernel::PROTOCOL, privctl::PROTOCOL, irqctl::PROTOCOL, statectl::PROTOCOL, getinfo::PROTOCOL, echo::PROTOCOL];
+pub const ALL: &[Protocol] = &[
+    kernel::PROTOCOL,
+    privctl::PROTOCOL,
+    irqctl::PROTOCOL,
+    statectl::PROTOCOL,
+    getinfo::PROTOCOL,
+    vmctl::PROTOCOL,
+    sched::PROTOCOL,
+    echo::PROTOCOL,
+];
 
 const _: () = call::assert_distinct(ALL);

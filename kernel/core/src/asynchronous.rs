@@ -2,7 +2,7 @@
 
 use crate::ipc::is_kernel_task;
 use crate::privileges::UserTable;
-use crate::{Frame, Kernel, Machine, Request, Rts, Slot};
+use crate::{Frame, Kernel, Machine, Rts, Slot};
 use abi::asynchronous::{AsyncEntry, AsyncFlags, MAX_ENTRIES};
 use abi::{Endpoint, Errno, PrivilegeId, Status, Trap};
 use zerocopy::IntoBytes;
@@ -17,11 +17,11 @@ enum Fate {
 
 impl<M: Machine> Kernel<'_, M> {
     /// Registers a table, instead of the one before, and delivers what can be delivered at once.
-    pub(crate) fn senda(&mut self, machine: &mut M, me: Slot, request: &Request) -> Result<(), Errno> {
+    pub(crate) fn senda(&mut self, machine: &mut M, me: Slot) -> Result<(), Errno> {
         if !self.is_service(me) {
             return Err(Errno::Perm);
         }
-        let (address, count) = request.table();
+        let (address, count) = self.process(me).frame.table();
         if count > MAX_ENTRIES as u64 {
             return Err(Errno::Dom);
         }

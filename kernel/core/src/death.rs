@@ -2,7 +2,7 @@
 
 use crate::process::Pending;
 use crate::{Frame, Kernel, Machine, Process, Rts, Slot};
-use abi::{Endpoint, Errno, PrivilegeId};
+use abi::{Errno, PrivilegeId};
 
 impl<M: Machine> Kernel<'_, M> {
     /// Frees a slot: its endpoint is dead from here on, whoever waited for it is told, and nothing of it is left anywhere.
@@ -35,7 +35,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.free_privileges(slot);
         let p = self.process_mut(slot);
         if let Some(space) = p.space.take() {
-            machine.release(space);
+            self.spaces.unbind(machine, space);
         }
         *p = Process { endpoint, ..Process::free(slot, M::Frame::default()) };
     }

@@ -1,9 +1,9 @@
 //! Memory that is not there: page faults of programs, and kernel calls that need memory of somebody. The process waits in a
 //! queue until the memory server has been told, and then until that one has answered.
 
-use crate::{Kernel, Machine, Rts, Slot};
-use abi::{Endpoint, Errno, Signal};
 use crate::process::Pending;
+use crate::{Frame, Kernel, Machine, Rts, Slot};
+use abi::{Endpoint, Errno, Signal};
 
 /// What somebody needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +54,9 @@ impl<M: Machine> Kernel<'_, M> {
         let process = self.process(me).endpoint;
         match self.lookup(self.pager) {
             Some(pager) if pager == me => self.unmanaged = Some(me),
-            Some(pager) => {
+            Some(_) => {
                 let event = MemoryEvent { process, address, len: 0, access };
-                self.wait_for_memory(machine, me, pager, event, Rts::PAGE_FAULT);
+                self.wait_for_memory(machine, me, event, Rts::PAGE_FAULT);
             }
             None => self.raise(machine, me, Signal::SEGV),
         }
@@ -64,26 +64,42 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// A kernel call of `me` needs memory. It is suspended until the memory server has answered; `EFAULT` if there is none.
     pub(crate) fn request_memory(&mut self, machine: &mut M, me: Slot, event: MemoryEvent) -> Result<(), Errno> {
-        let pager = self.lookup(self.pager).filter(|&pager| pager != me).ok_or(Errno::Fault)?;
+        self.lookup(self.pager).filter(|&pager| pager != me).ok_or(Errno::Fault)?;
         self.process_mut(me).pending |= Pending::CALL;
-        self.wait_for_memory(machine, me, pager, event, Rts::MEMORY_REQUEST);
+        self.wait_for_memory(machine, me, event, Rts::MEMORY_REQUEST);
         Ok(())
     }
 
-    fn wait_for_memory(&mut self, machine: &mut M, me: Slot, pager: Slot, event: MemoryEvent, why: Rts) {
+    fn wait_for_memory(&mut self, machine: &mut M, me: Slot, event: MemoryEvent, why: Rts) {
         self.block(machine, me, why);
-        let p = self.process_mut(me);
-        p.memory_event = Some(event);
-        self.events.push_back(self.procs, me);
-        self.signal_service(machine, pager, Signal::MEMORY);
+        self.process_mut(me).memory_event = Some(event);
+        self.queue_event(machine, me);
+    }
+
+    /// Lets the memory server be told what a process waits for.
+    pub(crate) fn queue_event(&mut self, machine: &mut M, slot: Slot) {
+        self.process_mut(slot).pending |= Pending::EVENT;
+        self.events.push_back(self.procs, slot);
+        if let Some(pager) = self.lookup(self.pager) {
+            self.signal_service(machine, pager, Signal::MEMORY);
+        }
+    }
+
+    /// It need not be told any more, if it was not yet.
+    pub(crate) fn unqueue_event(&mut self, slot: Slot) {
+        let p = self.process_mut(slot);
+        if p.pending.contains(Pending::EVENT) {
+            p.pending.remove(Pending::EVENT);
+            self.events.remove(self.procs, slot);
+        }
     }
 
     /// Takes the first event that the memory server has not been told.
     pub(crate) fn take_memory_event(&mut self) -> Option<QueuedEvent> {
         let slot = self.events.pop_front(self.procs)?;
         let p = self.process_mut(slot);
-        let event = p.memory_event.take()?;
-        Some(QueuedEvent { requestor: p.endpoint, event })
+        p.pending.remove(Pending::EVENT);
+        Some(QueuedEvent { requestor: p.endpoint, event: p.memory_event? })
     }
 
     pub(crate) fn has_memory_event(&self) -> bool {
@@ -92,9 +108,8 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Nobody needs to hear of the event of a process any more.
     pub(crate) fn forget_memory_event(&mut self, slot: Slot) {
-        if self.process_mut(slot).memory_event.take().is_some() {
-            self.events.remove(self.procs, slot);
-        }
+        self.unqueue_event(slot);
+        self.process_mut(slot).memory_event = None;
     }
 
     /// The memory server has dealt with the page fault of a process.
@@ -109,7 +124,6 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The memory server has made the memory available that a call of a process needs, or cannot: then the call fails.
     pub(crate) fn end_memory_request(&mut self, slot: Slot, available: bool) -> Result<(), Errno> {
-        use crate::Frame;
         if !self.process(slot).rts.contains(Rts::MEMORY_REQUEST) {
             return Err(Errno::Inval);
         }

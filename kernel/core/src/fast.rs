@@ -19,7 +19,7 @@ impl<M: Machine> Kernel<'_, M> {
             return None;
         }
         // Exactly RECEIVING: it lives, and nothing else stops it.
-        if it.rts != Rts::RECEIVING || it.failed_reply.is_some() {
+        if it.rts != Rts::RECEIVING {
             return None;
         }
         if it.receive_from != Endpoint::ANY && it.receive_from != self.process(me).endpoint {
@@ -42,7 +42,7 @@ impl<M: Machine> Kernel<'_, M> {
         if it.rts != Rts::RECEIVING | Rts::REPLY || it.receive_from != p.endpoint {
             return None;
         }
-        if p.senders.head().is_some() || self.privileges(me).notified_by != 0 {
+        if p.senders.head().is_some() || self.has_pending(me) {
             return None;
         }
         self.hand_over(cpu, me, to, Rts::RECEIVING, Endpoint::ANY);
@@ -59,7 +59,7 @@ impl<M: Machine> Kernel<'_, M> {
         if !self.privileges(me).traps.contains(trap.mask()) || it.endpoint != destination {
             return None;
         }
-        if it.cpu != cpu || it.priority > self.cpu(cpu).best_ready() { None } else { Some(to) }
+        if it.cpu != cpu || it.priority >= self.cpu(cpu).bound() { None } else { Some(to) }
     }
 
     /// The running process blocks, the partner runs on with the rest of its time. No queue is touched: who runs is in none,

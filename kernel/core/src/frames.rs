@@ -1,9 +1,13 @@
 //! The frame table: what each frame of physical memory is used for.
 //!
-//! A frame has one type at a time, and only the steps below change it: so no sequence of calls can map a page table or
-//! kernel frame into a program, or hand out a frame that somebody still sees. Whoever takes a frame clears it first.
+//! A frame has one kind at a time, and only the steps below change it: so no sequence of calls can map a page table or
+//! kernel frame into a program, or hand out a frame that somebody still sees. A frame goes back to whom it came from: one
+//! that the kernel took from its own pool becomes free, one that the memory server claimed becomes idle and the server's
+//! again. Whoever turns a frame into a page table or a program's memory clears it first.
 
+use abi::Errno;
 use abi::layout::PAGE_SIZE;
+use arrayvec::ArrayVec;
 use core::fmt;
 use core::ops::Range;
 
@@ -22,8 +26,22 @@ impl FrameNumber {
         self.0 as u64 * PAGE_SIZE
     }
 
+    /// The frame so many frames behind; `None` beyond 16 TiB.
+    pub fn checked_add(self, frames: u32) -> Option<Self> {
+        self.0.checked_add(frames).map(Self)
+    }
+
     const fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// As it stands in a list: plus one, so that 0 ends it.
+    const fn link(self) -> u32 {
+        self.0 + 1
+    }
+
+    fn from_link(link: u32) -> Option<Self> {
+        link.checked_sub(1).map(Self)
     }
 }
 
@@ -32,8 +50,10 @@ impl FrameNumber {
 pub enum FrameKind {
     /// No memory of ours: a hole, a device, or the firmware's.
     Reserved,
-    /// Can be taken.
+    /// In the kernel's pool: can be taken or claimed.
     Free,
+    /// Claimed by the memory server; holds anything, and is mapped nowhere.
+    Idle,
     /// The kernel's text, data, stacks and tables.
     Kernel,
     /// A page table.
@@ -42,17 +62,47 @@ pub enum FrameKind {
     User,
 }
 
+/// To whom a frame goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The kernel took it from its pool.
+    Pool,
+    /// The memory server claimed it.
+    Claimed,
+}
+
 /// An entry of the frame table.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameInfo {
     kind: FrameKind,
-    /// User: in how many places it is mapped. Free: the next free frame plus one, 0 for none.
+    origin: Origin,
+    /// User: how many reasons there are to keep it besides mappings.
+    pins: u16,
+    /// User: in how many places it is mapped. Free, and page tables in a stock: link to the next. Page tables in use: how
+    /// many of their entries are.
     value: u32,
 }
 
+const _: () = assert!(size_of::<FrameInfo>() == 8);
+
 impl FrameInfo {
     /// A frame that is no memory of ours.
-    pub const RESERVED: Self = Self { kind: FrameKind::Reserved, value: 0 };
+    pub const RESERVED: Self = Self { kind: FrameKind::Reserved, origin: Origin::Pool, pins: 0, value: 0 };
+
+    /// What the frame is used for.
+    pub fn kind(&self) -> FrameKind {
+        self.kind
+    }
+
+    /// In how many places it is mapped.
+    pub fn mappings(&self) -> u32 {
+        if self.kind == FrameKind::User { self.value } else { 0 }
+    }
+
+    /// How many reasons there are to keep it besides mappings.
+    pub fn pins(&self) -> u16 {
+        self.pins
+    }
 }
 
 /// Why a step is refused. Nothing has changed then.
@@ -64,7 +114,9 @@ pub enum FrameError {
     WrongKind(FrameKind),
     /// It is still mapped somewhere.
     Mapped,
-    /// It is mapped nowhere, or in as many places as can be counted.
+    /// It is pinned.
+    Pinned,
+    /// It is mapped nowhere or not pinned, or in as many places or as often as can be counted.
     Count,
 }
 
@@ -74,24 +126,57 @@ impl fmt::Display for FrameError {
             Self::OutOfRange => f.write_str("there is no such frame"),
             Self::WrongKind(kind) => write!(f, "the frame is {kind:?}"),
             Self::Mapped => f.write_str("the frame is still mapped"),
-            Self::Count => f.write_str("the mapping count of the frame is at its end"),
+            Self::Pinned => f.write_str("the frame is pinned"),
+            Self::Count => f.write_str("the mapping or pin count of the frame is at its end"),
         }
     }
 }
 
+impl From<FrameError> for Errno {
+    /// As the calls of the memory server are answered.
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::OutOfRange => Self::Dom,
+            FrameError::WrongKind(_) => Self::Perm,
+            FrameError::Mapped | FrameError::Pinned => Self::Busy,
+            FrameError::Count => Self::NoSpc,
+        }
+    }
+}
+
+/// Cleared page tables that a space does not use yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stock {
+    first: u32,
+    len: u32,
+}
+
+impl Stock {
+    pub(crate) const EMPTY: Self = Self { first: 0, len: 0 };
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+}
+
+/// Ranges of device registers that the kernel keeps for itself.
+const MAX_KEPT: usize = 16;
+
 /// The table, and the list of free frames that goes through it.
 pub struct Frames<'t> {
     table: &'t mut [FrameInfo],
-    /// The first free frame plus one, 0 for none.
+    /// Link to the first free frame.
     first_free: u32,
     free: usize,
+    kept: ArrayVec<Range<u64>, MAX_KEPT>,
 }
 
+/// How the table comes to be, while the system boots.
 impl<'t> Frames<'t> {
     /// A table in which nothing is free yet: every entry is [`FrameInfo::RESERVED`]. Entry 0 is the frame at physical
     /// address 0.
     pub fn new(table: &'t mut [FrameInfo]) -> Self {
-        Self { table, first_free: 0, free: 0 }
+        Self { table, first_free: 0, free: 0, kept: ArrayVec::new() }
     }
 
     /// Marks the whole reserved frames inside a range of physical addresses as used by the kernel for ever. What is to be
@@ -123,6 +208,12 @@ impl<'t> Frames<'t> {
         }
     }
 
+    /// Keeps the registers of a device for the kernel alone: nobody can map them. `false` if no more can be kept.
+    #[must_use]
+    pub fn keep_device(&mut self, range: Range<u64>) -> bool {
+        self.kept.try_push(range).is_ok()
+    }
+
     /// The indices of the frames that lie wholly in a range; those outside the table are left out.
     fn whole_frames(&self, range: Range<u64>) -> Range<usize> {
         let limit = self.table.len() as u64;
@@ -130,9 +221,12 @@ impl<'t> Frames<'t> {
         let end = (range.end / PAGE_SIZE).clamp(first, limit);
         first as usize..end as usize
     }
+}
 
+/// The kernel's pool, and what the memory server claims of it.
+impl Frames<'_> {
     fn push_free(&mut self, index: usize) {
-        self.table[index] = FrameInfo { kind: FrameKind::Free, value: self.first_free };
+        self.table[index] = FrameInfo { kind: FrameKind::Free, value: self.first_free, ..FrameInfo::RESERVED };
         self.first_free = index as u32 + 1;
         self.free += 1;
     }
@@ -147,76 +241,214 @@ impl<'t> Frames<'t> {
         self.free
     }
 
+    /// What is known of a frame.
+    ///
+    /// # Errors
+    /// [`FrameError::OutOfRange`].
+    pub fn info(&self, frame: FrameNumber) -> Result<FrameInfo, FrameError> {
+        self.table.get(frame.index()).copied().ok_or(FrameError::OutOfRange)
+    }
+
     /// What a frame is used for.
     ///
     /// # Errors
     /// [`FrameError::OutOfRange`].
     pub fn kind(&self, frame: FrameNumber) -> Result<FrameKind, FrameError> {
-        self.table.get(frame.index()).map(|info| info.kind).ok_or(FrameError::OutOfRange)
+        self.info(frame).map(|info| info.kind)
     }
 
-    fn take(&mut self, kind: FrameKind) -> Option<FrameNumber> {
-        let number = self.first_free.checked_sub(1)?;
-        let info = &mut self.table[number as usize];
+    fn take(&mut self, kind: FrameKind, origin: Origin) -> Option<FrameNumber> {
+        let frame = FrameNumber::from_link(self.first_free)?;
+        let info = &mut self.table[frame.index()];
         self.first_free = info.value;
-        *info = FrameInfo { kind, value: 0 };
+        *info = FrameInfo { kind, origin, pins: 0, value: 0 };
         self.free -= 1;
-        Some(FrameNumber(number))
+        Some(frame)
     }
 
     /// Takes a free frame for a page table; `None` if none is left. The caller clears it.
     pub fn take_for_table(&mut self) -> Option<FrameNumber> {
-        self.take(FrameKind::PageTable)
+        self.take(FrameKind::PageTable, Origin::Pool)
     }
 
     /// Takes a free frame for a program; `None` if none is left. The caller clears it, before it is mapped anywhere.
     pub fn take_for_user(&mut self) -> Option<FrameNumber> {
-        self.take(FrameKind::User)
+        self.take(FrameKind::User, Origin::Pool)
+    }
+
+    /// Makes a run of free frames idle: neighbours, as many as the pool gives in a row, at most `most`. Returns the first
+    /// and how many; `None` if no frame is free.
+    pub fn claim(&mut self, most: u32) -> Option<(FrameNumber, u32)> {
+        let first = self.take(FrameKind::Idle, Origin::Claimed)?;
+        let mut count = 1;
+        while count < most && first.checked_add(count).is_some_and(|next| next.link() == self.first_free) {
+            self.take(FrameKind::Idle, Origin::Claimed);
+            count += 1;
+        }
+        Some((first, count))
+    }
+
+    /// Frees an idle frame.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn give_back(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
+        self.get(frame, FrameKind::Idle)?;
+        self.push_free(frame.index());
+        Ok(())
+    }
+
+    /// Gives a frame that nobody uses any more back to whom it came from.
+    fn drop_unused(&mut self, frame: FrameNumber) {
+        let info = &mut self.table[frame.index()];
+        match info.origin {
+            Origin::Pool => self.push_free(frame.index()),
+            Origin::Claimed => *info = FrameInfo { kind: FrameKind::Idle, pins: 0, value: 0, ..*info },
+        }
+    }
+}
+
+/// Programs' memory.
+impl Frames<'_> {
+    /// Makes an idle frame a program's, mapped nowhere yet. The caller has cleared it.
+    ///
+    /// # Errors
+    /// If it is not idle.
+    pub fn make_user(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
+        self.get(frame, FrameKind::Idle)?.kind = FrameKind::User;
+        Ok(())
     }
 
     /// Counts one more mapping of a program's frame.
     ///
     /// # Errors
     /// If it is none, or is mapped in 2^32 - 1 places.
+    #[inline]
     pub fn map(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
         let info = self.get(frame, FrameKind::User)?;
         info.value = info.value.checked_add(1).ok_or(FrameError::Count)?;
         Ok(())
     }
 
-    /// Counts one mapping less, and frees the frame with the last.
+    /// Counts one mapping less. With the last mapping and pin a frame of the kernel's pool becomes free; one that was
+    /// claimed keeps its contents, so that it can be mapped elsewhere, until it is released.
     ///
     /// # Errors
     /// If it is no program's frame, or is mapped nowhere.
+    #[inline]
     pub fn unmap(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
         let info = self.get(frame, FrameKind::User)?;
         info.value = info.value.checked_sub(1).ok_or(FrameError::Count)?;
-        if info.value == 0 {
+        if info.value == 0 && info.pins == 0 && info.origin == Origin::Pool {
             self.push_free(frame.index());
         }
         Ok(())
     }
 
-    /// Frees a program's frame that never got mapped.
+    /// Keeps a program's frame from being released, whether it is mapped or not: a device knows its address.
     ///
     /// # Errors
-    /// If it is none, or is mapped.
-    pub fn free_user(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        if self.get(frame, FrameKind::User)?.value != 0 {
-            return Err(FrameError::Mapped);
-        }
-        self.push_free(frame.index());
+    /// If it is no program's frame, or is pinned 2^16 - 1 times.
+    pub fn pin(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
+        let info = self.get(frame, FrameKind::User)?;
+        info.pins = info.pins.checked_add(1).ok_or(FrameError::Count)?;
         Ok(())
     }
 
-    /// Frees a page table, to which no other table and no CPU refers any more.
+    /// Takes a pin away; see [`Frames::unmap`] for the last.
+    ///
+    /// # Errors
+    /// If it is no program's frame, or is not pinned.
+    pub fn unpin(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
+        let info = self.get(frame, FrameKind::User)?;
+        info.pins = info.pins.checked_sub(1).ok_or(FrameError::Count)?;
+        if info.value == 0 && info.pins == 0 && info.origin == Origin::Pool {
+            self.push_free(frame.index());
+        }
+        Ok(())
+    }
+
+    /// Gives a program's frame that is mapped nowhere and not pinned back to whom it came from.
+    ///
+    /// # Errors
+    /// If it is none, or is mapped or pinned.
+    pub fn release(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
+        let info = self.get(frame, FrameKind::User)?;
+        if info.value != 0 {
+            return Err(FrameError::Mapped);
+        }
+        if info.pins != 0 {
+            return Err(FrameError::Pinned);
+        }
+        self.drop_unused(frame);
+        Ok(())
+    }
+
+    /// Checks that programs may see a frame as a device's: it is no memory of ours, and the kernel keeps it for nobody.
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub fn check_device(&self, frame: FrameNumber) -> Result<(), FrameError> {
+        let kind = self.kind(frame).unwrap_or(FrameKind::Reserved);
+        if kind != FrameKind::Reserved {
+            return Err(FrameError::WrongKind(kind));
+        }
+        let page = frame.address()..frame.address() + PAGE_SIZE;
+        let kept = self.kept.iter().any(|range| range.start < page.end && page.start < range.end);
+        if kept { Err(FrameError::WrongKind(FrameKind::Kernel)) } else { Ok(()) }
+    }
+}
+
+/// Page tables.
+impl Frames<'_> {
+    /// Makes an idle frame a page table. The caller has cleared it.
+    ///
+    /// # Errors
+    /// If it is not idle.
+    pub fn make_table(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
+        self.get(frame, FrameKind::Idle)?.kind = FrameKind::PageTable;
+        Ok(())
+    }
+
+    /// Gives a page table, to which no other table and no CPU refers any more, back to whom it came from.
     ///
     /// # Errors
     /// If it is none.
     pub fn free_table(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
         self.get(frame, FrameKind::PageTable)?;
-        self.push_free(frame.index());
+        self.drop_unused(frame);
         Ok(())
+    }
+
+    /// Whether the kernel took a frame from its own pool.
+    pub(crate) fn is_of_pool(&self, frame: FrameNumber) -> bool {
+        self.info(frame).is_ok_and(|info| info.origin == Origin::Pool)
+    }
+
+    /// Puts an empty page table into a stock.
+    pub(crate) fn push_stock(&mut self, stock: &mut Stock, table: FrameNumber) {
+        self.table[table.index()].value = stock.first;
+        *stock = Stock { first: table.link(), len: stock.len + 1 };
+    }
+
+    /// Takes a page table out of a stock, with no entry in use.
+    pub(crate) fn pop_stock(&mut self, stock: &mut Stock) -> Option<FrameNumber> {
+        let table = FrameNumber::from_link(stock.first)?;
+        let info = &mut self.table[table.index()];
+        *stock = Stock { first: core::mem::take(&mut info.value), len: stock.len - 1 };
+        Some(table)
+    }
+
+    /// More entries of a table are in use.
+    pub(crate) fn use_entries(&mut self, table: FrameNumber, entries: u32) {
+        self.table[table.index()].value += entries;
+    }
+
+    /// Fewer are; returns how many are left.
+    pub(crate) fn drop_entries(&mut self, table: FrameNumber, entries: u32) -> u32 {
+        let used = &mut self.table[table.index()].value;
+        *used -= entries;
+        *used
     }
 }
 
@@ -265,7 +497,7 @@ mod tests {
         let frame = f.take_for_user().unwrap();
         f.map(frame).unwrap();
         f.map(frame).unwrap();
-        assert_eq!(f.free_user(frame), Err(FrameError::Mapped));
+        assert_eq!(f.release(frame), Err(FrameError::Mapped));
         f.unmap(frame).unwrap();
         assert_eq!(f.free_count(), 0);
         f.unmap(frame).unwrap();
@@ -284,15 +516,15 @@ mod tests {
             [(page_table, FrameKind::PageTable), (kernel, FrameKind::Kernel), (hole, FrameKind::Reserved)]
         {
             let wrong = Err(FrameError::WrongKind(kind));
-            assert_eq!((f.map(frame), f.unmap(frame), f.free_user(frame)), (wrong, wrong, wrong));
+            assert_eq!((f.map(frame), f.unmap(frame), f.release(frame)), (wrong, wrong, wrong));
         }
         for (frame, kind) in [(user, FrameKind::User), (kernel, FrameKind::Kernel), (hole, FrameKind::Reserved)] {
             assert_eq!(f.free_table(frame), Err(FrameError::WrongKind(kind)));
         }
         assert_eq!(f.map(outside), Err(FrameError::OutOfRange));
         assert_eq!(f.unmap(user), Err(FrameError::Count));
-        f.free_user(user).unwrap();
-        assert_eq!(f.free_user(user), Err(FrameError::WrongKind(FrameKind::Free)));
+        f.release(user).unwrap();
+        assert_eq!(f.release(user), Err(FrameError::WrongKind(FrameKind::Free)));
         f.free_table(page_table).unwrap();
         assert_eq!(f.free_table(page_table), Err(FrameError::WrongKind(FrameKind::Free)));
         assert_eq!(f.free_count(), 2);

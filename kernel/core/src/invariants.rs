@@ -1,6 +1,7 @@
 //! What must hold between any two operations, checked after each step of the tests and by debugging kernels.
 
-use crate::{CpuId, Kernel, Machine, Rts, SLOTS, Slot};
+use crate::spaces::SPACES;
+use crate::{CpuId, Kernel, Machine, Rts, SLOTS, Slot, SpaceId};
 use abi::Endpoint;
 use abi::boot::PRIORITIES;
 
@@ -26,6 +27,8 @@ pub enum Violation {
     MissedSender(Slot),
     /// A notification is pending that the process waits for.
     MissedNotification(Slot),
+    /// Another number of processes lives in the space than are counted, or the space has ended.
+    BadSpace(SpaceId),
 }
 
 impl<M: Machine> Kernel<'_, M> {
@@ -50,14 +53,26 @@ impl<M: Machine> Kernel<'_, M> {
                 require(!missed, Violation::MissedSender(sender))?;
             }
         }
-        Slot::all().try_for_each(|slot| self.check_process(slot, queued[slot.index()]))
+        Slot::all().try_for_each(|slot| self.check_process(slot, queued[slot.index()]))?;
+        self.check_spaces()
+    }
+
+    fn check_spaces(&self) -> Result<(), Violation> {
+        let mut bound = [0_u16; SPACES];
+        for id in Slot::all().filter_map(|slot| self.process(slot).space) {
+            bound[id.index()] += 1;
+            require(self.spaces.root(id).is_some(), Violation::BadSpace(id))?;
+        }
+        self.spaces
+            .live()
+            .try_for_each(|id| require(self.spaces.bound(id) == bound[id.index()], Violation::BadSpace(id)))
     }
 
     fn check_cpu(&self, id: CpuId, queued: &mut [bool; SLOTS]) -> Result<(), Violation> {
         let cpu = self.cpu(id);
-        let best = usize::from(cpu.best_ready());
         let most_urgent = cpu.queues().iter().position(|queue| queue.head().is_some()).unwrap_or(PRIORITIES);
-        require(best == most_urgent, Violation::BadOccupied(best))?;
+        let bound = [0, most_urgent as u8 + 1];
+        require(bound.contains(&cpu.bound()), Violation::BadOccupied(most_urgent))?;
         for (priority, queue) in cpu.queues().iter().enumerate() {
             if queue.head().is_some() != (cpu.occupied() >> priority & 1 != 0) {
                 return Err(Violation::BadOccupied(priority));
@@ -127,6 +142,8 @@ mod tests {
     #[test]
     fn every_damage_is_found() {
         let [a, b, c, d] = [A, B, C, D].map(Slot::of);
+        let mut table = table();
+        let a_space = World::new(&mut table, &four()).process(A).space;
         assert_eq!(found(|_| {}), Ok(()));
         assert_eq!(found(|world| world.kernel.queue_sender(d, b)), Err(QueuedTwice(b)));
         assert_eq!(found(|world| world.kernel.dequeue(b)), Err(NotQueued(b)));
@@ -143,7 +160,10 @@ mod tests {
         assert_eq!(found_in(D, |p| p.rts = Rts::REPLY), Err(BadFlags(d)));
         assert_eq!(found_in(D, |p| p.rts |= Rts::FREE), Err(BadFlags(d)));
         assert_eq!(found_in(D, |p| p.space = None), Err(BadFlags(d)));
-        assert_eq!(found_in(FREE, |p| p.space = Some(Space::new(0))), Err(BadFlags(Slot::of(FREE))));
+        assert_eq!(found_in(FREE, |p| p.space = a_space), Err(BadFlags(Slot::of(FREE))));
+        let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap());
+        assert_eq!(found(desert), Err(BadSpace(a_space.unwrap())));
+        assert_eq!(found_in(B, |p| p.space = a_space), Err(BadSpace(a_space.unwrap())));
         for from in [Endpoint::ANY, C] {
             let wait = |p: &mut crate::Process<TestMachine>| (p.rts, p.receive_from) = (Rts::RECEIVING, from);
             assert_eq!(found_in(A, wait), Err(MissedSender(c)));

@@ -30,7 +30,7 @@ impl<M: Machine> Kernel<'_, M> {
             }
             Trap::SendA => {
                 self.check_trap(me, trap)?;
-                self.senda(machine, me, request)
+                self.senda(machine, me)
             }
             Trap::KernelCall => Err(Errno::BadCall),
         }

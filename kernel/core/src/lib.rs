@@ -39,11 +39,13 @@ pub mod regions;
 mod sched;
 mod signals;
 mod slot_set;
+pub mod spaces;
 mod swap;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // Most of it is for the tests outside.
 mod support;
+pub mod tables;
 
 pub use invariants::Violation;
 pub use events::{MemoryAccess, MemoryEvent};
@@ -51,6 +53,8 @@ pub use machine::{Fault, Frame, Machine, Request};
 pub use privileges::{PrivilegeTable, Privileges};
 pub use process::{Process, Rts, SLOTS, Slot, Table, Usage};
 pub use sched::{Cpu, CpuId, MAX_CPUS, QUANTUM_TICKS};
+pub use spaces::{SpaceId, Spaces};
+pub use tables::Tables;
 
 use crate::alarms::Alarms;
 use crate::irq::Hooks;
@@ -61,10 +65,12 @@ use abi::{Endpoint, PRIVILEGES, Signal, Trap};
 use arrayvec::ArrayVec;
 use protocol::kernel::AbortHow;
 
-/// All kernel objects but the frames.
+/// All kernel objects.
 pub struct Kernel<'t, M: Machine> {
     procs: &'t mut Table<M>,
     privileges: &'t mut PrivilegeTable,
+    /// Address spaces, and what each frame is used for.
+    pub spaces: Spaces<'t>,
     cpus: [Cpu; MAX_CPUS],
     /// How many of them run.
     online: usize,
@@ -110,11 +116,17 @@ pub enum Action {
 impl<'t, M: Machine> Kernel<'t, M> {
     /// A kernel without processes, on the first `online` processors. `procs` is a table of free slots, as
     /// [`Process::free`] makes them, and `privileges` one of free structures.
-    pub fn new(procs: &'t mut Table<M>, privileges: &'t mut PrivilegeTable, online: usize) -> Self {
+    pub fn new(
+        procs: &'t mut Table<M>,
+        privileges: &'t mut PrivilegeTable,
+        spaces: Spaces<'t>,
+        online: usize,
+    ) -> Self {
         privileges[abi::PrivilegeId::USER.index()] = Privileges::USER;
         Self {
             procs,
             privileges,
+            spaces,
             cpus: [Cpu::IDLE; MAX_CPUS],
             online,
             here: CpuId::BOOT,
@@ -150,14 +162,15 @@ impl<'t, M: Machine> Kernel<'t, M> {
 
     /// Makes the next boot program, on the processor that its entry names, or on the boot processor if that one does not run.
     /// Its slot and endpoint are its place in the order of these calls. It waits for its privileges, unless it is the root
-    /// system process. Returns `None`, with `space` dropped, once there are [`MAX_PROGRAMS`] of them.
-    pub fn add_boot_program(&mut self, entry: &BootEntry, frame: M::Frame, space: M::Space) -> Option<Slot> {
+    /// system process. Returns `None`, with nothing changed, once there are [`MAX_PROGRAMS`] of them.
+    pub fn add_boot_program(&mut self, entry: &BootEntry, frame: M::Frame, space: SpaceId) -> Option<Slot> {
         let place = self.boot.len();
         let endpoint = Endpoint::new(place, 0)?;
         self.boot.try_push(*entry).ok()?;
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
+        self.spaces.bind(space);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }

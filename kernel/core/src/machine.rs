@@ -1,8 +1,9 @@
 //! What the core asks of the machine under it.
 
 use crate::devices::Devices;
-use abi::{BODY_WORDS, Endpoint, Message, Status};
-use crate::CpuId;
+use crate::frames::FrameNumber;
+use crate::{MemoryAccess, Tables};
+use abi::{BODY_WORDS, Context, Endpoint, Message, Signal, Status};
 use core::fmt;
 
 /// The registers that say what a process asks for. See [`abi::Trap`].
@@ -30,6 +31,12 @@ pub trait Frame: Clone + Default {
     fn table(&self) -> (u64, u64);
     /// Lets the process start a program: all registers are zero but these.
     fn start(&mut self, entry: u64, stack: u64);
+    /// All registers, as a tracer or a signal handler sees them.
+    fn context(&self) -> Context;
+    /// Sets all of them, but what a program must not set: the system's bits of the flags, and reserved ones of the FPU.
+    fn set_context(&mut self, context: &Context);
+    /// Lets the process call a signal handler with the signal and the address of its frame.
+    fn handle_signal(&mut self, handler: u64, stack: u64, signal: Signal, frame: u64);
     /// Lets the process, which has just trapped, make the same trap again when it goes on.
     fn rewind_trap(&mut self);
     /// Gives it a result and leaves its message registers as they are.
@@ -44,32 +51,30 @@ pub struct Fault {
 }
 
 /// The machine under the core.
-pub trait Machine: Devices {
+pub trait Machine: Devices + Tables {
     /// Saved registers.
     type Frame: Frame;
-    /// An address space: owns its memory until it is released.
-    type Space;
 
-    /// Copies from a program's memory.
+    /// Copies from a program's memory, in the space of which `root` is the root table. Devices cannot be read.
     ///
     /// # Errors
     /// The first address that the program itself could not read. `into` may be written up to there.
-    fn read(&self, space: &Self::Space, address: u64, into: &mut [u8]) -> Result<(), Fault>;
+    fn read(&self, root: FrameNumber, address: u64, into: &mut [u8]) -> Result<(), Fault>;
 
     /// Copies to a program's memory.
     ///
     /// # Errors
     /// The first address that the program itself could not write. All before it is written.
-    fn write(&mut self, space: &Self::Space, address: u64, bytes: &[u8]) -> Result<(), Fault>;
+    fn write(&mut self, root: FrameNumber, address: u64, bytes: &[u8]) -> Result<(), Fault>;
 
-    /// Makes another processor leave user mode; returns when it has. It does not go back before it has been in the kernel.
-    fn stop(&mut self, cpu: CpuId);
+    /// Whether a program could access all of a range itself.
+    ///
+    /// # Errors
+    /// The first address that it could not.
+    fn reach(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Result<(), Fault>;
 
     /// The time-stamp counter of the processor that this runs on.
     fn time_stamp(&self) -> u64;
-
-    /// Gives back all memory of a space that no process runs in any more.
-    fn release(&mut self, space: Self::Space);
 
     /// Writes a line of the kernel's own to the log.
     fn log(&mut self, line: fmt::Arguments<'_>);

@@ -3,7 +3,7 @@
 use crate::list::{Links, List};
 use crate::events::MemoryEvent;
 use crate::sched::Place;
-use crate::{CpuId, Machine, QUANTUM_TICKS};
+use crate::{CpuId, Machine, QUANTUM_TICKS, SpaceId};
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::{Endpoint, Errno, PrivilegeId};
 use bitflags::bitflags;
@@ -95,6 +95,8 @@ bitflags! {
         const KERNEL_SENDS = 1 << 2;
         /// It is the scheduler of others, or was.
         const IS_SCHEDULER = 1 << 3;
+        /// The memory server has not been told yet what it waits for.
+        const EVENT = 1 << 4;
     }
 }
 
@@ -105,7 +107,7 @@ pub struct Process<M: Machine> {
     /// Saved registers.
     pub frame: M::Frame,
     /// Its address space; `None` in a free slot.
-    pub space: Option<M::Space>,
+    pub space: Option<SpaceId>,
     /// Its name for others. A free slot keeps that of the last process.
     pub endpoint: Endpoint,
     pub(crate) rts: Rts,
@@ -116,7 +118,7 @@ pub struct Process<M: Machine> {
     /// Why the answering half of its REPLY_RECEIVE failed: told with the message that it receives.
     pub(crate) failed_reply: Option<Errno>,
     pub(crate) pending: Pending,
-    /// What it waits for, until the memory server has been told.
+    /// What it waits for the memory server to do.
     pub(crate) memory_event: Option<MemoryEvent>,
     /// Those who wait to send to it, first come first.
     pub(crate) senders: List,
@@ -188,7 +190,7 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, which waits for its privileges and is in no queue.
-    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: M::Space) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: SpaceId) -> Self {
         Self {
             space: Some(space),
             endpoint,

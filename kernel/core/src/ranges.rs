@@ -76,6 +76,16 @@ impl Resources {
         add(&mut self.lines, line)
     }
 
+    /// Allows all that another program may use.
+    ///
+    /// # Errors
+    /// [`Errno::NoMem`] if a list is full; what came before is allowed then.
+    pub fn add_all(&mut self, other: &Self) -> Result<(), Errno> {
+        other.ports.iter().try_for_each(|range| add(&mut self.ports, *range))?;
+        other.memory.iter().try_for_each(|range| add(&mut self.memory, *range))?;
+        other.lines.iter().try_for_each(|line| add(&mut self.lines, *line))
+    }
+
     /// Whether an access to a port is allowed: aligned, and wholly inside one range. The kernel's own ports are another
     /// question, see [`crate::devices::Devices::is_kernel_port`].
     pub fn allows_port(&self, port: u16, width: Width) -> bool {

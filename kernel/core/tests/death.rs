@@ -27,7 +27,7 @@ fn it_frees_the_slot_and_gives_back_the_space() {
         end(world, B);
         assert_eq!(world.rts(B), Rts::FREE);
         assert!(world.process(B).space.is_none());
-        assert_eq!(world.machine.released, [B.slot()]);
+        assert_eq!(world.deserted(), [B.slot()]);
         assert_eq!(world.kernel.lookup(B), None);
         assert_eq!(world.machine.lines.len(), 1);
         assert!(world.machine.lines[0].starts_with("b "), "{:?}", world.machine.lines);
@@ -133,7 +133,7 @@ fn the_last_one_leaves_an_idle_machine() {
             end(world, who);
         }
         assert_eq!(world.running(), None);
-        assert_eq!(world.machine.released, [0, 1, 2, 3]);
+        assert_eq!(world.deserted(), [0, 1, 2, 3]);
         let before = world.snapshot();
         world.stop();
         assert_eq!(world.snapshot(), before, "there is nobody to stop");

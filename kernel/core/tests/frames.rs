@@ -18,7 +18,7 @@ enum Step {
     TakeForUser,
     Map(u64),
     Unmap(u64),
-    FreeUser(u64),
+    ReleaseUser(u64),
     FreeTable(u64),
 }
 
@@ -104,7 +104,7 @@ impl Model {
                 self.mappings[i] -= 1;
                 Ok(None)
             }
-            Step::FreeUser(frame) => {
+            Step::ReleaseUser(frame) => {
                 let i = self.expect(frame, FrameKind::User)?;
                 if self.mappings[i] > 0 {
                     return Err(FrameError::Mapped);
@@ -145,7 +145,7 @@ fn real_step(frames: &mut Frames<'_>, step: &Step) -> Outcome {
         Step::TakeForUser => taken(frames.take_for_user()),
         Step::Map(frame) => done(frames.map(number(frame))),
         Step::Unmap(frame) => done(frames.unmap(number(frame))),
-        Step::FreeUser(frame) => done(frames.free_user(number(frame))),
+        Step::ReleaseUser(frame) => done(frames.release(number(frame))),
         Step::FreeTable(frame) => done(frames.free_table(number(frame))),
     }
 }
@@ -168,7 +168,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::TakeForUser),
         6 => frame().prop_map(Step::Map),
         6 => frame().prop_map(Step::Unmap),
-        2 => frame().prop_map(Step::FreeUser),
+        2 => frame().prop_map(Step::ReleaseUser),
         2 => frame().prop_map(Step::FreeTable),
     ]
 }

@@ -130,7 +130,7 @@ fn exit_ends_the_caller() {
             assert_eq!(world.trap(who, kernel_call(&Exit { status })), Outcome::Ended);
         }
         assert_eq!(world.machine.lines, ["a exited, status 0", &format!("b exited, status {}", u64::MAX)]);
-        assert_eq!(world.machine.released, [0, 1]);
+        assert_eq!(world.deserted(), [0, 1]);
     });
 }
 
@@ -144,7 +144,7 @@ fn diag_write_logs_what_stands_in_the_callers_own_memory() {
             for (who, name) in [(A, "a"), (B, "b")] {
                 world.trap(who, call);
                 assert_eq!(world.regs(who), kernel_answer::<DiagWrite>(&DiagWritten {}));
-                let text = Space::new(who.slot()).bytes(address, len).unwrap();
+                let text = bytes(who.slot(), address, len).unwrap();
                 assert_eq!(world.machine.texts.pop(), Some((name.to_string(), text)));
             }
             assert!(world.machine.lines.is_empty());

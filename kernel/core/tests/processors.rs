@@ -19,12 +19,13 @@ struct Pair<'t> {
 }
 
 impl<'t> Pair<'t> {
-    fn new(table: &'t mut kernel_core::Table<TestMachine>, programs: &[BootEntry]) -> Self {
-        let mut kernel = Kernel::new(table, 2);
+    fn new(table: &'t mut Storage, programs: &[BootEntry]) -> Self {
+        let (mut kernel, mut machine) = (table.kernel(2), TestMachine::default());
         for (i, entry) in programs.iter().enumerate() {
-            kernel.add_boot_program(entry, Regs::default(), Space::new(i)).unwrap();
+            let space = new_space(&mut kernel, &mut machine, i);
+            kernel.add_boot_program(entry, Regs::default(), space).unwrap();
         }
-        Self { kernel, machine: TestMachine::default() }
+        Self { kernel, machine }
     }
 
     /// Whoever runs on `cpu` traps; returns who runs there then, and which other processors are kicked.

@@ -12,6 +12,8 @@ use x86::msr;
 pub(crate) const TIMER_VECTOR: u8 = 0xf0;
 /// Vector by which a processor asks another to choose anew who runs.
 pub(crate) const SCHEDULE_VECTOR: u8 = 0xf1;
+/// Vector by which a processor makes others leave an address space.
+pub(crate) const LEAVE_VECTOR: u8 = 0xf3;
 /// Vector of interrupts that went away before they were taken; they are not acknowledged.
 pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
 

@@ -2,7 +2,7 @@
 
 use crate::apic;
 use crate::frame::Frame;
-use crate::memory::Cache;
+use crate::paging;
 use crate::tables::{self, Tables};
 use abi::layout::PAGE_SIZE;
 use core::cell::UnsafeCell;
@@ -175,6 +175,16 @@ pub(crate) static STACKS: PerCpu<Stacks> = PerCpu(UnsafeCell::new(
     }; MAX_CPUS],
 ));
 
+/// The processor that this runs on.
+pub(crate) fn this() -> CpuId {
+    // SAFETY: in ring 0, GS points to what the kernel keeps for the processor; the number never changes.
+    unsafe {
+        let me: *const CpuLocal;
+        core::arch::asm!("mov {}, gs:[{}]", out(reg) me, const core::mem::offset_of!(CpuLocal, me), options(nostack, preserves_flags, readonly, pure));
+        (*me).id
+    }
+}
+
 /// Whether a page must not be mapped: it lies below a stack.
 pub(crate) fn is_guard_page(page: u64) -> bool {
     CpuId::all().any(|id| {
@@ -201,7 +211,7 @@ pub unsafe fn init(id: CpuId, features: &Features) -> &'static mut CpuLocal {
     // SAFETY: called once for each id, so these are the only references; the stacks are only pointed to.
     unsafe {
         features.enable();
-        Cache::init();
+        paging::init_cache_types();
         let local = &mut *LOCALS.get(id);
         let stacks = STACKS.get(id);
         let me: *mut CpuLocal = local;

@@ -21,22 +21,28 @@ impl<T> Lock<T> {
         Self { held: AtomicBool::new(false), data: UnsafeCell::new(data) }
     }
 
-    /// Waits for the lock and takes it.
+    /// Takes the lock, if it is free.
     #[inline(always)]
-    pub fn lock(&self) -> Guard<'_, T> {
-        if self.held.swap(true, Ordering::Acquire) {
-            self.wait();
-        }
-        Guard { lock: self }
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        if self.held.swap(true, Ordering::Acquire) { None } else { Some(Guard { lock: self }) }
     }
 
-    #[cold]
-    fn wait(&self) {
-        while self.held.swap(true, Ordering::Acquire) {
+    /// Waits for the lock and takes it, doing something all the time meanwhile.
+    pub fn lock_while(&self, mut waiting: impl FnMut()) -> Guard<'_, T> {
+        loop {
+            if let Some(guard) = self.try_lock() {
+                return guard;
+            }
             while self.held.load(Ordering::Relaxed) {
+                waiting();
                 core::hint::spin_loop();
             }
         }
+    }
+
+    /// Waits for the lock and takes it.
+    pub fn lock(&self) -> Guard<'_, T> {
+        self.lock_while(|| {})
     }
 
     /// Takes the lock whoever holds it.

@@ -3,12 +3,13 @@
 use crate::frame::Frame;
 use crate::ioapic::IoApics;
 use crate::memory::Memory;
-use crate::space::Space;
-use crate::{paging, ports, run};
+use crate::paging::Table;
+use crate::{ports, run, space};
 use core::fmt;
 use kernel_core::devices::{self, Devices, Width};
+use kernel_core::frames::FrameNumber;
 use kernel_core::lines::Trigger;
-use kernel_core::{Fault, Machine};
+use kernel_core::{Fault, Machine, MemoryAccess};
 
 /// Timer ticks in a second.
 pub(crate) const HZ: u64 = 100;
@@ -24,8 +25,8 @@ pub struct LogSink {
 
 /// The machine.
 pub struct X86 {
-    /// Its memory.
-    pub memory: Memory,
+    /// The root table of the kernel's own address space.
+    pub(crate) root: Table,
     pub(crate) io_apics: IoApics,
     pub(crate) ticks: u64,
     log: LogSink,
@@ -33,25 +34,29 @@ pub struct X86 {
 
 impl X86 {
     /// The machine with this memory, these interrupt controllers and this log.
-    pub fn new(memory: Memory, io_apics: IoApics, log: LogSink) -> Self {
-        Self { memory, io_apics, ticks: 0, log }
+    pub fn new(memory: &Memory, io_apics: IoApics, log: LogSink) -> Self {
+        Self { root: memory.root, io_apics, ticks: 0, log }
     }
 }
 
 impl Machine for X86 {
     type Frame = Frame;
-    type Space = Space;
 
-    fn read(&self, space: &Space, address: u64, into: &mut [u8]) -> Result<(), Fault> {
-        space.read(address, into)
+    fn read(&self, root: FrameNumber, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+        space::read(root, address, into)
     }
 
-    fn release(&mut self, space: Space) {
-        if paging::current() == space.root() {
-            // SAFETY: the kernel's own space maps the kernel like every other.
-            unsafe { paging::load(self.memory.root) };
-        }
-        space.release(&mut self.memory.frames);
+    fn write(&mut self, root: FrameNumber, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+        space::write(root, address, bytes)
+    }
+
+    fn reach(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Result<(), Fault> {
+        space::reach(root, address, len, access)
+    }
+
+    fn time_stamp(&self) -> u64 {
+        // SAFETY: reads a counter.
+        unsafe { core::arch::x86_64::_rdtsc() }
     }
 
     fn log(&mut self, line: fmt::Arguments<'_>) {

@@ -10,11 +10,15 @@ use core::ops::Range;
 use kernel_core::boot::MAX_MODULES;
 use kernel_core::frames::{FrameInfo, Frames};
 use kernel_core::regions::{find_gap, first_overlap, merged, overlap};
+pub use protocol::vmctl::Cache;
 
 /// The kernel image, the boot information, the first MiB, every module, and what [`Early`] itself took.
 const MAX_IN_USE: usize = MAX_MODULES + 4;
 /// Pages for tables beside those that the amount of memory asks for: unaligned ends of ranges, the image, the devices.
 const SPARE_TABLES: u64 = 32;
+
+/// Writes here are interrupts (Intel SDM volume 3, 11.11.1), and the local APICs' registers begin it: for no program.
+const INTERRUPT_MESSAGES: Range<u64> = 0xfee0_0000..0xfef0_0000;
 
 /// Memory that is in use before there is a frame table.
 struct Early {
@@ -88,6 +92,9 @@ impl Memory {
             core::slice::from_raw_parts_mut(first, table_len)
         };
         let mut frames = Frames::new(table);
+        if !frames.keep_device(INTERRUPT_MESSAGES) {
+            return Err("the kernel keeps too many devices for itself");
+        }
         frames.add_kernel(range.start..pool.next);
         for used in &early.in_use[..early.in_use.len() - 1] {
             let pages = used.start / PAGE_SIZE * PAGE_SIZE..used.end.next_multiple_of(PAGE_SIZE);
@@ -101,53 +108,23 @@ impl Memory {
     }
 
     /// Maps a device's registers, or memory of the firmware, into the kernel; returns the virtual address of `physical`.
-    /// `None` if it lies beyond what the kernel maps, or there are no frames for page tables.
+    /// Registers, which are not cached, are the kernel's alone from then on. `None` if it lies beyond what the kernel maps,
+    /// or there are no frames for page tables.
     pub fn map_device(&mut self, physical: u64, len: u64, cache: Cache) -> Option<u64> {
         let end = physical.checked_add(len)?.checked_next_multiple_of(PAGE_SIZE)?;
         if end > DEVICE_MAP_SIZE {
             return None;
         }
-        let flags = Flags::KERNEL_WRITE | cache.flags();
+        if cache == Cache::Off && !self.frames.keep_device(physical..end) {
+            return None;
+        }
+        let flags = Flags::KERNEL_WRITE | Flags::of_cache(cache);
         let frames = &mut self.frames;
         for page in (physical / PAGE_SIZE * PAGE_SIZE..end).step_by(PAGE_SIZE as usize) {
             let take = || frames.take_for_table().map(|frame| frame.address());
             self.root.map(DEVICE_MAP + page, Size::Page, Entry::new(page, flags), take)?;
         }
         Some(DEVICE_MAP + physical)
-    }
-}
-
-/// How memory that is not RAM is cached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cache {
-    /// As RAM: tables of the firmware.
-    Normal,
-    /// Writes are collected: framebuffers.
-    Combining,
-    /// Not at all: registers.
-    Off,
-}
-
-impl Cache {
-    fn flags(self) -> Flags {
-        match self {
-            Self::Normal => Flags::empty(),
-            Self::Combining => Flags::WRITE_THROUGH,
-            Self::Off => Flags::UNCACHED,
-        }
-    }
-
-    /// Makes the page attribute table say so: entry 1, "write through" after a reset, becomes write combining (Intel SDM
-    /// volume 3, 12.12).
-    ///
-    /// # Safety
-    /// Nothing is mapped write-through.
-    pub unsafe fn init() {
-        const AFTER_RESET: u64 = 0x0007_0406_0007_0406;
-        const WRITE_COMBINING: u64 = 0x01;
-        let table = AFTER_RESET & !(0xff << 8) | WRITE_COMBINING << 8;
-        // SAFETY: by contract.
-        unsafe { x86::msr::wrmsr(x86::msr::IA32_PAT, table) };
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::layout::{DIRECT_MAP, direct};
 use abi::layout::PAGE_SIZE;
 use bitflags::bitflags;
+use kernel_core::tables::ENTRIES;
+use protocol::vmctl::Cache;
 
 bitflags! {
     /// The flags of an entry.
@@ -17,6 +19,8 @@ bitflags! {
         /// In a table above the last: it maps a large page, and points to no table.
         const LARGE = 1 << 7;
         const GLOBAL = 1 << 8;
+        /// Ours to use: the page is no RAM, and not in the direct map.
+        const DEVICE = 1 << 9;
         const NO_EXECUTE = 1 << 63;
     }
 }
@@ -31,17 +35,32 @@ impl Flags {
     /// A table that maps kernel memory: the last level says what is allowed.
     const KERNEL_TABLE: Self = Self::PRESENT.union(Self::WRITE);
     /// A table that maps programs' memory.
-    const USER_TABLE: Self = Self::KERNEL_TABLE.union(Self::USER);
-    /// Memory that is not cached.
-    pub(crate) const UNCACHED: Self = Self::WRITE_THROUGH.union(Self::CACHE_DISABLE);
+    pub(crate) const USER_TABLE: Self = Self::KERNEL_TABLE.union(Self::USER);
+
+    /// How memory is cached: see [`init_cache_types`].
+    pub(crate) const fn of_cache(cache: Cache) -> Self {
+        match cache {
+            Cache::Normal => Self::empty(),
+            Cache::Combining => Self::WRITE_THROUGH,
+            Cache::Off => Self::WRITE_THROUGH.union(Self::CACHE_DISABLE),
+        }
+    }
+}
+
+/// Makes entry 1 of the page attribute table, "write through" after a reset, write combining (Intel SDM volume 3, 12.12).
+///
+/// # Safety
+/// Nothing is mapped write-through.
+pub(crate) unsafe fn init_cache_types() {
+    const AFTER_RESET: u64 = 0x0007_0406_0007_0406;
+    const WRITE_COMBINING: u64 = 0x01;
+    let table = AFTER_RESET & !(0xff << 8) | WRITE_COMBINING << 8;
+    // SAFETY: by contract.
+    unsafe { x86::msr::wrmsr(x86::msr::IA32_PAT, table) };
 }
 
 /// Bits of an entry that hold a physical address.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-pub(crate) const ENTRIES: usize = 512;
-/// The first entry of a root table that maps the kernel's half.
-pub(crate) const KERNEL_HALF: usize = ENTRIES / 2;
-
 /// A page table entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
@@ -198,19 +217,10 @@ pub(crate) unsafe fn load(root: Table) {
     unsafe { x86::controlregs::cr3_write(root.0) };
 }
 
-/// Makes a root table the one in use, if it is another.
-///
-/// # Safety
-/// As for [`load`].
-#[inline(always)]
-pub(crate) unsafe fn switch_to(root: Table) {
-    // CR3 has nothing but the address: no flags are set, and process-context identifiers are off.
-    // SAFETY: by contract.
-    unsafe {
-        if x86::controlregs::cr3() != root.0 {
-            x86::controlregs::cr3_write(root.0);
-        }
-    }
+/// Drops what the TLB holds of one page, and of all tables, of the space in use.
+pub(crate) fn flush_page(address: u64) {
+    // SAFETY: the TLB is only a memory of the tables.
+    unsafe { x86::tlb::flush(address as usize) };
 }
 
 /// Whether the kernel can read `address`: for backtraces, which must not fault.

@@ -13,6 +13,7 @@ use core::fmt;
 use core::mem::{MaybeUninit, forget};
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::spaces::{self, Space, SpaceTable};
 use kernel_core::{Action, CpuId, Kernel, Machine, Process, SLOTS, Slot, Table};
 use protocol::kernel::AbortHow;
 
@@ -37,6 +38,22 @@ struct ProcessTable(UnsafeCell<MaybeUninit<Table<X86>>>);
 
 // SAFETY: handed out once, by `process_table`.
 unsafe impl Sync for ProcessTable {}
+
+struct Spaces(UnsafeCell<SpaceTable>);
+
+// SAFETY: handed out once, by `space_table`.
+unsafe impl Sync for Spaces {}
+
+static SPACES: Spaces = Spaces(UnsafeCell::new([Space::FREE; spaces::SPACES]));
+
+/// The table of address spaces, all free.
+///
+/// # Safety
+/// Called once.
+pub unsafe fn space_table() -> &'static mut SpaceTable {
+    // SAFETY: by contract.
+    unsafe { &mut *SPACES.0.get() }
+}
 
 static PROCESSES: ProcessTable = ProcessTable(UnsafeCell::new(MaybeUninit::uninit()));
 
@@ -106,10 +123,36 @@ fn state<'a>(guard: &'a mut Guard<'static, MaybeUninit<State>>) -> &'a mut State
     unsafe { guard.assume_init_mut() }
 }
 
-/// Chooses who runs next, if the current one does not go on, and makes it current, with its address space loaded; `None` to idle.
+/// Takes the kernel lock.
+#[inline(always)]
+fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
+    STATE.try_lock().unwrap_or_else(|| wait_for_lock(local.id))
+}
+
+/// Waits for the lock. If this processor is made to leave its space meanwhile, it loads that of its process again: who goes
+/// on is taken to have it.
+#[cold]
+fn wait_for_lock(id: CpuId) -> Guard<'static, MaybeUninit<State>> {
+    let mut left = false;
+    let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(id));
+    let State { kernel, .. } = state(&mut guard);
+    if left && let Some(slot) = kernel.cpu(id).current() {
+        load_space(kernel, id, slot);
+    }
+    guard
+}
+
+/// Chooses who runs next, if the current one does not go on, and makes it current, with its address space loaded; `None` to
+/// idle, in the kernel's own.
 fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
-    let slot = state.kernel.switch(local.id)?;
-    Some(enter_process(local, &mut state.kernel, slot))
+    if let Some(slot) = state.kernel.switch(local.id) {
+        return Some(enter_process(local, &mut state.kernel, slot));
+    }
+    if state.kernel.spaces.idle(local.id) {
+        // SAFETY: the kernel's own space maps the kernel like every other.
+        unsafe { paging::load(state.machine.root) };
+    }
+    None
 }
 
 /// Ends an entry: tells other processors what concerns them, gives the lock back and says whose frame to load, or waits.
@@ -133,13 +176,20 @@ fn leave(local: &mut CpuLocal, mut guard: Guard<'static, MaybeUninit<State>>) ->
 
 /// Makes the process in `slot` the current one of the assembly code, with its address space loaded.
 fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: Slot) -> *const Frame {
-    let process = kernel.process_mut(slot);
-    if let Some(space) = &process.space {
-        // SAFETY: every program's space maps the kernel.
-        unsafe { paging::switch_to(space.root()) };
-    }
-    local.current = &raw mut process.frame;
+    load_space(kernel, local.id, slot);
+    local.current = &raw mut kernel.process_mut(slot).frame;
     local.current
+}
+
+/// Loads the address space of the process in `slot`, if another one is loaded.
+#[inline(always)]
+fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
+    if let Some(space) = kernel.process(slot).space
+        && let Some(root) = kernel.spaces.enter(id, space)
+    {
+        // SAFETY: it is the root table of a space that lives, and all of them map the kernel.
+        unsafe { paging::load(paging::Table::at(root.address())) };
+    }
 }
 
 /// Switches straight to the partner that `decide` finds, and returns its frame; null to take the ordinary way.
@@ -148,7 +198,7 @@ fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: 
 /// free another processor may write the next one there.
 #[inline(always)]
 fn fast(local: &mut CpuLocal, decide: impl FnOnce(&mut Kernel<'static, X86>, CpuId) -> Option<Slot>) -> *const Frame {
-    let mut guard = STATE.lock();
+    let mut guard = lock(local);
     let State { kernel, .. } = state(&mut guard);
     match decide(kernel, local.id) {
         Some(slot) => {
@@ -183,7 +233,7 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
 
 /// A process made a trap; its registers are saved.
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
-    let mut guard = STATE.lock();
+    let mut guard = lock(local);
     let State { kernel, machine } = state(&mut guard);
     if let Action::Abort { how, status } = kernel.trap(machine, local.id) {
         abort(how, status);
@@ -193,7 +243,7 @@ pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const 
 
 /// An interrupt came, or an exception in ring 3; the registers of the process, if one ran, are saved.
 pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vector: u64, error: u64) -> *const Frame {
-    let mut guard = STATE.lock();
+    let mut guard = lock(local);
     let State { kernel, machine } = state(&mut guard);
     match vector as u8 {
         apic::TIMER_VECTOR => {
@@ -210,6 +260,8 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
         }
         // Whoever sent it wants this processor to choose anew who runs: that comes below.
         apic::SCHEDULE_VECTOR => apic::end_of_interrupt(),
+        // This processor has left its space while it waited for the lock.
+        apic::LEAVE_VECTOR => apic::end_of_interrupt(),
         apic::SPURIOUS_VECTOR => {}
         vector @ ioapic::FIRST_VECTOR..=ioapic::LAST_VECTOR => {
             if let Some(line) = machine.io_apics.interrupted(vector) {

@@ -197,3 +197,34 @@ pub(crate) fn release_others() {
 pub(crate) fn kick(id: CpuId) {
     apic::send(APIC_IDS[id.index()].load(Ordering::Relaxed), Message::Interrupt(apic::SCHEDULE_VECTOR));
 }
+
+/// Processors that are to load the kernel's own space, a bit each. Only who holds the kernel lock asks.
+static LEAVE: AtomicU32 = AtomicU32::new(0);
+
+/// Makes processors load the kernel's own space, and returns when they have. Called with the kernel lock held.
+///
+/// Those that run a program take the interrupt and want the lock; those that came into the kernel by themselves want it
+/// already. Interrupts are off for both, but whoever waits for the lock looks here: see [`leave_if_asked`]. Who just gave
+/// the lock back runs a program in a moment, or idles and was not asked. So the answer comes soon, and the lock is not let
+/// go meanwhile.
+pub(crate) fn leave_others(cpus: u32) {
+    LEAVE.fetch_or(cpus, Ordering::Release);
+    for id in CpuId::all().filter(|id| cpus >> id.index() & 1 != 0) {
+        apic::send(APIC_IDS[id.index()].load(Ordering::Relaxed), Message::Interrupt(apic::LEAVE_VECTOR));
+    }
+    while LEAVE.load(Ordering::Acquire) != 0 {
+        core::hint::spin_loop();
+    }
+}
+
+/// Loads the kernel's own space if another processor asked the one with this number, which is this one, to. Whether it did.
+pub(crate) fn leave_if_asked(id: CpuId) -> bool {
+    let me = 1 << id.index();
+    if LEAVE.load(Ordering::Acquire) & me == 0 {
+        return false;
+    }
+    // SAFETY: the kernel's own space maps the kernel like every other.
+    unsafe { paging::load(paging::Table::at(ROOT.load(Ordering::Relaxed))) };
+    LEAVE.fetch_and(!me, Ordering::Release);
+    true
+}

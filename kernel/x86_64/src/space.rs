@@ -1,155 +1,199 @@
-//! Address spaces of programs.
+//! The page tables of programs, as the core asks for them, and programs' memory.
+//!
+//! Safety rests on the core here: it names page tables of live spaces only, since the frame table says which they are and
+//! no step makes a table of a frame that is used for something else.
 
 use crate::layout::direct;
-use crate::memory::Memory;
-use crate::paging::{self, ENTRIES, Entry, Flags, KERNEL_HALF, Size, Table};
+use crate::machine::X86;
+use crate::paging::{self, Entry, Flags, Table};
+use crate::{cpu, smp};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
-use kernel_core::Fault;
-use kernel_core::frames::{FrameNumber, Frames};
+use kernel_core::frames::FrameNumber;
+use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights, Tables};
+use kernel_core::{CpuId, Fault, MemoryAccess};
 
-/// What a program may do with a page, besides reading it. Never both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Nothing.
-    Read,
-    /// Write it.
-    Write,
-    /// Execute it.
-    Execute,
+/// The table in a frame.
+#[inline(always)]
+fn table(frame: FrameNumber) -> Table {
+    // SAFETY: the core passes frames that hold page tables.
+    unsafe { Table::at(frame.address()) }
 }
 
-/// An address space: its root table, which it owns with everything below it in the lower half.
-pub struct Space {
-    root: Table,
+/// The frame of a table or page that an entry points to.
+fn frame(entry: Entry) -> Option<FrameNumber> {
+    entry.has(Flags::PRESENT).then(|| FrameNumber::containing(entry.physical())).flatten()
 }
 
-/// A page cannot be mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapError {
-    /// No frames are left.
-    NoMemory,
-    /// The address is not for programs, or not on a page border.
-    BadAddress,
-    /// A page is mapped there.
-    Taken,
+impl Flags {
+    fn of(rights: Rights) -> Self {
+        let access = match rights.access {
+            Access::Read => Self::NO_EXECUTE,
+            Access::Write => Self::NO_EXECUTE | Self::WRITE,
+            Access::Execute => Self::empty(),
+        };
+        let backing = match rights.backing {
+            Backing::Memory => Self::empty(),
+            Backing::Device => Self::DEVICE,
+        };
+        Self::PRESENT | Self::USER | access | backing | Self::of_cache(rights.cache)
+    }
 }
 
-impl Space {
-    /// A space in which nothing is mapped but the kernel; `None` if no frame is left.
-    pub fn new(memory: &mut Memory) -> Option<Self> {
-        let frame = memory.frames.take_for_table()?;
+fn rights(entry: Entry) -> Rights {
+    Rights {
+        access: match (entry.has(Flags::WRITE), entry.has(Flags::NO_EXECUTE)) {
+            (true, _) => Access::Write,
+            (false, true) => Access::Read,
+            (false, false) => Access::Execute,
+        },
+        cache: match (entry.has(Flags::CACHE_DISABLE), entry.has(Flags::WRITE_THROUGH)) {
+            (true, _) => Cache::Off,
+            (false, true) => Cache::Combining,
+            (false, false) => Cache::Normal,
+        },
+        backing: if entry.has(Flags::DEVICE) { Backing::Device } else { Backing::Memory },
+    }
+}
+
+impl Tables for X86 {
+    fn cpu(&self) -> CpuId {
+        cpu::this()
+    }
+
+    fn clear(&mut self, frame: FrameNumber) {
         paging::clear(frame.address());
-        // SAFETY: the frame was taken for a table, cleared, and is ours until `release`.
-        let root = unsafe { Table::at(frame.address()) };
+    }
+
+    fn make_root(&mut self, root: FrameNumber) {
         for i in KERNEL_HALF..ENTRIES {
-            root.set(i, memory.root.entry(i));
+            table(root).set(i, self.root.entry(i));
         }
-        Some(Self { root })
     }
 
-    pub(crate) fn root(&self) -> Table {
-        self.root
+    #[inline(always)]
+    fn below(&self, above: FrameNumber, index: usize) -> Option<FrameNumber> {
+        frame(table(above).entry(index))
     }
 
-    /// Maps a new page, filled with zeros, at `address`.
-    ///
-    /// # Errors
-    /// See [`MapError`]; nothing is mapped then.
-    pub fn map_new(&mut self, memory: &mut Memory, address: u64, access: Access) -> Result<(), MapError> {
-        let user = (USER_START..USER_END).contains(&address) && address.is_multiple_of(PAGE_SIZE);
-        if !user {
-            return Err(MapError::BadAddress);
-        }
-        if self.root.find(address).is_some() {
-            return Err(MapError::Taken);
-        }
-        let frames = &mut memory.frames;
-        let frame = frames.take_for_user().ok_or(MapError::NoMemory)?;
-        paging::clear(frame.address());
-        let flags = Flags::PRESENT
-            | Flags::USER
-            | match access {
-                Access::Read => Flags::NO_EXECUTE,
-                Access::Write => Flags::NO_EXECUTE | Flags::WRITE,
-                Access::Execute => Flags::empty(),
-            };
-        let take = || frames.take_for_table().map(FrameNumber::address);
-        let mapped = self.root.map(address, Size::Page, Entry::new(frame.address(), flags), take).is_some();
-        let counted = if mapped { frames.map(frame) } else { frames.free_user(frame) };
-        debug_assert!(counted.is_ok());
-        if mapped { Ok(()) } else { Err(MapError::NoMemory) }
+    fn set_below(&mut self, above: FrameNumber, index: usize, below: Option<FrameNumber>) {
+        table(above).set(index, below.map_or(Entry::EMPTY, |below| Entry::new(below.address(), Flags::USER_TABLE)));
     }
 
-    /// The longest part of `len` bytes at `address` that lies in one page of the program, with its place in the direct map.
-    fn part(&self, address: u64, len: usize) -> Result<(u64, usize), Fault> {
-        let fault = Fault { address };
-        if !(USER_START..USER_END).contains(&address) {
-            return Err(fault);
-        }
-        let (entry, _) = self.root.find(address).ok_or(fault)?;
-        if !entry.has(Flags::PRESENT | Flags::USER) {
-            return Err(fault);
-        }
-        let offset = address % PAGE_SIZE;
-        Ok((direct(entry.physical() + offset), len.min((PAGE_SIZE - offset) as usize)))
+    #[inline(always)]
+    fn page(&self, leaf: FrameNumber, index: usize) -> Option<Page> {
+        let entry = table(leaf).entry(index);
+        frame(entry).map(|frame| Page { frame, rights: rights(entry) })
     }
 
-    /// Copies from the program's memory.
-    ///
-    /// # Errors
-    /// The first address that the program itself could not read.
-    pub fn read(&self, mut address: u64, mut into: &mut [u8]) -> Result<(), Fault> {
-        while !into.is_empty() {
-            let (from, len) = self.part(address, into.len())?;
-            let (now, rest) = into.split_at_mut(len);
-            // SAFETY: `from` is in the direct map and in one page; kernel objects never share a page with a program.
-            unsafe { core::ptr::copy_nonoverlapping(from as *const u8, now.as_mut_ptr(), len) };
-            into = rest;
-            address += len as u64;
-        }
-        Ok(())
+    #[inline(always)]
+    fn set_page(&mut self, leaf: FrameNumber, index: usize, page: Option<Page>) {
+        let entry = page.map_or(Entry::EMPTY, |page| Entry::new(page.frame.address(), Flags::of(page.rights)));
+        table(leaf).set(index, entry);
     }
 
-    /// Writes to the program's memory, to its read-only pages too: for whoever loads it.
-    ///
-    /// # Errors
-    /// The first address where nothing is mapped.
-    pub fn write_any(&mut self, mut address: u64, mut bytes: &[u8]) -> Result<(), Fault> {
-        while !bytes.is_empty() {
-            let (to, len) = self.part(address, bytes.len())?;
-            let (now, rest) = bytes.split_at(len);
-            // SAFETY: `to` is in the direct map, in one page that a program owns, where no kernel object is.
-            unsafe { core::ptr::copy_nonoverlapping(now.as_ptr(), to as *mut u8, len) };
-            bytes = rest;
-            address += len as u64;
-        }
-        Ok(())
+    fn flush_page(&mut self, address: u64) {
+        paging::flush_page(address);
     }
 
-    /// Gives back all memory of the space. No processor may have it loaded.
-    pub(crate) fn release(self, frames: &mut Frames<'_>) {
-        release_below(self.root, 0..KERNEL_HALF, LEVELS, frames);
+    fn flush_all(&mut self) {
+        // SAFETY: it is in use already.
+        unsafe { paging::load(paging::current()) };
+    }
+
+    fn leave(&mut self) {
+        // SAFETY: the kernel's own space maps the kernel like every other.
+        unsafe { paging::load(self.root) };
+    }
+
+    fn leave_others(&mut self, cpus: u32) {
+        smp::leave_others(cpus);
     }
 }
 
-const LEVELS: u32 = 4;
+/// The longest part of `len` bytes at `address` that lies in one page of a program, with its place in the direct map.
+fn part(root: FrameNumber, address: u64, len: usize) -> Result<(u64, usize), Fault> {
+    part_for(root, address, len, MemoryAccess::Read)
+}
 
-/// Frees a table and all that the given entries of it map; `level` 1 is the last.
-fn release_below(table: Table, entries: core::ops::Range<usize>, level: u32, frames: &mut Frames<'_>) {
-    for i in entries {
-        let entry = table.entry(i);
-        if !entry.has(Flags::PRESENT) {
-            continue;
-        }
-        if level > 1 {
-            // SAFETY: an entry above the last level of a program's space points to a table of that space.
-            let below = unsafe { Table::at(entry.physical()) };
-            release_below(below, 0..ENTRIES, level - 1, frames);
-        } else {
-            let unmapped = FrameNumber::containing(entry.physical()).map(|frame| frames.unmap(frame));
-            debug_assert_eq!(unmapped, Some(Ok(())));
-        }
+/// The same, of a page that the program can access like this.
+fn part_for(root: FrameNumber, address: u64, len: usize, wanted: MemoryAccess) -> Result<(u64, usize), Fault> {
+    let fault = Fault { address };
+    if !(USER_START..USER_END).contains(&address) {
+        return Err(fault);
     }
-    let freed = FrameNumber::containing(table.physical()).map(|frame| frames.free_table(frame));
-    debug_assert_eq!(freed, Some(Ok(())));
+    let (entry, _) = table(root).find(address).ok_or(fault)?;
+    let allowed = match wanted {
+        MemoryAccess::Read => true,
+        MemoryAccess::Write => entry.has(Flags::WRITE),
+        MemoryAccess::Execute => !entry.has(Flags::NO_EXECUTE),
+    };
+    if !allowed || !entry.has(Flags::PRESENT | Flags::USER) || entry.has(Flags::DEVICE) {
+        return Err(fault);
+    }
+    let offset = address % PAGE_SIZE;
+    Ok((direct(entry.physical() + offset), len.min((PAGE_SIZE - offset) as usize)))
+}
+
+/// Copies from a program's memory.
+///
+/// # Errors
+/// The first address that the program itself could not read, or where a device is.
+pub(crate) fn read(root: FrameNumber, mut address: u64, mut into: &mut [u8]) -> Result<(), Fault> {
+    while !into.is_empty() {
+        let (from, len) = part(root, address, into.len())?;
+        let (now, rest) = into.split_at_mut(len);
+        // SAFETY: `from` is in the direct map and in one page; kernel objects never share a page with a program.
+        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, now.as_mut_ptr(), len) };
+        into = rest;
+        address += len as u64;
+    }
+    Ok(())
+}
+
+/// Copies to a program's memory.
+///
+/// # Errors
+/// The first address that the program itself could not write, or where a device is. All before it is written.
+pub(crate) fn write(root: FrameNumber, mut address: u64, mut bytes: &[u8]) -> Result<(), Fault> {
+    while !bytes.is_empty() {
+        let (to, len) = part_for(root, address, bytes.len(), MemoryAccess::Write)?;
+        let (now, rest) = bytes.split_at(len);
+        // SAFETY: `to` is in the direct map, in one page that a program may write, where no kernel object is.
+        unsafe { core::ptr::copy_nonoverlapping(now.as_ptr(), to as *mut u8, len) };
+        bytes = rest;
+        address += len as u64;
+    }
+    Ok(())
+}
+
+/// Whether a program could access all of a range itself.
+///
+/// # Errors
+/// The first address that it could not, or where a device is.
+pub(crate) fn reach(root: FrameNumber, mut address: u64, mut len: u64, access: MemoryAccess) -> Result<(), Fault> {
+    while len > 0 {
+        let (_, part) = part_for(root, address, len as usize, access)?;
+        address += part as u64;
+        len -= part as u64;
+    }
+    Ok(())
+}
+
+/// Writes to a program's memory, to its read-only pages too: for whoever loads it.
+///
+/// # Errors
+/// The first address where no memory is mapped.
+///
+/// # Safety
+/// `root` is the root table of a space that lives.
+pub unsafe fn write_any(root: FrameNumber, mut address: u64, mut bytes: &[u8]) -> Result<(), Fault> {
+    while !bytes.is_empty() {
+        let (to, len) = part(root, address, bytes.len())?;
+        let (now, rest) = bytes.split_at(len);
+        // SAFETY: `to` is in the direct map, in one page that a program owns, where no kernel object is.
+        unsafe { core::ptr::copy_nonoverlapping(now.as_ptr(), to as *mut u8, len) };
+        bytes = rest;
+        address += len as u64;
+    }
+    Ok(())
 }

@@ -8,7 +8,9 @@ mod ports;
 mod privctl;
 mod process;
 mod statectl;
+mod vmctl;
 
+use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Request, Rts, Slot};
 use abi::{Endpoint, Errno, Kind, Message, Status};
@@ -91,14 +93,17 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Copies from a process's memory.
     pub(crate) fn read_memory(&self, machine: &M, slot: Slot, address: u64, into: &mut [u8]) -> Result<(), Fault> {
-        let space = self.process(slot).space.as_ref().ok_or(Fault { address })?;
-        machine.read(space, address, into)
+        machine.read(self.root_of(slot).ok_or(Fault { address })?, address, into)
     }
 
     /// Copies to it.
     pub(crate) fn write_memory(&self, machine: &mut M, slot: Slot, address: u64, bytes: &[u8]) -> Result<(), Fault> {
-        let space = self.process(slot).space.as_ref().ok_or(Fault { address })?;
-        machine.write(space, address, bytes)
+        machine.write(self.root_of(slot).ok_or(Fault { address })?, address, bytes)
+    }
+
+    /// The root page table of a process.
+    fn root_of(&self, slot: Slot) -> Option<FrameNumber> {
+        self.process(slot).space.and_then(|space| self.spaces.root(space))
     }
 }
 
@@ -112,11 +117,13 @@ impl<M: Machine> Context<'_, '_, M> {
         const IRQCTL: u16 = group_of(&protocol::irqctl::PROTOCOL);
         const STATECTL: u16 = group_of(&protocol::statectl::PROTOCOL);
         const GETINFO: u16 = group_of(&protocol::getinfo::PROTOCOL);
+        const VMCTL: u16 = group_of(&protocol::vmctl::PROTOCOL);
         match group {
             PRIVCTL => protocol::privctl::dispatch(self, message),
             IRQCTL => protocol::irqctl::dispatch(self, message),
             STATECTL => protocol::statectl::dispatch(self, message),
             GETINFO => protocol::getinfo::dispatch(self, message),
+            VMCTL => protocol::vmctl::dispatch(self, message),
             _ => protocol::kernel::dispatch(self, message),
         }
     }
@@ -147,8 +154,8 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Makes sure that a process's memory can be accessed as a later part of the call will do it.
     fn reach(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Result<(), Stop> {
-        let space = self.kernel.process(slot).space.as_ref();
-        let reached = space.is_some_and(|space| self.machine.reach(space, address, len, access).is_ok());
+        let root = self.kernel.root_of(slot);
+        let reached = root.is_some_and(|root| self.machine.reach(root, address, len, access).is_ok());
         if reached { Ok(()) } else { Err(self.need(slot, address, len, access)) }
     }
 

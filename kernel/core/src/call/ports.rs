@@ -84,8 +84,12 @@ impl<M: Machine> Context<'_, '_, M> {
             self.reach(self.me, call.address, size_of_val(list) as u64, MemoryAccess::Write)?;
         }
         for PortValue { port, value } in list.iter_mut() {
-            let port = *port as u16;
-            if writes { self.machine.port_out(port, width, *value) } else { *value = self.machine.port_in(port, width) }
+            let number = self.port(*port, width)?;
+            if writes {
+                self.machine.port_out(number, width, *value);
+            } else {
+                *value = self.machine.port_in(number, width);
+            }
         }
         if !writes {
             self.write(self.me, call.address, list.as_bytes())?;

@@ -4,7 +4,7 @@ use super::Context;
 use crate::process::Pending;
 use crate::sched::Place;
 use crate::{CpuId, Frame, Kernel, Machine, Process, Rts, SLOTS, Slot, Usage};
-use abi::boot::{NAME_LEN, PRIORITIES};
+use abi::boot::{BootEntry, NAME_LEN, PRIORITIES};
 use abi::layout::{USER_END, USER_START};
 use abi::{Endpoint, Errno, PrivilegeId};
 use protocol::kernel::*;
@@ -48,7 +48,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(super) fn exec(&mut self, call: &Exec) -> Result<(), Errno> {
         let slot = self.named(call.process)?;
         let valid = (USER_START..USER_END).contains(&call.entry) && (USER_START..=USER_END).contains(&call.stack);
-        if !valid || !is_name(&call.name) {
+        if !valid || BootEntry::decode_name(&call.name).is_none() {
             return Err(Errno::Inval);
         }
         // One that could run is in the middle of something.
@@ -67,7 +67,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// A process does not send any more.
-    fn withdraw_message(&mut self, slot: Slot) {
+    pub(crate) fn withdraw_message(&mut self, slot: Slot) {
         if self.process(slot).rts.contains(Rts::SENDING) {
             self.unqueue_sender(Slot::of(self.process(slot).send_to), slot);
             let p = self.process_mut(slot);
@@ -163,11 +163,6 @@ fn ticks_of(milliseconds: i32, hz: u64) -> Option<u16> {
     const PER_SECOND: u64 = 1000;
     let milliseconds = u64::try_from(milliseconds).ok().filter(|ms| *ms > 0)?;
     u16::try_from((milliseconds * hz).div_ceil(PER_SECOND)).ok()
-}
-
-/// Whether it is text padded with zeros.
-fn is_name(name: &[u8; NAME_LEN]) -> bool {
-    abi::boot::BootEntry::is_name(name)
 }
 
 fn forked_name(mut name: [u8; NAME_LEN]) -> [u8; NAME_LEN] {

@@ -138,7 +138,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn update(&mut self, _: &Message, call: Update) -> Answer<Updated> {
-        self.swap(&call).map(|()| Updated {}).into()
+        self.kernel.update(self.machine, &call).map(|()| Updated {}).into()
     }
 
     fn exit(&mut self, _: &Message, call: Exit) -> Answer<Exited> {

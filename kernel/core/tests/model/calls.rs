@@ -1,7 +1,7 @@
 //! The kernel calls of the model, decoded by hand.
 
 use super::{Model, endpoint_of};
-use crate::support::{Regs, TestMachine};
+use crate::support::{Regs, TestMachine, bytes};
 use abi::boot::NAME_LEN;
 use abi::{Endpoint, Errno};
 
@@ -66,7 +66,7 @@ impl Model {
             return Err(Errno::Inval);
         }
         let process = &self.processes[me];
-        let text = process.space.bytes(address, len as usize).ok_or(Errno::Fault)?;
+        let text = bytes(process.root, address, len as usize).ok_or(Errno::Fault)?;
         self.machine.texts.push((process.name(), text));
         Ok(Vec::new())
     }

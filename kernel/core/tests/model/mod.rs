@@ -3,7 +3,7 @@
 
 mod calls;
 
-use crate::support::{Regs, Space, TestMachine};
+use crate::support::{Regs, TestMachine};
 use abi::boot::BootEntry;
 use abi::{Endpoint, Errno, TRAP_BASE};
 use std::collections::BTreeSet;
@@ -44,7 +44,8 @@ pub(crate) struct Process {
     pub(crate) entry: BootEntry,
     pub(crate) regs: Regs,
     pub(crate) state: State,
-    space: Space,
+    /// The number of its root table.
+    root: usize,
     notified_by: BTreeSet<usize>,
     failed_answer: Option<Errno>,
     ticks_left: u16,
@@ -77,7 +78,7 @@ impl Model {
             entry: *entry,
             regs: Regs::default(),
             state: State::Ready,
-            space: Space::new(me),
+            root: me,
             notified_by: BTreeSet::new(),
             failed_answer: None,
             ticks_left: QUANTUM,
@@ -288,7 +289,6 @@ impl Model {
     fn end(&mut self, me: usize) {
         self.processes[me].state = State::Dead;
         self.running = None;
-        self.machine.released.push(me);
         for i in 0..self.processes.len() {
             self.processes[i].notified_by.remove(&me);
             if self.waits_for(i) == Some(me) {

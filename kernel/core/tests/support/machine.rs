@@ -1,7 +1,9 @@
 //! The machine under the kernel.
 
-use super::TestDevices;
+use super::{TestDevices, TestMemory};
+use abi::layout::PAGE_SIZE;
 use abi::{BODY_WORDS, Endpoint, Message, Status};
+use kernel_core::frames::FrameNumber;
 use kernel_core::{Fault, Frame, Machine, Request};
 use std::fmt;
 use std::string::{String, ToString};
@@ -47,23 +49,12 @@ pub(crate) const MEMORY_START: u64 = abi::layout::USER_START;
 /// How many bytes: a little more than the longest text for the log.
 pub(crate) const MEMORY: usize = protocol::kernel::MAX_DIAG + 16;
 
-/// An address space: its number says what stands in its memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Space {
-    id: usize,
-}
-
-impl Space {
-    pub(crate) fn new(id: usize) -> Self {
-        Self { id }
-    }
-
-    /// Other bytes than those of the next spaces; `None` where not all of the range is memory.
-    pub(crate) fn bytes(&self, address: u64, len: usize) -> Option<Vec<u8>> {
-        let start = usize::try_from(address.checked_sub(MEMORY_START)?).ok()?;
-        let end = start.checked_add(len)?;
-        (end <= MEMORY).then(|| (start..end).map(|i| (i + self.id * 7) as u8).collect())
-    }
+/// What stands in the memory of the program whose space has this root table: other bytes than with the next; `None` where
+/// not all of the range is memory.
+pub(crate) fn bytes(root: usize, address: u64, len: usize) -> Option<Vec<u8>> {
+    let start = usize::try_from(address.checked_sub(MEMORY_START)?).ok()?;
+    let end = start.checked_add(len)?;
+    (end <= MEMORY).then(|| (start..end).map(|i| (i + root * 7) as u8).collect())
 }
 
 /// Keeps what it is told.
@@ -74,30 +65,31 @@ pub(crate) struct TestMachine {
     pub(crate) lines: Vec<String>,
     /// Names of programs, and their texts.
     pub(crate) texts: Vec<(String, Vec<u8>)>,
-    /// Numbers of the spaces that were given back, in that order.
-    pub(crate) released: Vec<usize>,
     pub(crate) devices: TestDevices,
+    /// Page tables, and what CPUs remember of them.
+    pub(crate) memory: TestMemory,
 }
 
 impl TestMachine {
     /// Not 1, so that it is not taken for the ticks.
     pub(crate) const HZ: u64 = 250;
+
+    /// What a model knows of, too: the time and the log.
+    pub(crate) fn seen(&self) -> (u64, &[String], &[(String, Vec<u8>)]) {
+        (self.ticks, &self.lines, &self.texts)
+    }
 }
 
 impl Machine for TestMachine {
     type Frame = Regs;
-    type Space = Space;
 
-    fn read(&self, space: &Space, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+    fn read(&self, root: FrameNumber, address: u64, into: &mut [u8]) -> Result<(), Fault> {
+        let root = (root.address() / PAGE_SIZE) as usize;
         for (i, byte) in into.iter_mut().enumerate() {
             let address = address.checked_add(i as u64).ok_or(Fault { address: 0 })?;
-            *byte = space.bytes(address, 1).ok_or(Fault { address })?[0];
+            *byte = bytes(root, address, 1).ok_or(Fault { address })?[0];
         }
         Ok(())
-    }
-
-    fn release(&mut self, space: Space) {
-        self.released.push(space.id);
     }
 
     fn log(&mut self, line: fmt::Arguments<'_>) {

@@ -3,14 +3,19 @@
 mod calls;
 mod devices;
 mod machine;
+mod tables;
 
 pub(crate) use calls::*;
 pub(crate) use devices::*;
-pub(crate) use machine::{MEMORY, MEMORY_START, Regs, Space, TestMachine};
+pub(crate) use machine::{MEMORY, MEMORY_START, Regs, TestMachine, bytes};
+pub(crate) use tables::{Entry, TestMemory};
 
 use abi::boot::{BootEntry, PRIORITIES};
+use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, TrapMask};
-use kernel_core::{Action, CpuId, Kernel, Process, QUANTUM_TICKS, Rts, Slot, Table};
+use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::spaces::{SPACES, Space, SpaceTable};
+use kernel_core::{Action, CpuId, Kernel, Process, QUANTUM_TICKS, Rts, Slot, SpaceId, Spaces, Table};
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -43,10 +48,46 @@ pub(crate) fn four() -> [BootEntry; 4] {
     ["a", "b", "c", "d"].map(program)
 }
 
-/// A process table; too large for a stack.
-pub(crate) fn table() -> Box<Table<TestMachine>> {
-    let free: Vec<_> = Slot::all().map(|slot| Process::free(slot, Regs::default())).collect();
-    free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table")
+/// Frames of a world: more than it can have programs.
+const FRAMES: usize = 128;
+
+/// The tables that a kernel works on; too large for a stack.
+pub(crate) struct Storage {
+    pub(crate) procs: Box<Table<TestMachine>>,
+    spaces: Box<SpaceTable>,
+    frames: Vec<FrameInfo>,
+}
+
+impl Storage {
+    /// With this many frames.
+    pub(crate) fn with(frames: usize) -> Self {
+        let free: Vec<_> = Slot::all().map(|slot| Process::free(slot, Regs::default())).collect();
+        Self {
+            procs: free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table"),
+            spaces: std::vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
+            frames: std::vec![FrameInfo::RESERVED; frames],
+        }
+    }
+
+    /// A kernel without processes and spaces, whose frames are all free.
+    pub(crate) fn kernel(&mut self, online: usize) -> Kernel<'_, TestMachine> {
+        let mut frames = Frames::new(&mut self.frames);
+        frames.add_free(0..u64::MAX);
+        Kernel::new(&mut self.procs, Spaces::new(&mut self.spaces, frames), online)
+    }
+}
+
+/// The tables of a world.
+pub(crate) fn table() -> Storage {
+    Storage::with(FRAMES)
+}
+
+/// A new space for the program with this place, whose number is that of its root table's frame.
+pub(crate) fn new_space(kernel: &mut Kernel<'_, TestMachine>, machine: &mut TestMachine, place: usize) -> SpaceId {
+    let (root, _) = kernel.spaces.claim(1).expect("there are frames");
+    assert_eq!(root, place as u64 * PAGE_SIZE);
+    let name = kernel.spaces.create(machine, root).expect("there is room");
+    kernel.spaces.find(name).expect("it was made just now")
 }
 
 /// What a trap came to, for whoever made it.
@@ -65,7 +106,7 @@ pub(crate) enum Outcome {
 /// All that can be seen from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapshot {
-    processes: Vec<(Endpoint, Rts, Option<Space>, Regs)>,
+    processes: Vec<(Endpoint, Rts, Option<SpaceId>, Regs)>,
     running: Option<Slot>,
     machine: TestMachine,
 }
@@ -79,8 +120,8 @@ pub(crate) struct World<'t> {
 
 impl<'t> World<'t> {
     /// A world in which these programs have been started and the first one runs.
-    pub(crate) fn new(table: &'t mut Table<TestMachine>, programs: &[BootEntry]) -> Self {
-        let mut world = World { kernel: Kernel::new(table, 1), machine: TestMachine::default(), programs: 0 };
+    pub(crate) fn new(table: &'t mut Storage, programs: &[BootEntry]) -> Self {
+        let mut world = World { kernel: table.kernel(1), machine: TestMachine::default(), programs: 0 };
         for entry in programs {
             world.add(entry);
         }
@@ -88,10 +129,15 @@ impl<'t> World<'t> {
         world
     }
 
-    /// Starts one more program; the number of its space is its place.
+    /// Starts one more program, in a space whose root table is the frame with the number of its place.
     pub(crate) fn add(&mut self, entry: &BootEntry) -> Option<Slot> {
-        let space = Space::new(self.programs);
-        let slot = self.kernel.add_boot_program(entry, Regs::default(), space)?;
+        let space = new_space(&mut self.kernel, &mut self.machine, self.programs);
+        let Some(slot) = self.kernel.add_boot_program(entry, Regs::default(), space) else {
+            let (spaces, root) = (&mut self.kernel.spaces, self.programs as u64 * PAGE_SIZE);
+            assert_eq!(spaces.destroy(&mut self.machine, spaces.name(space)), Ok(false));
+            assert_eq!(spaces.give_back(root, 1), Ok(1));
+            return None;
+        };
         self.programs += 1;
         Some(slot)
     }
@@ -163,6 +209,12 @@ impl<'t> World<'t> {
         self.kernel.process(Slot::of(who))
     }
 
+    /// The places of the programs in whose space nobody lives any more.
+    pub(crate) fn deserted(&self) -> Vec<usize> {
+        let spaces = &self.kernel.spaces;
+        spaces.live().enumerate().filter(|(_, id)| spaces.bound(*id) == 0).map(|(place, _)| place).collect()
+    }
+
     /// Why somebody does not run.
     pub(crate) fn rts(&self, who: Endpoint) -> Rts {
         self.process(who).rts()
@@ -188,7 +240,7 @@ impl<'t> World<'t> {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let process = |slot: Slot| {
             let p = self.kernel.process(slot);
-            (p.endpoint, p.rts(), p.space.clone(), p.frame)
+            (p.endpoint, p.rts(), p.space, p.frame)
         };
         Snapshot {
             processes: Slot::all().take(self.programs).map(process).collect(),

@@ -1,0 +1,109 @@
+//! Address spaces and memory events, for the memory server.
+
+use super::Context;
+use crate::{Kernel, Machine, Rts, Slot};
+use abi::{Errno, Message};
+use protocol::Answer;
+use protocol::vmctl::*;
+
+impl<M: Machine> Server for Context<'_, '_, M> {
+    fn create(&mut self, _: &Message, call: CreateSpace) -> Answer<SpaceCreated> {
+        self.kernel.spaces.create(self.machine, call.root).map(|space| SpaceCreated { space }).into()
+    }
+
+    fn destroy(&mut self, _: &Message, call: DestroySpace) -> Answer<SpaceDestroyed> {
+        let more = self.kernel.spaces.destroy(self.machine, call.space);
+        more.map(|more| SpaceDestroyed { more: more.into() }).into()
+    }
+
+    fn map(&mut self, _: &Message, call: MapRun) -> Answer<RunMapped> {
+        let resources = &self.kernel.privileges[self.kernel.process(self.me).privilege_id.index()].resources;
+        let may_use = |range: core::ops::Range<u64>| resources.allows_memory(range.start, range.end - range.start);
+        let mapped = self.kernel.spaces.map(self.machine, &call, may_use);
+        mapped.map(|mapped| RunMapped { done: mapped.done, lacks: mapped.lacks }).into()
+    }
+
+    fn unmap(&mut self, _: &Message, call: UnmapRun) -> Answer<RunUnmapped> {
+        let unmapped = self.kernel.spaces.unmap(self.machine, call.space, call.address, call.count);
+        unmapped.map(|unmapped| RunUnmapped { unmapped }).into()
+    }
+
+    fn protect(&mut self, _: &Message, call: ProtectRun) -> Answer<RunProtected> {
+        let ProtectRun { space, address, count, access } = call;
+        let protected = self.kernel.spaces.protect(self.machine, space, address, count, access);
+        protected.map(|protected| RunProtected { protected }).into()
+    }
+
+    fn query(&mut self, _: &Message, call: QueryRun) -> Answer<RunFound> {
+        self.kernel.spaces.query(self.machine, call.space, call.address).into()
+    }
+
+    fn claim(&mut self, _: &Message, call: Claim) -> Answer<Claimed> {
+        self.kernel.spaces.claim(call.count).map(|(first, count)| Claimed { first, count }).into()
+    }
+
+    fn give_back(&mut self, _: &Message, call: GiveBack) -> Answer<GivenBack> {
+        self.kernel.spaces.give_back(call.first, call.count).map(|done| GivenBack { done }).into()
+    }
+
+    fn donate(&mut self, _: &Message, call: Donate) -> Answer<Donated> {
+        let done = self.kernel.spaces.donate(self.machine, call.space, call.first, call.count);
+        done.map(|done| Donated { done }).into()
+    }
+
+    fn release(&mut self, _: &Message, call: Release) -> Answer<Released> {
+        self.kernel.spaces.release(call.first, call.count).map(|done| Released { done }).into()
+    }
+
+    fn frame_info(&mut self, _: &Message, call: GetFrameInfo) -> Answer<FrameUse> {
+        self.kernel.spaces.frame_info(call.frame).into()
+    }
+
+    fn settle(&mut self, _: &Message, call: Settle) -> Answer<Settled> {
+        let settle = |slot| self.kernel.settle(self.machine, slot, call.space);
+        self.kernel.named(call.process).and_then(settle).map(|()| Settled {}).into()
+    }
+
+    fn clear_page_fault(&mut self, _: &Message, call: ClearPageFault) -> Answer<PageFaultCleared> {
+        let clear = |slot| self.kernel.end_page_fault(slot);
+        self.kernel.named(call.process).and_then(clear).map(|()| PageFaultCleared {}).into()
+    }
+
+    fn next_event(&mut self, _: &Message, _: NextEvent) -> Answer<EventTold> {
+        let event = self.kernel.take_memory_event().ok_or(Errno::NoEnt);
+        event.map(|event| EventTold { words: event.words() }).into()
+    }
+
+    fn answer_request(&mut self, _: &Message, call: AnswerRequest) -> Answer<RequestAnswered> {
+        let end = |slot| self.kernel.end_memory_request(slot, call.available != 0);
+        self.kernel.named(call.process).and_then(end).map(|()| RequestAnswered {}).into()
+    }
+
+    fn space_of(&mut self, _: &Message, call: GetSpaceOf) -> Answer<SpaceOf> {
+        let space_of = |slot| self.kernel.process(slot).space.map_or(0, |space| self.kernel.spaces.name(space));
+        self.kernel.named(call.process).map(|slot| SpaceOf { space: space_of(slot) }).into()
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// Lets a process that does not run live in a space.
+    fn settle(&mut self, machine: &mut M, slot: Slot, space: u64) -> Result<(), Errno> {
+        let space = if space == 0 { None } else { Some(self.spaces.find(space)?) };
+        if self.process(slot).rts.is_empty() || self.runs(slot) {
+            return Err(Errno::Busy);
+        }
+        let before = core::mem::replace(&mut self.process_mut(slot).space, space);
+        if let Some(space) = space {
+            self.spaces.bind(space);
+        }
+        if let Some(before) = before {
+            self.spaces.unbind(machine, before);
+        }
+        if space.is_some() {
+            self.unblock(slot, Rts::NO_SPACE);
+        } else {
+            self.block(machine, slot, Rts::NO_SPACE);
+        }
+        Ok(())
+    }
+}

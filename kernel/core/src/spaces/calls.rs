@@ -1,0 +1,288 @@
+//! The memory server's calls. See [`protocol::vmctl`] for what each does and how it fails.
+
+use super::runs::{Mapping, Stop};
+use super::walk::window;
+use super::{SpaceId, Spaces};
+use crate::Tables;
+use crate::frames::{FrameError, FrameKind, FrameNumber};
+use crate::tables::Rights;
+use abi::Errno;
+use abi::layout::{PAGE_SIZE, USER_END, USER_START};
+use core::ops::Range;
+use protocol::vmctl::{self, Access, Backing, Cache, MAX_CLEARED, MAX_RUN, MapRun};
+
+/// How far a [`Spaces::map`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Pages that are mapped now.
+    pub done: u32,
+    /// How many page tables are missing for the next.
+    pub lacks: u32,
+}
+
+/// A count of pages or frames that a call can take.
+fn check_count(count: u64) -> Result<u32, Errno> {
+    u32::try_from(count).ok().filter(|count| (1..=MAX_RUN).contains(count)).ok_or(Errno::Inval)
+}
+
+/// A run of pages that programs may have.
+pub(super) fn user_pages(address: u64, count: u32) -> Result<Range<u64>, Errno> {
+    if !address.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::Inval);
+    }
+    let end = u64::from(count).checked_mul(PAGE_SIZE).and_then(|len| address.checked_add(len)).ok_or(Errno::Fault)?;
+    if address < USER_START || end > USER_END { Err(Errno::Fault) } else { Ok(address..end) }
+}
+
+/// The first frame of a run, all of which can be named.
+fn frames_at(physical: u64, count: u32) -> Result<FrameNumber, Errno> {
+    if !physical.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::Inval);
+    }
+    let first = FrameNumber::containing(physical).ok_or(Errno::Dom)?;
+    // The count is not 0.
+    first.checked_add(count - 1).ok_or(Errno::Dom)?;
+    Ok(first)
+}
+
+impl From<Stop> for Errno {
+    /// What is the matter if not one page could be mapped.
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(errno) => errno,
+            Stop::Lacks(_) | Stop::Tired => Self::NoMem,
+        }
+    }
+}
+
+impl From<FrameKind> for vmctl::FrameKind {
+    fn from(kind: FrameKind) -> Self {
+        match kind {
+            FrameKind::Reserved => Self::Reserved,
+            FrameKind::Free => Self::Free,
+            FrameKind::Idle => Self::Idle,
+            FrameKind::Kernel => Self::Kernel,
+            FrameKind::PageTable => Self::PageTable,
+            FrameKind::User => Self::User,
+        }
+    }
+}
+
+/// Spaces.
+impl Spaces<'_> {
+    /// [`vmctl::CreateSpace`]: returns the name of a space whose root is an idle frame.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn create(&mut self, tables: &mut impl Tables, root: u64) -> Result<u64, Errno> {
+        let root = frames_at(root, 1)?;
+        let id = self.vacant().ok_or(Errno::NoSpc)?;
+        self.make_table(tables, root)?;
+        self.found(tables, id, root);
+        Ok(self.name(id))
+    }
+
+    /// [`vmctl::DestroySpace`]: a step of it; whether more are needed.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn destroy(&mut self, tables: &mut impl Tables, space: u64) -> Result<bool, Errno> {
+        let id = self.find(space)?;
+        if self.bound(id) > 0 { Err(Errno::Busy) } else { Ok(self.shrink(tables, id)) }
+    }
+
+    /// [`vmctl::MapRun`]. Whether the caller has a right to a range of physical addresses of devices, `may_use` says.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn map(
+        &mut self,
+        tables: &mut impl Tables,
+        call: &MapRun,
+        may_use: impl FnOnce(Range<u64>) -> bool,
+    ) -> Result<Mapped, Errno> {
+        let (id, root) = self.find_root(call.space)?;
+        let count = check_count(call.count.into())?;
+        let pages = user_pages(call.address, count)?;
+        let frame = frames_at(call.frame, count)?;
+        match call.backing {
+            // Another cache type than that of the kernel's own view of RAM is undefined (Intel SDM volume 3, 12.12.4).
+            Backing::Memory if call.cache != Cache::Normal => return Err(Errno::Inval),
+            Backing::Device if !may_use(call.frame..call.frame + u64::from(count) * PAGE_SIZE) => {
+                return Err(Errno::Perm);
+            }
+            _ => {}
+        }
+        let rights = Rights { access: call.access, cache: call.cache, backing: call.backing };
+        let mut run = Mapping::new(id, root, pages.clone(), frame, rights);
+        let mut stop = Ok(());
+        while !run.pages.is_empty() && stop.is_ok() {
+            stop = self.map_window(tables, &mut run);
+        }
+        let done = ((run.pages.start - pages.start) / PAGE_SIZE) as u32;
+        match stop {
+            Err(Stop::Refused(errno)) if done == 0 => Err(errno),
+            Err(Stop::Lacks(lacks)) => Ok(Mapped { done, lacks }),
+            _ => Ok(Mapped { done, lacks: 0 }),
+        }
+    }
+
+    /// [`vmctl::UnmapRun`]: returns how many pages were mapped.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn unmap(&mut self, tables: &mut impl Tables, space: u64, address: u64, count: u32) -> Result<u64, Errno> {
+        let (id, root) = self.find_root(space)?;
+        let pages = user_pages(address, check_count(count.into())?)?;
+        let unmapped = in_windows(&pages, |window| self.unmap_window(tables, id, root, window));
+        if unmapped > 0 {
+            self.forget(tables, id, pages);
+        }
+        Ok(unmapped)
+    }
+
+    /// [`vmctl::ProtectRun`]: returns how many pages are mapped.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn protect(
+        &mut self,
+        tables: &mut impl Tables,
+        space: u64,
+        address: u64,
+        count: u32,
+        access: Access,
+    ) -> Result<u64, Errno> {
+        let (id, root) = self.find_root(space)?;
+        let pages = user_pages(address, check_count(count.into())?)?;
+        let protected = in_windows(&pages, |window| self.protect_window(tables, root, window, access));
+        if protected > 0 {
+            self.forget(tables, id, pages);
+        }
+        Ok(protected)
+    }
+
+    /// [`vmctl::QueryRun`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn query(&self, tables: &impl Tables, space: u64, address: u64) -> Result<vmctl::RunFound, Errno> {
+        let (_, root) = self.find_root(space)?;
+        let pages = user_pages(address, 1)?;
+        let (page, count) = self.find_run(tables, root, pages.start);
+        let nothing = vmctl::RunFound {
+            frame: 0,
+            count,
+            found: vmctl::Found::Nothing,
+            access: Access::Read,
+            cache: Cache::Normal,
+            reserved: 0,
+        };
+        Ok(page.map_or(nothing, |page| vmctl::RunFound {
+            frame: page.frame.address(),
+            found: match page.rights.backing {
+                Backing::Memory => vmctl::Found::Memory,
+                Backing::Device => vmctl::Found::Device,
+            },
+            access: page.rights.access,
+            cache: page.rights.cache,
+            ..nothing
+        }))
+    }
+
+    fn find_root(&self, space: u64) -> Result<(SpaceId, FrameNumber), Errno> {
+        let id = self.find(space)?;
+        Ok((id, self.root(id).ok_or(Errno::Srch)?))
+    }
+}
+
+/// Does something to the part of a run in each leaf table; returns the sum of the results.
+fn in_windows(pages: &Range<u64>, mut each: impl FnMut(&Range<u64>) -> u32) -> u64 {
+    let mut rest = pages.clone();
+    let mut sum = 0;
+    while !rest.is_empty() {
+        let window = window(&rest, 1);
+        sum += u64::from(each(&window));
+        rest.start = window.end;
+    }
+    sum
+}
+
+/// Frames.
+impl Spaces<'_> {
+    /// [`vmctl::Claim`]: returns the physical address of the first frame, and how many there are.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn claim(&mut self, count: u64) -> Result<(u64, u64), Errno> {
+        let (first, count) = self.frames.claim(check_count(count)?).ok_or(Errno::NoMem)?;
+        Ok((first.address(), count.into()))
+    }
+
+    /// [`vmctl::GiveBack`]: returns how many frames are free now.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn give_back(&mut self, first: u64, count: u64) -> Result<u64, Errno> {
+        let count = check_count(count)?;
+        each_frame(first, count, count, |frame| self.frames.give_back(frame))
+    }
+
+    /// [`vmctl::Donate`]: returns how many frames are page tables now.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn donate(&mut self, tables: &mut impl Tables, space: u64, first: u64, count: u64) -> Result<u64, Errno> {
+        let id = self.find(space)?;
+        each_frame(first, check_count(count)?, MAX_CLEARED, |frame| {
+            self.make_table(tables, frame)?;
+            self.stock(id, frame);
+            Ok(())
+        })
+    }
+
+    /// [`vmctl::Release`]: returns how many frames are idle now.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn release(&mut self, first: u64, count: u64) -> Result<u64, Errno> {
+        let count = check_count(count)?;
+        each_frame(first, count, count, |frame| self.frames.release(frame))
+    }
+
+    /// [`vmctl::GetFrameInfo`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn frame_info(&self, frame: u64) -> Result<vmctl::FrameUse, Errno> {
+        let info = self.frames.info(frames_at(frame, 1)?)?;
+        let (mappings, pins) = (info.mappings(), info.pins().into());
+        Ok(vmctl::FrameUse { kind: info.kind().into(), mappings, pins, reserved: 0 })
+    }
+
+    /// Turns an idle frame into a cleared page table.
+    fn make_table(&mut self, tables: &mut impl Tables, frame: FrameNumber) -> Result<(), FrameError> {
+        self.frames.make_table(frame)?;
+        tables.clear(frame);
+        Ok(())
+    }
+}
+
+/// Does something to frames of a run, at most `most` of them, up to the first that is refused; returns how many were done.
+fn each_frame(
+    first: u64,
+    count: u32,
+    most: u32,
+    mut each: impl FnMut(FrameNumber) -> Result<(), FrameError>,
+) -> Result<u64, Errno> {
+    let first = frames_at(first, count)?;
+    for done in 0..count.min(most) {
+        let refused = first.checked_add(done).ok_or(FrameError::OutOfRange).and_then(&mut each);
+        match refused {
+            Ok(()) => {}
+            Err(error) if done == 0 => return Err(error.into()),
+            Err(_) => return Ok(done.into()),
+        }
+    }
+    Ok(count.min(most).into())
+}

@@ -1,0 +1,243 @@
+//! Address spaces: which there are, who lives in them, and which CPU has which of them loaded.
+//!
+//! The memory server makes spaces and fills them, by the calls of [`protocol::vmctl`]; what it gives comes back to it. A
+//! few spaces are made by the kernel itself, of frames of its own pool, for the programs that are there before the server
+//! is: those go back to the pool, with the last process that lives in them.
+//!
+//! No CPU remembers a page, or a page table, that a space does not have any more. Programs' pages are remembered only of
+//! the space that a CPU has loaded, so it is enough to know which that is. When something is taken away, this CPU forgets
+//! it, and the others that have the space loaded leave it for the kernel's own before the call goes on; whoever runs there
+//! loads it again. A CPU that has nothing to run has left too. So nobody needs to remember that a CPU's view is stale.
+
+mod calls;
+mod own;
+mod runs;
+mod walk;
+
+pub use calls::Mapped;
+
+use crate::frames::{FrameNumber, Frames, Stock};
+use crate::{CpuId, MAX_CPUS, Tables};
+use abi::Errno;
+use core::num::NonZeroU16;
+use core::ops::Range;
+
+/// How many spaces there can be.
+pub const SPACES: usize = 1024;
+
+/// A place in the table of spaces; always in range. Kept plus one, so that there is room for a "none".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceId(NonZeroU16);
+
+impl SpaceId {
+    fn new(index: usize) -> Self {
+        const _: () = assert!(SPACES.is_power_of_two() && SPACES < u16::MAX as usize);
+        Self(NonZeroU16::MIN.saturating_add((index % SPACES) as u16))
+    }
+
+    /// The index into the table.
+    #[inline(always)]
+    pub const fn index(self) -> usize {
+        (self.0.get() - 1) as usize % SPACES
+    }
+}
+
+/// An entry of the table of spaces.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))] // So that an index turns into an address by a shift.
+pub struct Space {
+    /// The root table, while the space lives.
+    root: Option<FrameNumber>,
+    /// How often the entry was used, from 1.
+    generation: u32,
+    /// How many processes live in it.
+    bound: u16,
+    /// Page tables that it does not need yet.
+    stock: Stock,
+}
+
+impl Space {
+    /// An entry that was never used.
+    pub const FREE: Self = Self { root: None, generation: 1, bound: 0, stock: Stock::EMPTY };
+}
+
+/// The table of spaces.
+pub type SpaceTable = [Space; SPACES];
+
+/// All spaces, and all frames.
+pub struct Spaces<'t> {
+    table: &'t mut SpaceTable,
+    frames: Frames<'t>,
+    /// The space that each CPU has loaded; `None` for the kernel's own.
+    loaded: [Option<SpaceId>; MAX_CPUS],
+    /// Where to look for a free entry: so that none is used again soon.
+    next: usize,
+}
+
+impl<'t> Spaces<'t> {
+    /// No spaces. `table` has [`Space::FREE`] everywhere.
+    pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>) -> Self {
+        Self { table, frames, loaded: [None; MAX_CPUS], next: 0 }
+    }
+
+    /// What each frame is used for.
+    pub fn frames(&self) -> &Frames<'t> {
+        &self.frames
+    }
+
+    /// See [`Frames::reclaim`].
+    pub fn reclaim(&mut self, range: Range<u64>) {
+        self.frames.reclaim(range);
+    }
+
+    /// Pins a program's frame, whose address is given to a device: see [`Frames::pin`].
+    ///
+    /// # Errors
+    /// Those of [`Frames::pin`].
+    pub fn pin(&mut self, frame: FrameNumber) -> Result<(), Errno> {
+        Ok(self.frames.pin(frame)?)
+    }
+
+    /// Takes a pin away.
+    ///
+    /// # Errors
+    /// Those of [`Frames::unpin`].
+    pub fn unpin(&mut self, frame: FrameNumber) -> Result<(), Errno> {
+        Ok(self.frames.unpin(frame)?)
+    }
+
+    fn space(&self, id: SpaceId) -> &Space {
+        &self.table[id.index()]
+    }
+
+    fn space_mut(&mut self, id: SpaceId) -> &mut Space {
+        &mut self.table[id.index()]
+    }
+
+    /// The root table of a space; `None` if it has ended.
+    #[inline(always)]
+    pub fn root(&self, id: SpaceId) -> Option<FrameNumber> {
+        self.space(id).root
+    }
+
+    /// How many processes live in a space.
+    pub fn bound(&self, id: SpaceId) -> u16 {
+        self.space(id).bound
+    }
+
+    /// The name of a space for the memory server; no other space ever has it.
+    pub fn name(&self, id: SpaceId) -> u64 {
+        u64::from(self.space(id).generation) << 32 | id.index() as u64
+    }
+
+    /// The space with a name.
+    ///
+    /// # Errors
+    /// [`Errno::Srch`] if there is none.
+    pub fn find(&self, name: u64) -> Result<SpaceId, Errno> {
+        let id = SpaceId::new(name as usize % SPACES);
+        if self.root(id).is_some() && self.name(id) == name { Ok(id) } else { Err(Errno::Srch) }
+    }
+
+    /// All spaces that live.
+    pub fn live(&self) -> impl Iterator<Item = SpaceId> {
+        (0..SPACES).map(SpaceId::new).filter(|&id| self.root(id).is_some())
+    }
+
+    /// An entry for a new space.
+    fn vacant(&self) -> Option<SpaceId> {
+        let candidates = (0..SPACES).map(|i| SpaceId::new(self.next + i));
+        // The last generation is never used, so that no name comes twice.
+        candidates.into_iter().find(|&id| self.root(id).is_none() && self.space(id).generation != u32::MAX)
+    }
+
+    /// Makes a space of a cleared page table.
+    fn found(&mut self, tables: &mut impl Tables, id: SpaceId, root: FrameNumber) {
+        tables.make_root(root);
+        self.space_mut(id).root = Some(root);
+        self.next = id.index() + 1;
+    }
+
+    /// One more process lives in a space.
+    pub fn bind(&mut self, id: SpaceId) {
+        self.space_mut(id).bound += 1; // There are fewer processes than a u16 counts.
+    }
+
+    /// One process less does, for it ended or moved. It does not run any more, on any CPU. A space of the kernel's own ends
+    /// with the last one.
+    pub fn unbind(&mut self, tables: &mut impl Tables, id: SpaceId) {
+        let space = self.space_mut(id);
+        space.bound -= 1;
+        if space.bound == 0 && space.root.is_some_and(|root| self.frames.is_of_pool(root)) {
+            while self.shrink(tables, id) {}
+        }
+    }
+
+    /// A CPU is about to run a process of a space. Returns the root table that it must load; `None` if it has it loaded.
+    #[inline(always)]
+    pub fn enter(&mut self, cpu: CpuId, id: SpaceId) -> Option<FrameNumber> {
+        let loaded = &mut self.loaded[cpu.index()];
+        if *loaded == Some(id) {
+            return None;
+        }
+        *loaded = Some(id);
+        self.root(id)
+    }
+
+    /// A CPU has nothing to run. Whether it must load the kernel's own space.
+    #[must_use]
+    pub fn idle(&mut self, cpu: CpuId) -> bool {
+        self.loaded[cpu.index()].take().is_some()
+    }
+
+    /// The space that a CPU has loaded; `None` for the kernel's own.
+    pub fn loaded(&self, cpu: CpuId) -> Option<SpaceId> {
+        self.loaded[cpu.index()]
+    }
+
+    /// Makes another CPU leave the space that it has loaded, and user mode with it. Returns when it has; a process that
+    /// runs there goes on after the CPU has been in the kernel.
+    pub(crate) fn drive_out(&mut self, tables: &mut impl Tables, cpu: CpuId) {
+        if self.loaded[cpu.index()].take().is_some() {
+            tables.leave_others(1 << cpu.index());
+        }
+    }
+
+    /// Makes all CPUs but this one leave a space. Returns whether this one has it loaded.
+    fn drive_others_out(&mut self, tables: &mut impl Tables, id: SpaceId) -> bool {
+        let here = tables.cpu().index();
+        let mut others = 0;
+        for (cpu, loaded) in self.loaded.iter_mut().enumerate() {
+            if cpu != here && *loaded == Some(id) {
+                *loaded = None;
+                others |= 1 << cpu;
+            }
+        }
+        if others != 0 {
+            tables.leave_others(others);
+        }
+        self.loaded[here] == Some(id)
+    }
+
+    /// Makes all CPUs leave a space.
+    fn drive_all_out(&mut self, tables: &mut impl Tables, id: SpaceId) {
+        if self.drive_others_out(tables, id) {
+            self.loaded[tables.cpu().index()] = None;
+            tables.leave();
+        }
+    }
+
+    /// Makes every CPU forget a run of pages that were taken from a space.
+    fn forget(&mut self, tables: &mut impl Tables, id: SpaceId, pages: Range<u64>) {
+        /// More pages than this are not worth forgetting one by one.
+        const MOST_SINGLY: u64 = 16;
+        if !self.drive_others_out(tables, id) {
+            return;
+        }
+        if walk::pages_in(&pages) > MOST_SINGLY {
+            tables.flush_all();
+        } else {
+            pages.step_by(abi::layout::PAGE_SIZE as usize).for_each(|page| tables.flush_page(page));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The way through the page tables of a space.
+//!
+//! Every table but the root has an entry in use: one that is emptied goes to the stock of its space at once.
+
+use super::{SpaceId, Spaces};
+use crate::Tables;
+use crate::frames::FrameNumber;
+use crate::tables::{ENTRIES, KERNEL_HALF};
+use abi::layout::PAGE_SIZE;
+use core::ops::Range;
+
+/// The level of a root table. Those of level 0 map pages.
+const ROOT: u32 = 3;
+
+/// The index at a level of the entry that leads to an address.
+pub(super) fn index(address: u64, level: u32) -> usize {
+    ((address / PAGE_SIZE) >> (level * ENTRIES.ilog2())) as usize % ENTRIES
+}
+
+/// How many pages begin in a range.
+pub(super) fn pages_in(range: &Range<u64>) -> u64 {
+    (range.end - range.start) / PAGE_SIZE
+}
+
+/// The part of a range of pages that starts like it and that one entry of a level maps: of level 0 a page, of level 1 what
+/// a leaf table does.
+pub(super) fn window(range: &Range<u64>, level: u32) -> Range<u64> {
+    let size = PAGE_SIZE << (level * ENTRIES.ilog2());
+    range.start..range.end.min((range.start / size + 1) * size)
+}
+
+/// How far the tables go towards an address.
+pub(super) struct Reached {
+    pub(super) table: FrameNumber,
+    pub(super) level: u32,
+}
+
+impl Spaces<'_> {
+    /// The last table that there is on the way to an address.
+    #[inline]
+    pub(super) fn reach(&self, tables: &impl Tables, root: FrameNumber, address: u64) -> Reached {
+        let mut reached = Reached { table: root, level: ROOT };
+        while reached.level > 0
+            && let Some(below) = tables.below(reached.table, index(address, reached.level))
+        {
+            reached = Reached { table: below, level: reached.level - 1 };
+        }
+        reached
+    }
+
+    /// The table that maps an address.
+    #[inline]
+    pub(super) fn leaf(&self, tables: &impl Tables, root: FrameNumber, address: u64) -> Option<FrameNumber> {
+        let reached = self.reach(tables, root, address);
+        (reached.level == 0).then_some(reached.table)
+    }
+
+    /// The same, with missing tables made of the stock of the space.
+    ///
+    /// # Errors
+    /// How many tables the stock lacks; nothing has changed then.
+    #[inline]
+    pub(super) fn make_leaf(
+        &mut self,
+        tables: &mut impl Tables,
+        id: SpaceId,
+        root: FrameNumber,
+        address: u64,
+    ) -> Result<FrameNumber, u32> {
+        let Reached { mut table, mut level } = self.reach(tables, root, address);
+        let lacks = level.saturating_sub(self.space(id).stock.len());
+        if lacks > 0 {
+            return Err(lacks);
+        }
+        while level > 0
+            && let Some(below) = self.frames.pop_stock(&mut self.table[id.index()].stock)
+        {
+            tables.set_below(table, index(address, level), Some(below));
+            self.frames.use_entries(table, 1);
+            table = below;
+            level -= 1;
+        }
+        Ok(table)
+    }
+
+    /// Counts entries of the leaf table of an address that are in use no more, and puts the tables that have none left on the
+    /// way to it into the stock. Nobody may use them before all CPUs have forgotten them.
+    pub(super) fn drop_pages(
+        &mut self,
+        tables: &mut impl Tables,
+        id: SpaceId,
+        root: FrameNumber,
+        address: u64,
+        pages: u32,
+    ) {
+        let mut path = [root; ROOT as usize + 1];
+        for level in (0..ROOT).rev() {
+            let above = path[level as usize + 1];
+            match tables.below(above, index(address, level + 1)) {
+                Some(below) => path[level as usize] = below,
+                None => return,
+            }
+        }
+        let mut dropped = pages;
+        for level in 0..ROOT {
+            let (table, above) = (path[level as usize], path[level as usize + 1]);
+            if self.frames.drop_entries(table, dropped) > 0 {
+                return;
+            }
+            tables.set_below(above, index(address, level + 1), None);
+            self.frames.push_stock(&mut self.table[id.index()].stock, table);
+            dropped = 1;
+        }
+        self.frames.drop_entries(root, dropped);
+    }
+
+    /// The lowest address that a leaf table of a space begins with.
+    pub(super) fn lowest_leaf(&self, tables: &impl Tables, root: FrameNumber) -> Option<u64> {
+        let mut table = root;
+        let mut address = 0;
+        for level in (1..=ROOT).rev() {
+            let entries = if level == ROOT { KERNEL_HALF } else { ENTRIES };
+            let (index, below) = (0..entries).find_map(|i| Some((i, tables.below(table, i)?)))?;
+            address |= (index as u64 * PAGE_SIZE) << (level * ENTRIES.ilog2());
+            table = below;
+        }
+        Some(address)
+    }
+}
