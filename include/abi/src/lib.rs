@@ -7,6 +7,7 @@
 pub mod boot;
 mod endpoint;
 mod errno;
+pub mod filter;
 pub mod layout;
 mod message;
 pub mod note;

@@ -20,7 +20,7 @@ mod call;
 mod death;
 pub mod devices;
 mod fast;
-
+pub mod filters;
 pub mod frames;
 mod invariants;
 mod ipc;
