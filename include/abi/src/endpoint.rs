@@ -26,6 +26,12 @@ impl Endpoint {
     pub const NONE: Self = Self(31743);
     /// The caller, in the few kernel calls that accept it.
     pub const SELF: Self = Self(31742);
+    /// Every ordinary user process, where a receive filter names sources.
+    pub const ANY_USR: Self = Self(31741);
+    /// Every one of the kernel's own names below, there.
+    pub const ANY_TSK: Self = Self(31740);
+    /// Every system process, there.
+    pub const ANY_SYS: Self = Self(31739);
     /// Source of interrupt notifications.
     pub const HARDWARE: Self = Self(0x7fff);
     /// Source of signal notifications and of kernel call answers.
@@ -78,6 +84,9 @@ impl fmt::Debug for Endpoint {
             Self::ANY => f.write_str("ANY"),
             Self::NONE => f.write_str("NONE"),
             Self::SELF => f.write_str("SELF"),
+            Self::ANY_USR => f.write_str("ANY_USR"),
+            Self::ANY_TSK => f.write_str("ANY_TSK"),
+            Self::ANY_SYS => f.write_str("ANY_SYS"),
             Self::HARDWARE => f.write_str("HARDWARE"),
             Self::SYSTEM => f.write_str("SYSTEM"),
             Self::CLOCK => f.write_str("CLOCK"),
@@ -98,10 +107,13 @@ impl fmt::Display for Endpoint {
 mod tests {
     use super::*;
 
-    const SPECIAL: [Endpoint; 7] = [
+    const SPECIAL: [Endpoint; 10] = [
         Endpoint::ANY,
         Endpoint::NONE,
         Endpoint::SELF,
+        Endpoint::ANY_USR,
+        Endpoint::ANY_TSK,
+        Endpoint::ANY_SYS,
         Endpoint::HARDWARE,
         Endpoint::SYSTEM,
         Endpoint::CLOCK,

@@ -10,6 +10,7 @@ mod context;
 mod endpoint;
 mod errno;
 pub mod event;
+pub mod filter;
 pub mod layout;
 mod message;
 pub mod note;

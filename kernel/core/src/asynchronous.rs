@@ -33,7 +33,8 @@ impl<M: Machine> Kernel<'_, M> {
             let Some(entry) = self.read_entry(machine, me, address, index) else {
                 continue;
             };
-            let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| flags.contains(AsyncFlags::VALID)) else {
+            let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| flags.contains(AsyncFlags::VALID))
+            else {
                 continue;
             };
             if flags.contains(AsyncFlags::DONE) {
@@ -151,7 +152,8 @@ impl<M: Machine> Kernel<'_, M> {
             let Some(entry) = self.read_entry(machine, sender, address, index) else {
                 continue;
             };
-            let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| flags.contains(AsyncFlags::VALID)) else {
+            let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| flags.contains(AsyncFlags::VALID))
+            else {
                 if entry.flags != 0 {
                     notify |= self.finish_entry(machine, sender, address, index, &entry, Err(Errno::Inval));
                 }

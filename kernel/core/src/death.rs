@@ -24,8 +24,10 @@ impl<M: Machine> Kernel<'_, M> {
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
         if self.process(slot).pending.contains(Pending::IS_SCHEDULER) {
-            for other in Slot::all().filter(|&other| self.process(other).scheduler == endpoint) {
-                self.leave_scheduler(other);
+            for other in Slot::all() {
+                if self.process(other).scheduler == endpoint {
+                    self.leave_scheduler(other);
+                }
             }
         }
         for cpu in &mut self.cpus {
@@ -33,11 +35,10 @@ impl<M: Machine> Kernel<'_, M> {
         }
         self.hooks.remove_all(machine, endpoint);
         self.free_privileges(slot);
-        let p = self.process_mut(slot);
-        if let Some(space) = p.space.take() {
+        if let Some(space) = self.process_mut(slot).space.take() {
             self.spaces.unbind(machine, space);
         }
-        *p = Process { endpoint, ..Process::free(slot, M::Frame::default()) };
+        *self.process_mut(slot) = Process { endpoint, ..Process::free(slot, M::Frame::default()) };
     }
 
     /// Nobody waits for a process any more, and nothing that it sent is pending: whoever is blocked on it gets

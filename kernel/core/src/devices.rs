@@ -1,6 +1,7 @@
 //! What the core asks of the machine on behalf of drivers: interrupt lines and I/O ports.
 
 use crate::lines::Trigger;
+use crate::ranges::Resources;
 use core::ops::RangeInclusive;
 
 /// How many bytes an access to a port moves.
@@ -49,6 +50,13 @@ pub trait Devices {
     /// Whether a port belongs to the kernel itself, so that no program may touch it whatever its privileges say.
     fn is_kernel_port(&self, port: u16) -> bool;
 
+    /// Whether a program with these resources may make an access to a port: they allow all of it, and none of it is the
+    /// kernel's own.
+    fn may_access(&self, resources: &Resources, port: u16, width: Width) -> bool {
+        let is_free = |mut touched: RangeInclusive<u16>| !touched.any(|port| self.is_kernel_port(port));
+        resources.allows_port(port, width) && width.ports(port).is_some_and(is_free)
+    }
+
     /// Reads at a port; upper bits beyond the width are 0.
     fn port_in(&mut self, port: u16, width: Width) -> u32;
 
@@ -76,6 +84,21 @@ pub fn is_kernel_port(port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::TestDevices;
+
+    #[test]
+    fn a_port_of_the_kernels_is_nobodys_whatever_is_allowed() {
+        let machine = TestDevices::default();
+        let mut all = Resources::NONE;
+        all.add_ports(0, u16::MAX).unwrap();
+        for port in (0..=u16::MAX).filter(|port| is_kernel_port(*port)) {
+            assert!(!machine.may_access(&all, port, Width::Byte), "{port:#x}");
+        }
+        assert!(machine.may_access(&all, 0x90, Width::Word) && machine.may_access(&all, 0x93, Width::Byte));
+        assert!(!machine.may_access(&all, 0x92, Width::Word), "its first port");
+        assert!(!machine.may_access(&all, 0x90, Width::Long), "one in the middle");
+        assert!(!machine.may_access(&Resources::NONE, 0x93, Width::Byte));
+    }
 
     #[test]
     fn an_access_touches_as_many_ports_as_it_has_bytes() {

@@ -225,7 +225,9 @@ impl<M: Machine> Kernel<'_, M> {
         let Some(source) = self.lookup(from) else {
             return Ok(()); // ANY, or a kernel task.
         };
-        if self.has_pending(me) && self.pending_notification(me, from).is_some() || self.first_sender(me, from).is_some() {
+        if self.has_pending(me) && self.pending_notification(me, from).is_some()
+            || self.first_sender(me, from).is_some()
+        {
             return Ok(());
         }
         match self.closes_circle(me, source) {

@@ -146,7 +146,8 @@ impl Hooks {
         if hook.owner == owner { Ok((index, hook)) } else { Err(Errno::Perm) }
     }
 
-    /// Puts a hook at a place that was empty, takes it away, or changes it but for its line; then masks or unmasks that line if need be.
+    /// Puts a hook at an empty place, takes it away, or changes it but for its line; then masks or unmasks that line, if
+    /// that makes a difference.
     fn replace(&mut self, machine: &mut impl Devices, index: usize, hook: Option<Hook>) {
         let Some(Hook { line, .. }) = hook.or(self.hooks[index]) else { return };
         let was_open = self.is_open(line);

@@ -15,15 +15,15 @@ extern crate std;
 
 pub mod acpi;
 pub mod alarms;
-pub mod boot;
 mod asynchronous;
+pub mod boot;
 mod call;
 mod clock;
 mod death;
 pub mod devices;
 mod events;
 mod fast;
-
+pub mod filters;
 pub mod frames;
 mod invariants;
 mod ipc;
@@ -40,15 +40,15 @@ mod sched;
 mod signals;
 mod slot_set;
 pub mod spaces;
-mod swap;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // Most of it is for the tests outside.
 mod support;
+mod swap;
 pub mod tables;
 
-pub use invariants::Violation;
 pub use events::{MemoryAccess, MemoryEvent};
+pub use invariants::Violation;
 pub use machine::{Fault, Frame, Machine, Request};
 pub use privileges::{PrivilegeTable, Privileges};
 pub use process::{Process, Rts, SLOTS, Slot, Table, Usage};
@@ -57,6 +57,7 @@ pub use spaces::{SpaceId, Spaces};
 pub use tables::Tables;
 
 use crate::alarms::Alarms;
+use crate::filters::Filters;
 use crate::irq::Hooks;
 use crate::list::List;
 use crate::slot_set::SlotSet;
@@ -69,6 +70,7 @@ use protocol::kernel::AbortHow;
 pub struct Kernel<'t, M: Machine> {
     procs: &'t mut Table<M>,
     privileges: &'t mut PrivilegeTable,
+    filters: &'t mut Filters,
     /// Address spaces, and what each frame is used for.
     pub spaces: Spaces<'t>,
     cpus: [Cpu; MAX_CPUS],
@@ -115,17 +117,20 @@ pub enum Action {
 
 impl<'t, M: Machine> Kernel<'t, M> {
     /// A kernel without processes, on the first `online` processors. `procs` is a table of free slots, as
-    /// [`Process::free`] makes them, and `privileges` one of free structures.
+    /// [`Process::free`] makes them, `privileges` one of free structures,
+    /// and `filters` is unused.
     pub fn new(
         procs: &'t mut Table<M>,
         privileges: &'t mut PrivilegeTable,
+        filters: &'t mut Filters,
         spaces: Spaces<'t>,
         online: usize,
     ) -> Self {
-        privileges[abi::PrivilegeId::USER.index()] = Privileges::USER;
+        privileges[abi::PrivilegeId::USER.index()] = Privileges::user();
         Self {
             procs,
             privileges,
+            filters,
             spaces,
             cpus: [Cpu::IDLE; MAX_CPUS],
             online,

@@ -1,5 +1,6 @@
 //! Privilege structures: who may do what, and what is pending for him.
 
+use crate::filters::FilterChain;
 use crate::ranges::Resources;
 use crate::{Kernel, Machine, Process, Rts, Slot};
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
@@ -53,6 +54,8 @@ pub struct Privileges {
     pub(crate) state_table: UserTable,
     /// The hardware that its process may use.
     pub(crate) resources: Resources,
+    /// What its process does not receive for the time being.
+    pub(crate) filters: FilterChain,
 }
 
 impl Privileges {
@@ -73,14 +76,13 @@ impl Privileges {
         async_table: UserTable::NONE,
         state_table: UserTable::NONE,
         resources: Resources::NONE,
+        filters: FilterChain::EMPTY,
     };
 
     /// That of all users, before anybody has said what they may do: they may call those who let them, and nothing else.
-    pub(crate) const USER: Self = Self {
-        traps: TrapMask::SENDREC,
-        flags: PrivilegeFlags::PREEMPTIBLE.union(PrivilegeFlags::BILLABLE),
-        ..Self::FREE
-    };
+    pub(crate) fn user() -> Self {
+        Self { traps: TrapMask::SENDREC, flags: PrivilegeFlags::PREEMPTIBLE | PrivilegeFlags::BILLABLE, ..Self::FREE }
+    }
 
     /// That of the root system process, which may do everything and manages itself.
     fn root(owner: Endpoint) -> Self {
@@ -271,6 +273,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         self.forget_pending(id);
         self.alarms.cancel(id.index());
+        self.clear_filters(slot);
         self.privileges[id.index()] = Privileges::FREE;
         self.process_mut(slot).set_privilege_id(PrivilegeId::USER);
     }

@@ -1,7 +1,7 @@
 //! Processes.
 
-use crate::list::{Links, List};
 use crate::events::MemoryEvent;
+use crate::list::{Links, List};
 use crate::sched::Place;
 use crate::{CpuId, Machine, QUANTUM_TICKS, SpaceId};
 use abi::boot::{BootEntry, NAME_LEN};
@@ -126,7 +126,7 @@ pub struct Process<M: Machine> {
     pub(crate) links: Links,
     pub(crate) privilege_id: PrivilegeId,
     /// The bit of its privilege id in send masks: kept, so that the fast path need not shift.
-    privilege_bit: u64,
+    pub(crate) privilege_bit: u64,
     /// Where it runs.
     pub(crate) cpu: CpuId,
     /// Queue that it is scheduled in, 0 the most urgent.
@@ -209,11 +209,6 @@ impl<M: Machine> Process<M> {
     pub fn name(&self) -> &str {
         let len = self.name.iter().position(|&b| b == 0).unwrap_or(NAME_LEN);
         core::str::from_utf8(&self.name[..len]).unwrap_or("?")
-    }
-
-    /// The name, padded with zeros.
-    pub(crate) fn name_field(&self) -> [u8; NAME_LEN] {
-        self.name
     }
 
     /// Why it does not run.

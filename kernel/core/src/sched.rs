@@ -63,8 +63,15 @@ const UNBOUNDED: u8 = PRIORITIES as u8 + 1;
 
 impl Cpu {
     /// A processor that has nothing to run.
-    pub(crate) const IDLE: Self =
-        Self { current: None, ready: [List::EMPTY; PRIORITIES], occupied: 0, bound: UNBOUNDED, switched_at: 0, idle: 0, billed: None };
+    pub(crate) const IDLE: Self = Self {
+        current: None,
+        ready: [List::EMPTY; PRIORITIES],
+        occupied: 0,
+        bound: UNBOUNDED,
+        switched_at: 0,
+        idle: 0,
+        billed: None,
+    };
 
     /// The process that runs.
     pub fn current(&self) -> Option<Slot> {

@@ -6,6 +6,7 @@ mod deadlock;
 mod death;
 mod denials;
 mod fast;
+mod filters;
 mod frames;
 mod irq;
 mod kernel_calls;

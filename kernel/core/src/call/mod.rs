@@ -2,11 +2,11 @@
 
 mod getinfo;
 mod irqctl;
-mod server;
-mod sigframe;
 mod ports;
 mod privctl;
 mod process;
+mod server;
+mod sigframe;
 mod statectl;
 mod vmctl;
 
@@ -87,7 +87,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// The process that an endpoint in a call names.
-    fn named(&self, endpoint: Endpoint) -> Result<Slot, Errno> {
+    pub(crate) fn named(&self, endpoint: Endpoint) -> Result<Slot, Errno> {
         self.lookup(endpoint).ok_or(Errno::Inval)
     }
 

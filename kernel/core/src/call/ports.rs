@@ -25,8 +25,7 @@ impl<M: Machine> Context<'_, '_, M> {
     /// The number of a port that the caller may access with this width.
     fn port(&self, port: u32, width: Width) -> Result<u16, Errno> {
         let number = u16::try_from(port).map_err(|_| Errno::Perm)?;
-        let allowed = self.kernel.privileges(self.me).resources.allows_port(number, width)
-            && width.ports(number).is_some_and(|mut ports| !ports.any(|port| self.machine.is_kernel_port(port)));
+        let allowed = self.machine.may_access(&self.kernel.privileges(self.me).resources, number, width);
         if allowed { Ok(number) } else { Err(Errno::Perm) }
     }
 

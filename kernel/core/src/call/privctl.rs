@@ -33,8 +33,10 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             DYNAMIC_ID => Ok(None),
             id => PrivilegeId::new(id).map(Some).ok_or(Errno::Inval),
         };
-        let set = |slot| self.kernel.set_service(slot, id?, &call.spec);
-        self.subject(call.process).and_then(set).map(|id| SysSet { id: id.index() as u32 }).into()
+        let slot = self.subject(call.process);
+        slot.and_then(|slot| self.kernel.set_service(slot, id?, &call.spec))
+            .map(|id| SysSet { id: id.index() as u32 })
+            .into()
     }
 
     fn set_user(&mut self, _: &Message, call: SetUser) -> Answer<UserSet> {
@@ -42,19 +44,23 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn add_io(&mut self, _: &Message, call: AddIo) -> Answer<IoAdded> {
-        let add = |slot| self.kernel.privileges_mut(slot).resources.add_ports(call.first, call.last);
-        self.service(call.process).and_then(add).map(|()| IoAdded {}).into()
+        let slot = self.service(call.process);
+        slot.and_then(|slot| self.kernel.privileges_mut(slot).resources.add_ports(call.first, call.last))
+            .map(|()| IoAdded {})
+            .into()
     }
 
     fn add_memory(&mut self, _: &Message, call: AddMemory) -> Answer<MemoryAdded> {
-        let add = |slot| self.kernel.privileges_mut(slot).resources.add_memory(call.start, call.len);
-        self.service(call.process).and_then(add).map(|()| MemoryAdded {}).into()
+        let slot = self.service(call.process);
+        slot.and_then(|slot| self.kernel.privileges_mut(slot).resources.add_memory(call.start, call.len))
+            .map(|()| MemoryAdded {})
+            .into()
     }
 
     fn add_irq(&mut self, _: &Message, call: AddIrq) -> Answer<IrqAdded> {
         let line = u8::try_from(call.line).map_err(|_| Errno::Inval);
-        let add = |slot| self.kernel.privileges_mut(slot).resources.add_line(line?);
-        self.service(call.process).and_then(add).map(|()| IrqAdded {}).into()
+        let slot = self.service(call.process);
+        slot.and_then(|slot| self.kernel.privileges_mut(slot).resources.add_line(line?)).map(|()| IrqAdded {}).into()
     }
 
     fn query_memory(&mut self, _: &Message, call: QueryMemory) -> Answer<MemoryQueried> {
@@ -87,7 +93,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn clear_ipc_refs(&mut self, _: &Message, call: ClearRefs) -> Answer<RefsCleared> {
-        let clear = |slot| self.kernel.clear_ipc_refs(self.machine, slot);
-        self.subject(call.process).map(clear).map(|()| RefsCleared {}).into()
+        let slot = self.subject(call.process);
+        slot.map(|slot| self.kernel.clear_ipc_refs(self.machine, slot)).map(|()| RefsCleared {}).into()
     }
 }

@@ -87,7 +87,8 @@ impl<M: Machine> Kernel<'_, M> {
         let p = self.process(slot);
         let mut place = Place { cpu: p.cpu, priority: p.priority, quantum: p.quantum };
         if priority != KEEP {
-            place.priority = u8::try_from(priority).ok().filter(|p| usize::from(*p) < PRIORITIES).ok_or(Errno::Inval)?;
+            place.priority =
+                u8::try_from(priority).ok().filter(|p| usize::from(*p) < PRIORITIES).ok_or(Errno::Inval)?;
         }
         if quantum != KEEP {
             place.quantum = ticks_of(quantum, machine.hz()).ok_or(Errno::Inval)?;

@@ -27,12 +27,14 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn kill(&mut self, _: &Message, call: Kill) -> Answer<Killed> {
-        let raise = |slot| {
-            let signal = Signal::from_user(call.signal).ok_or(Errno::Inval)?;
-            self.kernel.raise(self.machine, slot, signal);
-            Ok(Killed {})
-        };
-        self.kernel.named(call.process).and_then(raise).into()
+        let signal = Signal::from_user(call.signal).ok_or(Errno::Inval);
+        let target = self.kernel.named(call.process).and_then(|slot| Ok((slot, signal?)));
+        target
+            .map(|(slot, signal)| {
+                self.kernel.raise(self.machine, slot, signal);
+                Killed {}
+            })
+            .into()
     }
 
     fn getksig(&mut self, _: &Message, _: GetKSig) -> Answer<KSig> {
@@ -45,8 +47,8 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 
     fn endksig(&mut self, _: &Message, call: EndKSig) -> Answer<EndedKSig> {
         let me = self.me;
-        let end = |slot| self.kernel.end_signals(me, slot);
-        self.kernel.named(call.process).and_then(end).map(|()| EndedKSig {}).into()
+        let slot = self.kernel.named(call.process);
+        slot.and_then(|slot| self.kernel.end_signals(me, slot)).map(|()| EndedKSig {}).into()
     }
 
     fn sigsend(&mut self, _: &Message, call: SigSend) -> Answer<SigSent> {
@@ -133,8 +135,8 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn runctl(&mut self, _: &Message, call: RunCtl) -> Answer<RunCtlDone> {
-        let control = |slot| self.kernel.run_control(self.machine, slot, call.action);
-        self.kernel.named(call.process).and_then(control).map(|()| RunCtlDone {}).into()
+        let slot = self.kernel.named(call.process);
+        slot.and_then(|slot| self.kernel.run_control(self.machine, slot, call.action)).map(|()| RunCtlDone {}).into()
     }
 
     fn update(&mut self, _: &Message, call: Update) -> Answer<Updated> {

@@ -1,11 +1,15 @@
 //! What a service changes about itself.
 
-use super::Context;
-use crate::Machine;
+use super::{Context, Stop, answer};
+use crate::filters::{Element, FilterKind, Source, SourceClass};
 use crate::privileges::UserTable;
-use abi::{Errno, Message};
+use crate::{Kernel, Machine, Rts, Slot};
+use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
+use abi::{Endpoint, Errno, Kind, Message};
+use arrayvec::ArrayVec;
 use protocol::Answer;
 use protocol::statectl::*;
+use zerocopy::{FromZeros, IntoBytes};
 
 impl<M: Machine> Server for Context<'_, '_, M> {
     fn clear_ipc_refs(&mut self, _: &Message, _: ClearRefs) -> Answer<RefsCleared> {
@@ -18,20 +22,73 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             return Answer::Fail(Errno::Perm);
         }
         let owner = self.my_endpoint();
-        self.kernel.privileges_mut(self.me).state_table =
-            UserTable { address: call.address, count: call.count, owner };
+        self.kernel.privileges_mut(self.me).state_table = UserTable { address: call.address, count: call.count, owner };
         Answer::Reply(StateTableSet {})
     }
 
-    fn add_blacklist(&mut self, _: &Message, _: AddBlacklist) -> Answer<BlacklistAdded> {
-        Answer::Fail(Errno::NoSys)
+    fn add_blacklist(&mut self, _: &Message, call: AddBlacklist) -> Answer<BlacklistAdded> {
+        let added = self.add_filter(FilterKind::Blacklist, call.address, call.count);
+        answer(added.map(|()| BlacklistAdded {}))
     }
 
-    fn add_whitelist(&mut self, _: &Message, _: AddWhitelist) -> Answer<WhitelistAdded> {
-        Answer::Fail(Errno::NoSys)
+    fn add_whitelist(&mut self, _: &Message, call: AddWhitelist) -> Answer<WhitelistAdded> {
+        let added = self.add_filter(FilterKind::Whitelist, call.address, call.count);
+        answer(added.map(|()| WhitelistAdded {}))
     }
 
     fn clear_filters(&mut self, _: &Message, _: ClearFilters) -> Answer<FiltersCleared> {
+        self.kernel.clear_filters(self.me);
         Answer::Reply(FiltersCleared {})
+    }
+}
+
+impl<M: Machine> Context<'_, '_, M> {
+    /// Adds a filter whose elements stand in the caller's memory.
+    fn add_filter(&mut self, kind: FilterKind, address: u64, count: u64) -> Result<(), Stop> {
+        if !self.kernel.is_service(self.me) {
+            return Err(Errno::Perm.into());
+        }
+        let mut raw = [FilterElement::new_zeroed(); MAX_FILTER_ELEMENTS];
+        let count = usize::try_from(count).ok().filter(|count| (1..=raw.len()).contains(count));
+        let raw = &mut raw[..count.ok_or(Errno::TooBig)?];
+        self.read(self.me, address, raw.as_mut_bytes())?;
+        let mut elements = ArrayVec::<Element, MAX_FILTER_ELEMENTS>::new();
+        for raw in &*raw {
+            elements.push(Element::decode(raw, |name| self.kernel.lookup(name).is_some())?);
+        }
+        Ok(self.kernel.add_filter(self.me, kind, &elements)?)
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    fn add_filter(&mut self, slot: Slot, kind: FilterKind, elements: &[Element]) -> Result<(), Errno> {
+        let id = self.process(slot).privilege_id.index();
+        self.filters.add(&mut self.privileges[id].filters, kind, elements)
+    }
+
+    /// Takes all filters of a process away.
+    pub(crate) fn clear_filters(&mut self, slot: Slot) {
+        let id = self.process(slot).privilege_id.index();
+        self.filters.clear(&mut self.privileges[id].filters);
+    }
+
+    /// Whether the filters of a process let a message in.
+    pub(crate) fn lets_in(&self, slot: Slot, source: Endpoint, kind: Kind) -> bool {
+        let chain = &self.privileges(slot).filters;
+        if chain.is_empty() {
+            return true;
+        }
+        let class = match self.lookup(source) {
+            None => SourceClass::Task,
+            Some(slot) if self.is_service(slot) => SourceClass::System,
+            Some(_) => SourceClass::User,
+        };
+        self.filters.allows(chain, Source { endpoint: source, class }, Some(kind))
+    }
+
+    /// What must be set besides RECEIVING for a process whose messages the fast path cannot deliver.
+    pub(crate) fn special(&self, slot: Slot) -> Rts {
+        let plain = self.privileges(slot).filters.is_empty() && self.process(slot).failed_reply.is_none();
+        if plain { Rts::empty() } else { Rts::SPECIAL }
     }
 }

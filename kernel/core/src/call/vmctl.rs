@@ -60,13 +60,13 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn settle(&mut self, _: &Message, call: Settle) -> Answer<Settled> {
-        let settle = |slot| self.kernel.settle(self.machine, slot, call.space);
-        self.kernel.named(call.process).and_then(settle).map(|()| Settled {}).into()
+        let slot = self.kernel.named(call.process);
+        slot.and_then(|slot| self.kernel.settle(self.machine, slot, call.space)).map(|()| Settled {}).into()
     }
 
     fn clear_page_fault(&mut self, _: &Message, call: ClearPageFault) -> Answer<PageFaultCleared> {
-        let clear = |slot| self.kernel.end_page_fault(slot);
-        self.kernel.named(call.process).and_then(clear).map(|()| PageFaultCleared {}).into()
+        let slot = self.kernel.named(call.process);
+        slot.and_then(|slot| self.kernel.end_page_fault(slot)).map(|()| PageFaultCleared {}).into()
     }
 
     fn next_event(&mut self, _: &Message, _: NextEvent) -> Answer<EventTold> {
@@ -75,8 +75,10 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn answer_request(&mut self, _: &Message, call: AnswerRequest) -> Answer<RequestAnswered> {
-        let end = |slot| self.kernel.end_memory_request(slot, call.available != 0);
-        self.kernel.named(call.process).and_then(end).map(|()| RequestAnswered {}).into()
+        let slot = self.kernel.named(call.process);
+        slot.and_then(|slot| self.kernel.end_memory_request(slot, call.available != 0))
+            .map(|()| RequestAnswered {})
+            .into()
     }
 
     fn space_of(&mut self, _: &Message, call: GetSpaceOf) -> Answer<SpaceOf> {
