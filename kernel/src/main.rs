@@ -15,7 +15,7 @@ use abi::note::AbiNote;
 use core::ops::Range;
 use kernel_core::boot::{BootProgram, MAX_MODULES, Module, match_modules};
 use kernel_core::options::Options;
-use kernel_core::{CpuId, Kernel, Spaces};
+use kernel_core::{CpuId, Kernel};
 use kernel_x86_64::cpu::{self, Features};
 use kernel_x86_64::ioapic::IoApics;
 use kernel_x86_64::layout::direct;
@@ -62,9 +62,9 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
         madt.as_ref().map_or(1, |madt| unsafe { smp::start_others(&memory, &boot, &features, madt, &interrupts) });
     log!("processors: {cpus} of {} run", madt.map_or(1, |madt| madt.cpus.len()));
     let mut machine = X86::new(&memory, io_apics, log::SINK);
-    // SAFETY: each is called once.
-    let (processes, privileges, spaces) = unsafe { (run::process_table(), run::privilege_table(), run::space_table()) };
-    let mut kernel = Kernel::new(processes, privileges, Spaces::new(spaces, memory.frames), cpus);
+    // SAFETY: called once.
+    let storage = unsafe { run::storage(memory.frames) };
+    let mut kernel = Kernel::new(storage, cpus);
     let programs = start_programs(&boot, &mut kernel, &mut machine);
     reclaim(&boot, &mut kernel.spaces);
     if let Some(crash) = options.crash {
