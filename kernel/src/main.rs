@@ -15,7 +15,7 @@ use abi::note::AbiNote;
 use core::ops::Range;
 use kernel_core::boot::{BootProgram, MAX_MODULES, Module, match_modules};
 use kernel_core::options::Options;
-use kernel_core::{CpuId, Kernel};
+use kernel_core::{CpuId, Kernel, Spaces};
 use kernel_x86_64::cpu::{self, Features};
 use kernel_x86_64::ioapic::IoApics;
 use kernel_x86_64::layout::direct;
