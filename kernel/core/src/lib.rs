@@ -98,6 +98,18 @@ pub struct Kernel<'t, M: Machine> {
     unmanaged: Option<Slot>,
 }
 
+/// The large tables that a kernel works on, with nothing in them.
+pub struct Storage<'t, M: Machine> {
+    /// Free slots, as [`Process::free`] makes them.
+    pub procs: &'t mut Table<M>,
+    /// Free structures.
+    pub privileges: &'t mut PrivilegeTable,
+    /// The pool of receive filters.
+    pub filters: &'t mut Filters,
+    /// Address spaces, and what each frame is used for.
+    pub spaces: Spaces<'t>,
+}
+
 /// What the machine must do after a trap, besides running whom [`Kernel::schedule`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -116,16 +128,9 @@ pub enum Action {
 }
 
 impl<'t, M: Machine> Kernel<'t, M> {
-    /// A kernel without processes, on the first `online` processors. `procs` is a table of free slots, as
-    /// [`Process::free`] makes them, `privileges` one of free structures,
-    /// and `filters` is unused.
-    pub fn new(
-        procs: &'t mut Table<M>,
-        privileges: &'t mut PrivilegeTable,
-        filters: &'t mut Filters,
-        spaces: Spaces<'t>,
-        online: usize,
-    ) -> Self {
+    /// A kernel without processes, on the first `online` processors.
+    pub fn new(storage: Storage<'t, M>, online: usize) -> Self {
+        let Storage { procs, privileges, filters, spaces } = storage;
         privileges[abi::PrivilegeId::USER.index()] = Privileges::user();
         Self {
             procs,

@@ -7,14 +7,19 @@ use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
 use crate::{ioapic, paging, power, smp};
-use abi::Endpoint;
+use abi::{Endpoint, PRIVILEGES as PRIVILEGE_COUNT, Signal};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::{MaybeUninit, forget};
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::filters::Filters;
+use kernel_core::frames::Frames;
 use kernel_core::spaces::{self, Space, SpaceTable};
-use kernel_core::{Action, CpuId, Kernel, Machine, Process, SLOTS, Slot, Table};
+use kernel_core::{
+    Action, CpuId, Kernel, Machine, MemoryAccess, PrivilegeTable, Privileges, Process, SLOTS, Slot, Spaces, Storage,
+    Table,
+};
 use protocol::kernel::AbortHow;
 
 const _: () = assert!(core::mem::offset_of!(Process<X86>, frame) == 0);
@@ -34,42 +39,37 @@ unsafe impl Send for State {}
 /// The one big lock: taken at entry, held to exit. Filled in by [`start`], before which nothing enters the kernel.
 pub(crate) static STATE: Lock<MaybeUninit<State>> = Lock::new(MaybeUninit::uninit());
 
-struct ProcessTable(UnsafeCell<MaybeUninit<Table<X86>>>);
+/// A table of the core's: without asking for memory, and too large for a stack.
+struct Static<T>(UnsafeCell<T>);
 
-// SAFETY: handed out once, by `process_table`.
-unsafe impl Sync for ProcessTable {}
+// SAFETY: each is handed out once, by `tables`.
+unsafe impl<T> Sync for Static<T> {}
 
-struct Spaces(UnsafeCell<SpaceTable>);
+static PROCESSES: Static<MaybeUninit<Table<X86>>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
+static PRIVILEGES: Static<PrivilegeTable> = Static(UnsafeCell::new([const { Privileges::FREE }; PRIVILEGE_COUNT]));
+static FILTERS: Static<Filters> = Static(UnsafeCell::new(Filters::new()));
+static SPACES: Static<SpaceTable> = Static(UnsafeCell::new([Space::FREE; spaces::SPACES]));
 
-// SAFETY: handed out once, by `space_table`.
-unsafe impl Sync for Spaces {}
-
-static SPACES: Spaces = Spaces(UnsafeCell::new([Space::FREE; spaces::SPACES]));
-
-/// The table of address spaces, all free.
+/// The tables of the core, with nothing in them.
 ///
 /// # Safety
 /// Called once.
-pub unsafe fn space_table() -> &'static mut SpaceTable {
-    // SAFETY: by contract.
-    unsafe { &mut *SPACES.0.get() }
-}
-
-static PROCESSES: ProcessTable = ProcessTable(UnsafeCell::new(MaybeUninit::uninit()));
-
-/// The process table, all slots free.
-///
-/// # Safety
-/// Called once.
-pub unsafe fn process_table() -> &'static mut Table<X86> {
+pub unsafe fn storage(frames: Frames<'static>) -> Storage<'static, X86> {
     let table = PROCESSES.0.get().cast::<Process<X86>>();
     for (i, slot) in Slot::all().enumerate() {
         // SAFETY: in range, and nobody else has the table.
         unsafe { table.add(i).write(Process::free(slot, Frame::EMPTY)) };
     }
     const _: () = assert!(SLOTS * size_of::<Process<X86>>() == size_of::<Table<X86>>());
-    // SAFETY: every slot is written.
-    unsafe { &mut *table.cast() }
+    // SAFETY: nobody else has these by contract, and every slot is written.
+    unsafe {
+        Storage {
+            procs: &mut *table.cast(),
+            privileges: &mut *PRIVILEGES.0.get(),
+            filters: &mut *FILTERS.0.get(),
+            spaces: Spaces::new(&mut *SPACES.0.get(), frames),
+        }
+    }
 }
 
 /// Port of QEMU's exit device; 0 for none.
@@ -145,7 +145,7 @@ fn wait_for_lock(id: CpuId) -> Guard<'static, MaybeUninit<State>> {
 /// Chooses who runs next, if the current one does not go on, and makes it current, with its address space loaded; `None` to
 /// idle, in the kernel's own.
 fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
-    if let Some(slot) = state.kernel.switch(local.id) {
+    if let Some(slot) = state.kernel.switch(&mut state.machine, local.id) {
         return Some(enter_process(local, &mut state.kernel, slot));
     }
     if state.kernel.spaces.idle(local.id) {
@@ -235,9 +235,8 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = lock(local);
     let State { kernel, machine } = state(&mut guard);
-    if let Action::Abort { how, status } = kernel.trap(machine, local.id) {
-        abort(how, status);
-    }
+    let action = kernel.trap(machine, local.id);
+    act(kernel, action);
     leave(local, guard)
 }
 
@@ -251,7 +250,7 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             if local.id == CpuId::BOOT {
                 machine.ticks += 1;
             }
-            kernel.tick(local.id);
+            kernel.tick(machine, local.id);
             apic::end_of_interrupt();
             match local.nmis.swap(0, Ordering::Relaxed) {
                 0 => {}
@@ -280,13 +279,31 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             let exception = Exception::new(vector, error, frame.rip);
             assert!(!exception.is_machine_failure(), "{exception} in a process");
             let (rsp, rflags) = (frame.rsp, frame.rflags);
-            kernel.stop_current(machine, local.id, format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}"));
+            let why = format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}");
+            let action = match exception.memory_access() {
+                Some(access) => kernel.memory_fault(machine, local.id, exception.address, access, why),
+                None => kernel.exception(machine, local.id, exception.signal(), why),
+            };
+            act(kernel, action);
         }
     }
     leave(local, guard)
 }
 
+/// Does what an entry asks of the machine.
+#[inline(always)]
+fn act(kernel: &Kernel<'static, X86>, action: Action) {
+    match action {
+        Action::Resume => {}
+        Action::Abort { how, status } => abort(how, status),
+        Action::Panic(slot) => {
+            panic!("{} cannot go on, and nobody is there to deal with it", kernel.process(slot).name())
+        }
+    }
+}
+
 /// Ends the run of the system.
+#[cold]
 fn abort(how: AbortHow, status: u32) -> ! {
     match how {
         AbortHow::Halt => power::halt(),
@@ -316,6 +333,27 @@ impl Exception {
         [8, 18].contains(&self.vector)
     }
 
+    /// What was tried with memory; `None` if it is no page fault.
+    fn memory_access(&self) -> Option<MemoryAccess> {
+        const PAGE_FAULT: u8 = 14;
+        (self.vector == PAGE_FAULT).then_some(match self.error {
+            e if e & 1 << 4 != 0 => MemoryAccess::Execute,
+            e if e & 1 << 1 != 0 => MemoryAccess::Write,
+            _ => MemoryAccess::Read,
+        })
+    }
+
+    /// The signal that it is to the process.
+    fn signal(&self) -> Signal {
+        match self.vector {
+            0 | 4 | 5 | 16 | 19 => Signal::FPE,
+            1 | 3 => Signal::TRAP,
+            6 | 7 => Signal::ILL,
+            17 => Signal::BUS,
+            _ => Signal::SEGV,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self.vector {
             0 => "divide error",
@@ -343,13 +381,12 @@ impl Exception {
 
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PAGE_FAULT: u8 = 14;
         write!(f, "{}", self.name())?;
-        if self.vector == PAGE_FAULT {
-            let verb = match self.error {
-                e if e & 1 << 4 != 0 => "executing",
-                e if e & 1 << 1 != 0 => "writing",
-                _ => "reading",
+        if let Some(access) = self.memory_access() {
+            let verb = match access {
+                MemoryAccess::Execute => "executing",
+                MemoryAccess::Write => "writing",
+                MemoryAccess::Read => "reading",
             };
             let why = if self.error & 1 != 0 { "not allowed" } else { "not mapped" };
             write!(f, " {verb} {:#018x}, {why},", self.address)?;
