@@ -60,6 +60,7 @@ use crate::alarms::Alarms;
 use crate::filters::Filters;
 use crate::irq::Hooks;
 use crate::list::List;
+use crate::process::Pending;
 use crate::slot_set::SlotSet;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::{Endpoint, PRIVILEGES, Signal, Trap};
@@ -200,7 +201,10 @@ impl<'t, M: Machine> Kernel<'t, M> {
             p.frame.rewind_trap();
             return Action::Resume;
         }
-        let request = p.frame.request();
+        if p.pending.contains(Pending::TRACES_TRAPS) && self.hold_trap(machine, me) {
+            return self.action();
+        }
+        let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
             Some(Trap::KernelCall) => return self.kernel_call(machine, me, &request),
@@ -219,6 +223,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             if signal.is_lethal() {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
+            self.end_step(me);
             self.raise(machine, me, signal);
         }
         self.action()

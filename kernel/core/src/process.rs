@@ -97,6 +97,16 @@ bitflags! {
         const IS_SCHEDULER = 1 << 3;
         /// The memory server has not been told yet what it waits for.
         const EVENT = 1 << 4;
+        /// Its tracer wants to know of its traps.
+        const TRACES_TRAPS = 1 << 5;
+        /// Its trap was held back, and is made when it goes on.
+        const TRAP_HELD = 1 << 6;
+        /// It made its trap, and its tracer is told when it goes on.
+        const TRAP_MADE = 1 << 7;
+        /// It executes one instruction.
+        const STEPS = 1 << 8;
+        /// All that has to do with traced traps.
+        const TRACED_TRAPS = Self::TRACES_TRAPS.bits() | Self::TRAP_HELD.bits() | Self::TRAP_MADE.bits();
     }
 }
 

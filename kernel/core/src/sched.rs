@@ -199,10 +199,30 @@ impl<M: Machine> Kernel<'_, M> {
         loop {
             self.put_back(cpu);
             let next = self.pick(cpu)?;
-            if !self.process(next).pending.contains(Pending::CALL) || self.resume_call(machine, next) {
+            if self.may_run(machine, next) {
                 return Some(next);
             }
         }
+    }
+
+    /// Does what is to be done before a process runs; whether it then can.
+    fn may_run(&mut self, machine: &mut M, slot: Slot) -> bool {
+        let pending = self.process(slot).pending;
+        if pending.is_empty() {
+            return true;
+        }
+        if pending.contains(Pending::CALL) {
+            self.resume_call(machine, slot);
+        } else if pending.contains(Pending::TRAP_MADE) {
+            self.end_trap(machine, slot);
+        }
+        let p = self.process(slot);
+        if p.pending.contains(Pending::TRACES_TRAPS) {
+            // No trap of it takes the fast path.
+            let cpu = p.cpu;
+            self.cpu_mut(cpu).bound = 0;
+        }
+        self.process(slot).rts.is_empty()
     }
 
     /// Puts the process that ran into a queue, if it can go on.
