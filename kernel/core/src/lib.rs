@@ -58,6 +58,7 @@ pub use tables::Tables;
 
 use crate::alarms::Alarms;
 use crate::filters::Filters;
+use crate::frames::FrameNumber;
 use crate::irq::Hooks;
 use crate::list::List;
 use crate::process::Pending;
@@ -180,12 +181,20 @@ impl<'t, M: Machine> Kernel<'t, M> {
         self.boot.try_push(*entry).ok()?;
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
-        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
-        self.spaces.bind(space);
+        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame);
+        self.live_in(slot, space);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
         Some(slot)
+    }
+
+    /// Lets a process live in a space from now on.
+    pub(crate) fn live_in(&mut self, slot: Slot, space: SpaceId) {
+        self.spaces.bind(space);
+        let root = self.spaces.root(space).unwrap_or(FrameNumber::ZERO);
+        let p = self.process_mut(slot);
+        (p.space, p.root) = (Some(space), root);
     }
 
     /// The process that runs on `cpu` has trapped; its frame has the registers.

@@ -103,7 +103,8 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The root page table of a process.
     fn root_of(&self, slot: Slot) -> Option<FrameNumber> {
-        self.process(slot).space.and_then(|space| self.spaces.root(space))
+        let p = self.process(slot);
+        p.space.map(|_| p.root)
     }
 }
 
