@@ -11,7 +11,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.block(machine, slot, Rts::STOPPED);
         if self.runs(slot) {
             let cpu = self.process(slot).cpu;
-            self.charge(machine, cpu);
+            self.charge(machine, cpu, slot);
             self.vacate(slot);
         }
         self.forget_memory_event(slot);

@@ -11,7 +11,7 @@ use abi::{Endpoint, Trap};
 impl<M: Machine> Kernel<'_, M> {
     /// SENDREC to a process that waits for it.
     #[inline(always)]
-    pub fn fast_sendrec(&mut self, cpu: CpuId, destination: Endpoint) -> Option<Slot> {
+    pub fn fast_sendrec(&mut self, machine: &M, cpu: CpuId, destination: Endpoint) -> Option<Slot> {
         let me = self.cpu(cpu).current()?;
         let to = self.fast_partner(cpu, me, Trap::SendRec, destination)?;
         let it = self.process(to);
@@ -25,13 +25,19 @@ impl<M: Machine> Kernel<'_, M> {
         if it.receive_from != Endpoint::ANY && it.receive_from != self.process(me).endpoint {
             return None;
         }
-        self.hand_over(cpu, me, to, Rts::RECEIVING | Rts::REPLY, destination);
+        self.hand_over(machine, cpu, me, to, Rts::RECEIVING | Rts::REPLY, destination);
         Some(to)
     }
 
     /// REPLY_RECEIVE to a process in SENDREC with this one, which then receives from anybody and finds nothing.
     #[inline(always)]
-    pub fn fast_reply_receive(&mut self, cpu: CpuId, destination: Endpoint, from: Endpoint) -> Option<Slot> {
+    pub fn fast_reply_receive(
+        &mut self,
+        machine: &M,
+        cpu: CpuId,
+        destination: Endpoint,
+        from: Endpoint,
+    ) -> Option<Slot> {
         if from != Endpoint::ANY {
             return None;
         }
@@ -45,7 +51,7 @@ impl<M: Machine> Kernel<'_, M> {
         if p.senders.head().is_some() || self.has_pending(me) {
             return None;
         }
-        self.hand_over(cpu, me, to, Rts::RECEIVING, Endpoint::ANY);
+        self.hand_over(machine, cpu, me, to, Rts::RECEIVING, Endpoint::ANY);
         Some(to)
     }
 
@@ -65,7 +71,8 @@ impl<M: Machine> Kernel<'_, M> {
     /// The running process blocks, the partner runs on with the rest of its time. No queue is touched: who runs is in none,
     /// and the partner was blocked.
     #[inline(always)]
-    fn hand_over(&mut self, cpu: CpuId, me: Slot, to: Slot, state: Rts, from: Endpoint) {
+    fn hand_over(&mut self, machine: &M, cpu: CpuId, me: Slot, to: Slot, state: Rts, from: Endpoint) {
+        self.charge(machine, cpu, me);
         let p = self.process_mut(me);
         p.rts = state;
         p.receive_from = from;

@@ -58,8 +58,10 @@ pub use tables::Tables;
 
 use crate::alarms::Alarms;
 use crate::filters::Filters;
+use crate::frames::FrameNumber;
 use crate::irq::Hooks;
 use crate::list::List;
+use crate::process::Pending;
 use crate::slot_set::SlotSet;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::{Endpoint, PRIVILEGES, Signal, Trap};
@@ -179,12 +181,20 @@ impl<'t, M: Machine> Kernel<'t, M> {
         self.boot.try_push(*entry).ok()?;
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
-        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
-        self.spaces.bind(space);
+        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame);
+        self.live_in(slot, space);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
         Some(slot)
+    }
+
+    /// Lets a process live in a space from now on.
+    pub(crate) fn live_in(&mut self, slot: Slot, space: SpaceId) {
+        self.spaces.bind(space);
+        let root = self.spaces.root(space).unwrap_or(FrameNumber::ZERO);
+        let p = self.process_mut(slot);
+        (p.space, p.root) = (Some(space), root);
     }
 
     /// The process that runs on `cpu` has trapped; its frame has the registers.
@@ -200,7 +210,10 @@ impl<'t, M: Machine> Kernel<'t, M> {
             p.frame.rewind_trap();
             return Action::Resume;
         }
-        let request = p.frame.request();
+        if p.pending.contains(Pending::TRACES_TRAPS) && self.hold_trap(machine, me) {
+            return self.action();
+        }
+        let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
             Some(Trap::KernelCall) => return self.kernel_call(machine, me, &request),
@@ -219,6 +232,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             if signal.is_lethal() {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
+            self.end_step(me);
             self.raise(machine, me, signal);
         }
         self.action()

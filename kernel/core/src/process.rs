@@ -1,6 +1,7 @@
 //! Processes.
 
 use crate::events::MemoryEvent;
+use crate::frames::FrameNumber;
 use crate::list::{Links, List};
 use crate::sched::Place;
 use crate::{CpuId, Machine, QUANTUM_TICKS, SpaceId};
@@ -97,6 +98,16 @@ bitflags! {
         const IS_SCHEDULER = 1 << 3;
         /// The memory server has not been told yet what it waits for.
         const EVENT = 1 << 4;
+        /// Its tracer wants to know of its traps.
+        const TRACES_TRAPS = 1 << 5;
+        /// Its trap was held back, and is made when it goes on.
+        const TRAP_HELD = 1 << 6;
+        /// It made its trap, and its tracer is told when it goes on.
+        const TRAP_MADE = 1 << 7;
+        /// It executes one instruction.
+        const STEPS = 1 << 8;
+        /// All that has to do with traced traps.
+        const TRACED_TRAPS = Self::TRACES_TRAPS.bits() | Self::TRAP_HELD.bits() | Self::TRAP_MADE.bits();
     }
 }
 
@@ -108,6 +119,8 @@ pub struct Process<M: Machine> {
     pub frame: M::Frame,
     /// Its address space; `None` in a free slot.
     pub space: Option<SpaceId>,
+    /// The root page table of that: kept, so that a switch need not look for it.
+    pub(crate) root: FrameNumber,
     /// Its name for others. A free slot keeps that of the last process.
     pub endpoint: Endpoint,
     pub(crate) rts: Rts,
@@ -165,6 +178,7 @@ impl<M: Machine> Process<M> {
         Self {
             frame,
             space: None,
+            root: FrameNumber::ZERO,
             endpoint: Endpoint::from_raw(slot.index() as u32),
             rts: Rts::FREE,
             send_to: Endpoint::NONE,
@@ -190,9 +204,8 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, which waits for its privileges and is in no queue.
-    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: SpaceId) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame) -> Self {
         Self {
-            space: Some(space),
             endpoint,
             rts: Rts::NO_PRIV,
             cpu,

@@ -1,5 +1,6 @@
 //! Scheduling: a queue for each priority, the first process of the most urgent one runs.
 
+use crate::frames::FrameNumber;
 use crate::list::List;
 use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
@@ -195,14 +196,34 @@ impl<M: Machine> Kernel<'_, M> {
     /// The same, when the one that runs does not go on.
     pub fn switch(&mut self, machine: &mut M, cpu: CpuId) -> Option<Slot> {
         self.here = cpu;
-        self.charge(machine, cpu);
+        self.charge_anybody(machine, cpu);
         loop {
             self.put_back(cpu);
             let next = self.pick(cpu)?;
-            if !self.process(next).pending.contains(Pending::CALL) || self.resume_call(machine, next) {
+            if self.may_run(machine, next) {
                 return Some(next);
             }
         }
+    }
+
+    /// Does what is to be done before a process runs; whether it then can.
+    fn may_run(&mut self, machine: &mut M, slot: Slot) -> bool {
+        let pending = self.process(slot).pending;
+        if pending.is_empty() {
+            return true;
+        }
+        if pending.contains(Pending::CALL) {
+            self.resume_call(machine, slot);
+        } else if pending.contains(Pending::TRAP_MADE) {
+            self.end_trap(machine, slot);
+        }
+        let p = self.process(slot);
+        if p.pending.contains(Pending::TRACES_TRAPS) {
+            // No trap of it takes the fast path.
+            let cpu = p.cpu;
+            self.cpu_mut(cpu).bound = 0;
+        }
+        self.process(slot).rts.is_empty()
     }
 
     /// Puts the process that ran into a queue, if it can go on.
@@ -246,14 +267,29 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Charges the time since the last switch to the process that ran.
-    pub(crate) fn charge(&mut self, machine: &M, cpu: CpuId) {
+    #[inline(always)]
+    pub(crate) fn charge(&mut self, machine: &M, cpu: CpuId, slot: Slot) {
         let now = machine.time_stamp();
         let cpu = &mut self.cpus[cpu.index()];
         let cycles = now.wrapping_sub(core::mem::replace(&mut cpu.switched_at, now));
-        match cpu.current {
-            Some(slot) => self.procs[slot.index()].used.cycles += cycles,
-            None => cpu.idle += cycles,
+        self.procs[slot.index()].used.cycles += cycles;
+    }
+
+    /// The same, if one ran; else the processor had nothing to do.
+    fn charge_anybody(&mut self, machine: &M, cpu: CpuId) {
+        if let Some(slot) = self.cpu(cpu).current {
+            return self.charge(machine, cpu, slot);
         }
+        let now = machine.time_stamp();
+        let cpu = self.cpu_mut(cpu);
+        cpu.idle += now.wrapping_sub(core::mem::replace(&mut cpu.switched_at, now));
+    }
+
+    /// A processor is about to run a process. Returns the root page table that it must load; `None` if it has it loaded.
+    #[inline(always)]
+    pub fn enter_space(&mut self, cpu: CpuId, slot: Slot) -> Option<FrameNumber> {
+        let p = &self.procs[slot.index()];
+        self.spaces.enter(cpu, p.space).then_some(p.root)
     }
 
     /// Whether somebody but the kernel decides what becomes of a process whose time is used up. Where that one has died, or

@@ -188,6 +188,11 @@ impl kernel_core::Frame for Frame {
         *self = Self { rdi: signal.number().into(), rsi: frame, ..Self::starting_at(handler, stack) };
     }
 
+    fn set_step(&mut self, on: bool) {
+        const TRAP_FLAG: u64 = 1 << 8;
+        self.rflags = if on { self.rflags | TRAP_FLAG } else { self.rflags & !TRAP_FLAG };
+    }
+
     fn rewind_trap(&mut self) {
         self.rip -= SYSCALL_LEN;
     }

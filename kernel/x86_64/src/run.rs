@@ -123,23 +123,29 @@ fn state<'a>(guard: &'a mut Guard<'static, MaybeUninit<State>>) -> &'a mut State
     unsafe { guard.assume_init_mut() }
 }
 
-/// Takes the kernel lock.
+/// The kernel lock, which the entry code of traps has taken.
 #[inline(always)]
-fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
-    STATE.try_lock().unwrap_or_else(|| wait_for_lock(local.id))
+fn taken() -> Guard<'static, MaybeUninit<State>> {
+    // SAFETY: only what that code calls calls this.
+    unsafe { STATE.taken() }
 }
 
-/// Waits for the lock. If this processor is made to leave its space meanwhile, it loads that of its process again: who goes
-/// on is taken to have it.
-#[cold]
-fn wait_for_lock(id: CpuId) -> Guard<'static, MaybeUninit<State>> {
+/// Takes the kernel lock.
+fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
     let mut left = false;
-    let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(id));
+    let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(local.id));
     let State { kernel, .. } = state(&mut guard);
-    if left && let Some(slot) = kernel.cpu(id).current() {
-        load_space(kernel, id, slot);
+    // Who goes on is taken to have his space loaded.
+    if left && let Some(slot) = kernel.cpu(local.id).current() {
+        load_space(kernel, local.id, slot);
     }
     guard
+}
+
+/// Takes the lock for the entry code of traps.
+#[cold]
+pub(crate) unsafe extern "sysv64" fn wait_for_lock(local: &CpuLocal) {
+    forget(lock(local));
 }
 
 /// Chooses who runs next, if the current one does not go on, and makes it current, with its address space loaded; `None` to
@@ -184,9 +190,7 @@ fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: 
 /// Loads the address space of the process in `slot`, if another one is loaded.
 #[inline(always)]
 fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
-    if let Some(space) = kernel.process(slot).space
-        && let Some(root) = kernel.spaces.enter(id, space)
-    {
+    if let Some(root) = kernel.enter_space(id, slot) {
         // SAFETY: it is the root table of a space that lives, and all of them map the kernel.
         unsafe { paging::load(paging::Table::at(root.address())) };
     }
@@ -194,20 +198,21 @@ fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
 
 /// Switches straight to the partner that `decide` finds, and returns its frame; null to take the ordinary way.
 ///
-/// With a frame it returns with the kernel lock held: the message is still in the caller's frame, and as soon as the lock is
-/// free another processor may write the next one there.
+/// It returns with the kernel lock held: with a frame, since the message is still in the caller's, and as soon as the lock is
+/// free another processor may write the next one there; without one, for [`trap_entry`].
 #[inline(always)]
-fn fast(local: &mut CpuLocal, decide: impl FnOnce(&mut Kernel<'static, X86>, CpuId) -> Option<Slot>) -> *const Frame {
-    let mut guard = lock(local);
-    let State { kernel, .. } = state(&mut guard);
-    match decide(kernel, local.id) {
-        Some(slot) => {
-            let frame = enter_process(local, kernel, slot);
-            forget(guard);
-            frame
-        }
+fn fast(
+    local: &mut CpuLocal,
+    decide: impl FnOnce(&mut Kernel<'static, X86>, &X86, CpuId) -> Option<Slot>,
+) -> *const Frame {
+    let mut guard = taken();
+    let State { kernel, machine } = state(&mut guard);
+    let frame = match decide(kernel, machine, local.id) {
+        Some(slot) => enter_process(local, kernel, slot),
         None => null(),
-    }
+    };
+    forget(guard);
+    frame
 }
 
 /// SENDREC by the fast path, see [`fast`]. The first three arguments stand where the trap left them.
@@ -217,7 +222,7 @@ pub(crate) unsafe extern "sysv64" fn fast_sendrec(
     _from: u32,
     local: &mut CpuLocal,
 ) -> *const Frame {
-    fast(local, |kernel, cpu| kernel.fast_sendrec(cpu, Endpoint::from_raw(destination)))
+    fast(local, |kernel, machine, cpu| kernel.fast_sendrec(machine, cpu, Endpoint::from_raw(destination)))
 }
 
 /// REPLY_RECEIVE, in the same way.
@@ -228,12 +233,12 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     local: &mut CpuLocal,
 ) -> *const Frame {
     let (destination, from) = (Endpoint::from_raw(destination), Endpoint::from_raw(from));
-    fast(local, |kernel, cpu| kernel.fast_reply_receive(cpu, destination, from))
+    fast(local, |kernel, machine, cpu| kernel.fast_reply_receive(machine, cpu, destination, from))
 }
 
-/// A process made a trap; its registers are saved.
+/// A process made a trap; its registers are saved, and the kernel lock is taken.
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
-    let mut guard = lock(local);
+    let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
     let action = kernel.trap(machine, local.id);
     act(kernel, action);

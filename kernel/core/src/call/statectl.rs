@@ -3,6 +3,7 @@
 use super::{Context, Stop, answer};
 use crate::filters::{Element, FilterKind, Source, SourceClass};
 use crate::privileges::UserTable;
+use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
 use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
 use abi::{Endpoint, Errno, Kind, Message};
@@ -88,7 +89,10 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// What must be set besides RECEIVING for a process whose messages the fast path cannot deliver.
     pub(crate) fn special(&self, slot: Slot) -> Rts {
-        let plain = self.privileges(slot).filters.is_empty() && self.process(slot).failed_reply.is_none();
+        let p = self.process(slot);
+        let plain = self.privileges(slot).filters.is_empty()
+            && p.failed_reply.is_none()
+            && !p.pending.contains(Pending::TRACES_TRAPS);
         if plain { Rts::empty() } else { Rts::SPECIAL }
     }
 }
