@@ -48,6 +48,7 @@ mod swap;
 pub mod tables;
 
 pub use events::{MemoryAccess, MemoryEvent};
+pub use fast::Partner;
 pub use invariants::Violation;
 pub use machine::{Fault, Frame, Machine, Request};
 pub use privileges::{PrivilegeTable, Privileges};

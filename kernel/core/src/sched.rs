@@ -97,6 +97,12 @@ impl Cpu {
         }
     }
 
+    /// Cycles since the last switch, which is now.
+    #[inline(always)]
+    pub(crate) fn time_since_switch(&mut self, now: u64) -> u64 {
+        now.wrapping_sub(core::mem::replace(&mut self.switched_at, now))
+    }
+
     /// Makes a process that was blocked the one that runs.
     pub(crate) fn switch_to(&mut self, slot: Slot) {
         self.current = Some(slot);
@@ -196,7 +202,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// The same, when the one that runs does not go on.
     pub fn switch(&mut self, machine: &mut M, cpu: CpuId) -> Option<Slot> {
         self.here = cpu;
-        self.charge_anybody(machine, cpu);
+        self.charge(machine, cpu);
         loop {
             self.put_back(cpu);
             let next = self.pick(cpu)?;
@@ -216,12 +222,6 @@ impl<M: Machine> Kernel<'_, M> {
             self.resume_call(machine, slot);
         } else if pending.contains(Pending::TRAP_MADE) {
             self.end_trap(machine, slot);
-        }
-        let p = self.process(slot);
-        if p.pending.contains(Pending::TRACES_TRAPS) {
-            // No trap of it takes the fast path.
-            let cpu = p.cpu;
-            self.cpu_mut(cpu).bound = 0;
         }
         self.process(slot).rts.is_empty()
     }
@@ -266,23 +266,14 @@ impl<M: Machine> Kernel<'_, M> {
         next
     }
 
-    /// Charges the time since the last switch to the process that ran.
-    #[inline(always)]
-    pub(crate) fn charge(&mut self, machine: &M, cpu: CpuId, slot: Slot) {
-        let now = machine.time_stamp();
+    /// Charges the time since the last switch to the process that ran; if none did, the processor had nothing to do.
+    pub(crate) fn charge(&mut self, machine: &M, cpu: CpuId) {
         let cpu = &mut self.cpus[cpu.index()];
-        let cycles = now.wrapping_sub(core::mem::replace(&mut cpu.switched_at, now));
-        self.procs[slot.index()].used.cycles += cycles;
-    }
-
-    /// The same, if one ran; else the processor had nothing to do.
-    fn charge_anybody(&mut self, machine: &M, cpu: CpuId) {
-        if let Some(slot) = self.cpu(cpu).current {
-            return self.charge(machine, cpu, slot);
+        let cycles = cpu.time_since_switch(machine.time_stamp());
+        match cpu.current {
+            Some(slot) => self.procs[slot.index()].used.cycles += cycles,
+            None => cpu.idle += cycles,
         }
-        let now = machine.time_stamp();
-        let cpu = self.cpu_mut(cpu);
-        cpu.idle += now.wrapping_sub(core::mem::replace(&mut cpu.switched_at, now));
     }
 
     /// A processor is about to run a process. Returns the root page table that it must load; `None` if it has it loaded.
@@ -420,14 +411,7 @@ impl<M: Machine> Kernel<'_, M> {
     fn take_place(&mut self, slot: Slot, Place { cpu, priority, quantum }: Place) {
         let p = self.process_mut(slot);
         (p.cpu, p.priority, p.quantum, p.ticks_left) = (cpu, priority, quantum, quantum);
-        self.update_urgency(slot);
-    }
-
-    /// Sets what follows from priority and privileges.
-    pub(crate) fn update_urgency(&mut self, slot: Slot) {
-        let preemptible = self.privileges(slot).flags.contains(PrivilegeFlags::PREEMPTIBLE);
-        let p = self.process_mut(slot);
-        p.urgency = if preemptible { p.priority } else { 0 };
+        self.derive(slot);
     }
 
     /// The processors, besides the one that asks, that must choose anew who runs; each is named once.

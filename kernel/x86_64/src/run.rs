@@ -14,11 +14,11 @@ use core::mem::{MaybeUninit, forget};
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::filters::Filters;
-use kernel_core::frames::Frames;
+use kernel_core::frames::{FrameNumber, Frames};
 use kernel_core::spaces::{self, Space, SpaceTable};
 use kernel_core::{
-    Action, CpuId, Kernel, Machine, MemoryAccess, PrivilegeTable, Privileges, Process, SLOTS, Slot, Spaces, Storage,
-    Table,
+    Action, CpuId, Kernel, Machine, MemoryAccess, Partner, PrivilegeTable, Privileges, Process, SLOTS, Slot, Spaces,
+    Storage, Table,
 };
 use protocol::kernel::AbortHow;
 
@@ -137,7 +137,7 @@ fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
     let State { kernel, .. } = state(&mut guard);
     // Who goes on is taken to have his space loaded.
     if left && let Some(slot) = kernel.cpu(local.id).current() {
-        load_space(kernel, local.id, slot);
+        load_space(kernel.enter_space(local.id, slot));
     }
     guard
 }
@@ -182,15 +182,15 @@ fn leave(local: &mut CpuLocal, mut guard: Guard<'static, MaybeUninit<State>>) ->
 
 /// Makes the process in `slot` the current one of the assembly code, with its address space loaded.
 fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: Slot) -> *const Frame {
-    load_space(kernel, local.id, slot);
+    load_space(kernel.enter_space(local.id, slot));
     local.current = &raw mut kernel.process_mut(slot).frame;
     local.current
 }
 
-/// Loads the address space of the process in `slot`, if another one is loaded.
+/// Loads the address space with this root page table; with none the right one is loaded.
 #[inline(always)]
-fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
-    if let Some(root) = kernel.enter_space(id, slot) {
+fn load_space(root: Option<FrameNumber>) {
+    if let Some(root) = root {
         // SAFETY: it is the root table of a space that lives, and all of them map the kernel.
         unsafe { paging::load(paging::Table::at(root.address())) };
     }
@@ -203,12 +203,16 @@ fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
 #[inline(always)]
 fn fast(
     local: &mut CpuLocal,
-    decide: impl FnOnce(&mut Kernel<'static, X86>, &X86, CpuId) -> Option<Slot>,
+    decide: impl for<'a> FnOnce(&'a mut Kernel<'static, X86>, &X86, CpuId) -> Option<Partner<'a, X86>>,
 ) -> *const Frame {
     let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
     let frame = match decide(kernel, machine, local.id) {
-        Some(slot) => enter_process(local, kernel, slot),
+        Some(Partner { process, load }) => {
+            load_space(load);
+            local.current = &raw mut process.frame;
+            local.current
+        }
         None => null(),
     };
     forget(guard);

@@ -116,6 +116,7 @@ impl<M: Machine> Context<'_, '_, M> {
         if traced_for.contains(Pending::STEPS) {
             p.frame.set_step(true);
         }
+        self.kernel.derive(slot);
         self.kernel.unblock(slot, Rts::TRACED);
         Ok(())
     }
@@ -126,6 +127,7 @@ impl<M: Machine> Kernel<'_, M> {
     fn stop_tracing(&mut self, slot: Slot) {
         self.end_step(slot);
         self.process_mut(slot).pending.remove(Pending::TRACED_TRAPS);
+        self.derive(slot);
     }
 
     /// The one instruction that a process was to execute is done.

@@ -176,7 +176,9 @@ impl<'t> Spaces<'t> {
     /// A CPU is about to run a process that lives in a space. Whether it must load that first.
     #[inline(always)]
     pub fn enter(&mut self, cpu: CpuId, id: Option<SpaceId>) -> bool {
-        core::mem::replace(&mut self.loaded[cpu.index()], id) != id
+        // By their numbers: an Option is compared with more steps.
+        let number = |id: Option<SpaceId>| id.map_or(0, |id| id.0.get());
+        number(core::mem::replace(&mut self.loaded[cpu.index()], id)) != number(id)
     }
 
     /// A CPU has nothing to run. Whether it must load the kernel's own space.
