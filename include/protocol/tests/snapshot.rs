@@ -127,7 +127,10 @@ fn every_type_of_a_field_is_plain_or_listed() {
     let used: BTreeSet<_> = calls().flat_map(|(_, c)| types(c.request).chain(types(c.reply))).collect();
     let listed: BTreeSet<_> = ENUMS.iter().chain(STRUCTS).map(|(name, _)| *name).collect();
     let others: BTreeSet<_> = used.iter().copied().filter(|t| !PLAIN.contains(t)).collect();
-    assert_eq!(others, listed, "the types that need their values in the snapshot, and those that ENUMS and STRUCTS give");
+    assert_eq!(
+        others, listed,
+        "the types that need their values in the snapshot, and those that ENUMS and STRUCTS give"
+    );
 }
 
 #[test]

@@ -196,22 +196,19 @@ fn load_space(root: Option<FrameNumber>) {
     }
 }
 
-/// Switches straight to the partner that `decide` finds, and returns its frame; null to take the ordinary way.
+/// Switches straight to the partner that `decide` finds, and returns its frame, for the entry code to make it the current one;
+/// null to take the ordinary way.
 ///
 /// It returns with the kernel lock held: with a frame, since the message is still in the caller's, and as soon as the lock is
 /// free another processor may write the next one there; without one, for [`trap_entry`].
 #[inline(always)]
-fn fast(
-    local: &mut CpuLocal,
-    decide: impl for<'a> FnOnce(&'a mut Kernel<'static, X86>, &X86, CpuId) -> Option<Partner<'a, X86>>,
-) -> *const Frame {
+fn fast(decide: impl for<'a> FnOnce(&'a mut Kernel<'static, X86>, &X86) -> Option<Partner<'a, X86>>) -> *const Frame {
     let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
-    let frame = match decide(kernel, machine, local.id) {
+    let frame = match decide(kernel, machine) {
         Some(Partner { process, load }) => {
             load_space(load);
-            local.current = &raw mut process.frame;
-            local.current
+            &raw const process.frame
         }
         None => null(),
     };
@@ -219,14 +216,15 @@ fn fast(
     frame
 }
 
-/// SENDREC by the fast path, see [`fast`]. The first three arguments stand where the trap left them.
+/// SENDREC by the fast path, see [`fast`]. The first three arguments stand where the trap left them; the last is this
+/// processor.
 pub(crate) unsafe extern "sysv64" fn fast_sendrec(
     destination: u32,
     _header: u64,
     _from: u32,
-    local: &mut CpuLocal,
+    cpu: CpuId,
 ) -> *const Frame {
-    fast(local, |kernel, machine, cpu| kernel.fast_sendrec(machine, cpu, Endpoint::from_raw(destination)))
+    fast(|kernel, machine| kernel.fast_sendrec(machine, cpu, Endpoint::from_raw(destination)))
 }
 
 /// REPLY_RECEIVE, in the same way.
@@ -234,10 +232,10 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     destination: u32,
     _header: u64,
     from: u32,
-    local: &mut CpuLocal,
+    cpu: CpuId,
 ) -> *const Frame {
     let (destination, from) = (Endpoint::from_raw(destination), Endpoint::from_raw(from));
-    fast(local, |kernel, machine, cpu| kernel.fast_reply_receive(machine, cpu, destination, from))
+    fast(|kernel, machine| kernel.fast_reply_receive(machine, cpu, destination, from))
 }
 
 /// A process made a trap; its registers are saved, and the kernel lock is taken.
