@@ -6,6 +6,7 @@ pub mod bench;
 pub mod boot_table;
 pub mod build;
 pub mod elf;
+pub mod events;
 pub mod fsutil;
 pub mod grub;
 pub mod image;
