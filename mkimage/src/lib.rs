@@ -13,6 +13,7 @@ pub mod image;
 pub mod inspect;
 pub mod install;
 pub mod iso;
+pub mod latency;
 pub mod manifest;
 pub mod migrate;
 pub mod progress;

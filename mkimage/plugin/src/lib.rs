@@ -2,8 +2,8 @@
 //! it would run without.
 //!
 //! It has one of two arguments: `events=FILE` writes a line into the file for each execution of an instruction that is dear
-//! on real processors, and of those that say what is measured; `longest=FILE` writes the instructions of the longest time
-//! without interrupts. Where interrupts are off is known by address: Selix runs its half of the address space with interrupts
+//! on real processors, and of those that say what is measured; `longest=FILE` writes the instructions of the longest
+//! times without interrupts. Where interrupts are off is known by address: Selix runs its half of the address space with interrupts
 //! off, except for the waiting itself.
 
 mod api;
@@ -121,7 +121,7 @@ extern "C" fn opened(_: c_uint, _: *mut c_void) {
 extern "C" fn ended(_: Id, _: *mut c_void) {
     _ = match watch().take() {
         Some(Watch::Events(mut file)) => writeln!(file, "{END}").and_then(|()| file.flush()),
-        Some(Watch::Longest(stretches, mut file)) => write!(file, "{stretches}{END}\n"),
+        Some(Watch::Longest(stretches, mut file)) => writeln!(file, "{stretches}{END}"),
         None => Ok(()),
     };
 }

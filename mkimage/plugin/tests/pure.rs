@@ -66,32 +66,38 @@ fn every_event_has_its_number_and_a_name_of_its_own() {
     assert_eq!(Event::ALL.map(Event::name).into_iter().collect::<BTreeSet<_>>().len(), Event::ALL.len());
 }
 
-/// Executes these in the kernel, then lets interrupts in.
-fn stretch(stretches: &mut Stretches, addresses: &[u64]) {
-    addresses.iter().for_each(|&address| stretches.executed(address));
+/// Executes each of these so often in the kernel, then lets interrupts in.
+fn stretch(stretches: &mut Stretches, counts: &[(u64, usize)]) {
+    for &(address, count) in counts {
+        (0..count).for_each(|_| stretches.executed(address));
+    }
     stretches.opened();
 }
 
-#[test]
-fn the_longest_row_is_kept() {
+/// Those after boot.
+fn running() -> Stretches {
     let mut stretches = Stretches::default();
-    stretches.opened(); // Loader.
-    stretch(&mut stretches, &[1, 2, 3, 4, 5]); // Boot.
-    stretch(&mut stretches, &[0x20, 0x10]);
-    stretch(&mut stretches, &[0x30, 0x10, 0x30]);
-    stretches.opened();
-    stretch(&mut stretches, &[7, 8, 9]);
-    stretches.executed(1);
-    assert_eq!(stretches.to_string(), "0x10 1\n0x30 2\n");
+    stretches.opened(); // The loader, before there is a kernel.
+    stretch(&mut stretches, &[(1, 5000)]);
+    assert_eq!(stretches.to_string(), "", "the boot does not count");
+    stretches
 }
 
 #[test]
-fn the_boot_does_not_count() {
-    let mut stretches = Stretches::default();
-    stretches.opened();
-    stretches.opened();
-    stretch(&mut stretches, &[1, 2, 3]);
+fn the_longest_row_of_each_kind_is_kept() {
+    let mut stretches = running();
+    stretch(&mut stretches, &[(0x20, 900), (0x10, 200)]);
+    stretch(&mut stretches, &[(0x10, 1), (0x20, 1200), (0x10, 1)]);
+    stretch(&mut stretches, &[(0x10, 1000)]);
+    stretch(&mut stretches, &[(0x10, 500), (0x20, 600)]);
+    stretches.executed(0x30);
+    assert_eq!(stretches.to_string(), "row\n0x10 1000\nrow\n0x10 2\n0x20 1200\n");
+}
+
+#[test]
+fn short_rows_are_not_kept() {
+    let mut stretches = running();
+    stretch(&mut stretches, &[(1, 999)]);
+    stretch(&mut stretches, &[(1, 999)]);
     assert_eq!(stretches.to_string(), "");
-    stretch(&mut stretches, &[4]);
-    assert_eq!(stretches.to_string(), "0x4 1\n");
 }

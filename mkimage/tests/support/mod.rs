@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test target uses its part.
 
+pub(crate) mod suites;
+
 use mkimage::build::{self, Binaries, build, debug_dir, save};
 use mkimage::image::Image;
 use mkimage::iso;

@@ -1,7 +1,8 @@
 //! The costs of the kernel's paths are the same in every run, and those that docs/benchmarks.md tells.
 
+use crate::page::{number, rows};
 use crate::run;
-use crate::support::{bios, made, plugin, root};
+use crate::support::{bios, made, plugin};
 use mkimage::bench::{Figure, read};
 use mkimage::events::Dear;
 use qemu::{Accelerator, Goal};
@@ -16,22 +17,10 @@ fn measure(name: &str) -> Vec<Figure> {
     read(&run.evidence.serial, &run.watched).unwrap_or_else(|error| panic!("{error}\n{}", run.evidence.serial))
 }
 
-/// The cells of the rows of the page's chapter that begin with a name: that, and what follows it.
-fn rows<'a>(page: &'a str, chapter: &str) -> Vec<(&'a str, Vec<&'a str>)> {
-    let (_, rest) = page.split_once(&format!("\n## {chapter}\n")).unwrap_or_else(|| panic!("no chapter {chapter}"));
-    let chapter = rest.split("\n## ").next().unwrap_or_default();
-    let row = |line: &'a str| {
-        let mut cells = line.split('|').map(str::trim).skip(1);
-        let name = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
-        Some((name, cells.collect()))
-    };
-    chapter.lines().filter_map(row).collect()
-}
-
 /// The rows have a figure each, in the same order.
-fn assert_names(rows: &[(&str, Vec<&str>)], figures: &[Figure]) {
+fn assert_names(rows: &[(String, Vec<String>)], figures: &[Figure]) {
     let (documented, measured): (Vec<_>, Vec<_>) =
-        (rows.iter().map(|(name, _)| *name).collect(), figures.iter().map(|figure| &figure.name).collect());
+        (rows.iter().map(|(name, _)| name).collect(), figures.iter().map(|figure| &figure.name).collect());
     assert_eq!(documented, measured, "rows of docs/benchmarks.md, and what is measured");
 }
 
@@ -41,25 +30,24 @@ fn costs_repeat_and_are_those_of_the_page() {
     let json = |figures: &[Figure]| serde_json::to_string_pretty(figures).expect("figures become JSON");
     assert_eq!(json(&figures), json(&measure("bench-2")), "two runs differ");
 
-    let page = std::fs::read_to_string(root().join("docs/benchmarks.md")).expect("the page is there");
-    let costs = rows(&page, "Figures");
+    let costs = rows("Figures");
     assert_names(&costs, &figures);
     for (Figure { name, median, .. }, (_, cells)) in figures.iter().zip(&costs) {
-        let cost = cells[1].replace(',', "").parse().unwrap_or_else(|_| panic!("`{name}` costs what? {cells:?}"));
+        let cost = number(&cells[1]);
         let difference = median.abs_diff(cost) * 100;
         assert!(
             difference <= cost * TOLERANCE,
             "`{name}` costs {median}, docs/benchmarks.md says {cost}: if that is meant, change it there and say why"
         );
     }
-    let dear = rows(&page, "What counts as one and is dear");
+    let dear = rows("What counts as one and is dear");
     assert_names(&dear, &figures);
     for (Figure { name, dear, .. }, (_, cells)) in figures.iter().zip(&dear) {
         let counts = dear.counts().map(|count| count.to_string());
         let counted: Vec<_> = Dear::NAMES.iter().zip(&counts).collect();
-        let documented: Vec<_> = Dear::NAMES.iter().zip(cells.iter().copied()).collect();
+        let documented: Vec<_> = Dear::NAMES.iter().zip(cells).collect();
         assert!(
-            counts.iter().eq(cells[..counts.len()].iter()),
+            counts.iter().eq(&cells[..counts.len()]),
             "`{name}` does {counted:?}, docs/benchmarks.md says {documented:?}: if that is meant, change it there and say why"
         );
     }

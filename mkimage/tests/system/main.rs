@@ -6,8 +6,10 @@ mod support;
 mod bench;
 mod boots;
 mod crashes;
+mod latency;
 mod malformed;
 mod misreports;
+mod page;
 mod screens;
 mod wrong_sets;
 
