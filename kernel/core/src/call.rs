@@ -32,9 +32,11 @@ impl<M: Machine> Kernel<'_, M> {
         let action = context.action;
         if let Some(reply) = reply {
             let frame = &mut self.process_mut(me).frame;
-            match reply.kind.status() {
-                Some(Err(errno)) => frame.set_result(errno.to_result()),
-                _ => frame.deliver(&reply, Status::default()),
+            // A call that succeeds does not pay for the search for an error number.
+            if reply.kind == Kind::OK {
+                frame.deliver(&reply, Status::default());
+            } else if let Some(Err(errno)) = reply.kind.status() {
+                frame.set_result(errno.to_result());
             }
         }
         action

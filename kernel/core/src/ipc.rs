@@ -212,7 +212,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Whom the answer goes to: a process whose SENDREC `me` has taken. That is all the right that answering needs.
-    fn check_reply(&self, me: Slot, destination: Endpoint) -> Result<Slot, Errno> {
+    pub(crate) fn check_reply(&self, me: Slot, destination: Endpoint) -> Result<Slot, Errno> {
         let to = self.lookup(destination).ok_or(Errno::DeadSrcDst)?;
         let p = self.process(to);
         let waits = p.rts == Rts::RECEIVING | Rts::REPLY && p.receive_from == self.process(me).endpoint;

@@ -31,6 +31,7 @@ mod sched;
 #[path = "../tests/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports)] // Most of it is for the tests outside.
 mod support;
+mod trace;
 
 pub use invariants::Violation;
 pub use machine::{Fault, Frame, Machine, Request};

@@ -13,3 +13,4 @@ mod processors;
 mod rendezvous;
 mod scheduling;
 mod support;
+mod trace;

@@ -11,6 +11,7 @@ mod malformed;
 mod misreports;
 mod page;
 mod screens;
+mod traces;
 mod wrong_sets;
 
 use mkimage::image::Image;
