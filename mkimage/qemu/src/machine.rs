@@ -227,6 +227,8 @@ impl Machine {
             "it has no memory".to_owned()
         } else if self.accelerator == Accelerator::CountedTcg && self.cpus > COUNTED_CPUS {
             format!("instructions are counted for one processor only, and it has {}", self.cpus)
+        } else if self.accelerator == Accelerator::Kvm && self.plugin.is_some() {
+            "what the host's processor executes cannot be watched".to_owned()
         } else {
             return Ok(());
         };
@@ -395,5 +397,8 @@ mod tests {
         let counted = Machine::new("a").accelerator(Accelerator::CountedTcg);
         assert!(refusal(counted.clone().smp(4)).contains("one processor only, and it has 4"));
         counted.check().unwrap();
+        let watched = Machine::new("a").watched_by("/b.so", "events");
+        watched.check().unwrap();
+        assert!(refusal(watched.accelerator(Accelerator::Kvm)).contains("cannot be watched"));
     }
 }

@@ -33,6 +33,9 @@ impl Bench {
         progress.step("measuring", "in QEMU, with counted instructions");
         let machine = Machine::new(&disc).accelerator(Accelerator::CountedTcg).watched_by(plugin, "events");
         let run = qemu::run(&machine, &Goal::Session)?;
+        if !run.verdict.passed() {
+            return Err(run.verdict.to_string().into());
+        }
         let figures = read(&run.evidence.serial, &run.watched)?;
         print!("{}", table(&figures));
         let mut json = serde_json::to_string_pretty(&figures)?;

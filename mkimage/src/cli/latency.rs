@@ -35,6 +35,9 @@ impl Latency {
             progress.step("running", format_args!("{} in QEMU", built.image.name));
             let machine = Machine::new(&disc).accelerator(Accelerator::CountedTcg).watched_by(plugin, "longest");
             let run = qemu::run(&machine.no_timeout(), &Goal::Session)?;
+            if !run.verdict.passed() {
+                return Err(run.verdict.to_string().into());
+            }
             let rows = read(&run.watched, |address| symbols.functions(KERNEL_NAME, address))?;
             print!("{}:\n{}", built.image.name, table(&rows));
         }
