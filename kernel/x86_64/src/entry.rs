@@ -20,6 +20,7 @@ use crate::run::{
     STATE, fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry, wait_for_lock,
 };
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
+use crate::traced;
 use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -416,7 +417,7 @@ pub(crate) unsafe extern "C" fn first_resume(frame: *const Frame) -> ! {
     naked_asm!("mov rax, rdi", "jmp {resume}", resume = sym resume)
 }
 
-/// Lets SYSCALL come in at [`trap`], with interrupts, direction, alignment check, nested task, I/O privilege and trap flag
+/// Lets SYSCALL come in at [`trap`], or where messages are [`traced`], with interrupts, direction, alignment check, nested task, I/O privilege and trap flag
 /// cleared. SYSENTER stays off: its code segment is null.
 ///
 /// # Safety
@@ -424,11 +425,12 @@ pub(crate) unsafe extern "C" fn first_resume(frame: *const Frame) -> ! {
 pub(crate) unsafe fn enable_traps() {
     const SYSCALL_ENABLE: u64 = 1;
     const MASKED_FLAGS: u64 = 0x4_7700;
+    let entry = traced::entry().unwrap_or(trap as *const () as u64);
     // SAFETY: by contract the entry code finds what it needs.
     unsafe {
         msr::wrmsr(msr::IA32_EFER, msr::rdmsr(msr::IA32_EFER) | SYSCALL_ENABLE);
         msr::wrmsr(msr::IA32_STAR, u64::from(SYSRET_BASE | 3) << 48 | u64::from(KERNEL_CODE) << 32);
-        msr::wrmsr(msr::IA32_LSTAR, trap as *const () as u64);
+        msr::wrmsr(msr::IA32_LSTAR, entry);
         msr::wrmsr(msr::IA32_FMASK, MASKED_FLAGS);
         msr::wrmsr(msr::IA32_SYSENTER_CS, 0);
     }

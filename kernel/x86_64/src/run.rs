@@ -239,12 +239,30 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
 }
 
 /// A process made a trap; its registers are saved, and the kernel lock is taken.
+#[inline(never)]
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
     let action = kernel.trap(machine, local.id);
     act(kernel, action);
     leave(local, guard)
+}
+
+/// The same when each message is told of.
+pub(crate) unsafe extern "sysv64" fn traced_trap_entry(local: &mut CpuLocal) -> *const Frame {
+    let mut guard = lock(local);
+    let State { kernel, machine } = state(&mut guard);
+    let me = kernel.trace_trap(machine, local.id);
+    // `trap_entry` finds the lock taken.
+    forget(guard);
+    // SAFETY: what holds at this entry holds at that. It does not come back when nobody is left to run: then nobody failed.
+    let next = unsafe { trap_entry(local) };
+    if let Some(me) = me {
+        let mut guard = lock(local);
+        let State { kernel, machine } = state(&mut guard);
+        kernel.trace_result(machine, me);
+    }
+    next
 }
 
 /// An interrupt came, or an exception in ring 3; the registers of the process, if one ran, are saved.
