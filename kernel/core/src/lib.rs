@@ -46,6 +46,7 @@ pub mod spaces;
 mod support;
 mod swap;
 pub mod tables;
+mod trace;
 
 pub use events::{MemoryAccess, MemoryEvent};
 pub use fast::Partner;

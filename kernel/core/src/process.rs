@@ -160,7 +160,7 @@ pub struct Process<M: Machine> {
     pub(crate) priority: u8,
     /// It is preempted by those that are more urgent than this: its priority, or 0 if by nobody.
     pub(crate) urgency: u8,
-    /// Timer ticks that it may still run before others of its priority do.
+    /// Timer ticks of its turn that are left, while it does not run.
     pub(crate) ticks_left: u16,
     /// Ticks of a whole turn.
     pub(crate) quantum: u16,

@@ -15,3 +15,4 @@ mod processors;
 mod rendezvous;
 mod scheduling;
 mod support;
+mod trace;

@@ -3,7 +3,8 @@
 use abi::{BODY_WORDS, Context, Endpoint, FPU_LEN, Message, Signal, Status};
 use kernel_core::Request;
 
-/// How a process came into the kernel, and so how it leaves: the first word of what the exit code looks at.
+/// How a process came into the kernel, and so how it leaves. An interrupt says so in the frame, and leaving takes it back: so
+/// a trap need not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Entered {

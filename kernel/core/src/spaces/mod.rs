@@ -68,8 +68,8 @@ pub type SpaceTable = [Space; SPACES];
 pub struct Spaces<'t> {
     table: &'t mut SpaceTable,
     frames: Frames<'t>,
-    /// The space that each CPU has loaded; `None` for the kernel's own.
-    loaded: [Option<SpaceId>; MAX_CPUS],
+    /// The root table that each CPU has loaded; frame 0, which is nobody's, for the kernel's own.
+    loaded: [FrameNumber; MAX_CPUS],
     /// Where to look for a free entry: so that none is used again soon.
     next: usize,
 }
@@ -77,7 +77,7 @@ pub struct Spaces<'t> {
 impl<'t> Spaces<'t> {
     /// No spaces. `table` has [`Space::FREE`] everywhere.
     pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>) -> Self {
-        Self { table, frames, loaded: [None; MAX_CPUS], next: 0 }
+        Self { table, frames, loaded: [FrameNumber::ZERO; MAX_CPUS], next: 0 }
     }
 
     /// What each frame is used for.
@@ -173,53 +173,54 @@ impl<'t> Spaces<'t> {
         }
     }
 
-    /// A CPU is about to run a process that lives in a space. Whether it must load that first.
+    /// A CPU is about to run a process in the space with this root table. Whether it must load that first.
     #[inline(always)]
-    pub fn enter(&mut self, cpu: CpuId, id: Option<SpaceId>) -> bool {
-        // By their numbers: an Option is compared with more steps.
-        let number = |id: Option<SpaceId>| id.map_or(0, |id| id.0.get());
-        number(core::mem::replace(&mut self.loaded[cpu.index()], id)) != number(id)
+    pub fn enter(&mut self, cpu: CpuId, root: FrameNumber) -> bool {
+        core::mem::replace(&mut self.loaded[cpu.index()], root) != root
     }
 
     /// A CPU has nothing to run. Whether it must load the kernel's own space.
     #[must_use]
     pub fn idle(&mut self, cpu: CpuId) -> bool {
-        self.loaded[cpu.index()].take().is_some()
+        self.enter(cpu, FrameNumber::ZERO)
     }
 
-    /// The space that a CPU has loaded; `None` for the kernel's own.
-    pub fn loaded(&self, cpu: CpuId) -> Option<SpaceId> {
-        self.loaded[cpu.index()]
+    /// The root table that a CPU has loaded; `None` for the kernel's own.
+    pub fn loaded(&self, cpu: CpuId) -> Option<FrameNumber> {
+        Some(self.loaded[cpu.index()]).filter(|root| *root != FrameNumber::ZERO)
     }
 
     /// Makes another CPU leave the space that it has loaded, and user mode with it. Returns when it has; a process that
     /// runs there goes on after the CPU has been in the kernel.
     pub(crate) fn drive_out(&mut self, tables: &mut impl Tables, cpu: CpuId) {
-        if self.loaded[cpu.index()].take().is_some() {
+        if self.idle(cpu) {
             tables.leave_others(1 << cpu.index());
         }
     }
 
     /// Makes all CPUs but this one leave a space. Returns whether this one has it loaded.
     fn drive_others_out(&mut self, tables: &mut impl Tables, id: SpaceId) -> bool {
+        let Some(root) = self.root(id) else {
+            return false;
+        };
         let here = tables.cpu().index();
         let mut others = 0;
         for (cpu, loaded) in self.loaded.iter_mut().enumerate() {
-            if cpu != here && *loaded == Some(id) {
-                *loaded = None;
+            if cpu != here && *loaded == root {
+                *loaded = FrameNumber::ZERO;
                 others |= 1 << cpu;
             }
         }
         if others != 0 {
             tables.leave_others(others);
         }
-        self.loaded[here] == Some(id)
+        self.loaded[here] == root
     }
 
     /// Makes all CPUs leave a space.
     fn drive_all_out(&mut self, tables: &mut impl Tables, id: SpaceId) {
         if self.drive_others_out(tables, id) {
-            self.loaded[tables.cpu().index()] = None;
+            self.loaded[tables.cpu().index()] = FrameNumber::ZERO;
             tables.leave();
         }
     }
