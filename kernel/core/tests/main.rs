@@ -12,4 +12,5 @@ mod model;
 mod processors;
 mod rendezvous;
 mod scheduling;
+mod spaces;
 mod support;

@@ -34,6 +34,8 @@ pub(crate) struct TestMemory {
     /// The number of the CPU that the kernel runs on.
     pub(crate) cpu: usize,
     pub(crate) remembered: [Remembered; MAX_CPUS],
+    /// The root tables that CPUs have loaded; `None` for the kernel's own.
+    pub(crate) loaded: [Option<FrameNumber>; MAX_CPUS],
     /// How many frames were cleared.
     pub(crate) cleared: usize,
 }
@@ -52,7 +54,9 @@ impl TestMemory {
         };
     }
 
-    fn forget(&mut self, cpu: usize) {
+    /// A CPU loads a root table, or the kernel's own, and forgets all that it remembers.
+    pub(crate) fn load(&mut self, cpu: usize, root: Option<FrameNumber>) {
+        self.loaded[cpu] = root;
         self.remembered[cpu] = Remembered::default();
     }
 }
@@ -69,9 +73,8 @@ impl Tables for TestMachine {
     }
 
     fn make_root(&mut self, table: FrameNumber) {
-        for index in KERNEL_HALF..ENTRIES {
-            self.memory.set(table, index, Some(Entry::Kernel));
-        }
+        // One entry stands for all of the kernel's half.
+        self.memory.set(table, KERNEL_HALF, Some(Entry::Kernel));
     }
 
     fn below(&self, table: FrameNumber, index: usize) -> Option<FrameNumber> {
@@ -108,15 +111,15 @@ impl Tables for TestMachine {
     }
 
     fn flush_all(&mut self) {
-        self.memory.forget(self.memory.cpu);
+        self.memory.remembered[self.memory.cpu] = Remembered::default();
     }
 
     fn leave(&mut self) {
-        self.memory.forget(self.memory.cpu);
+        self.memory.load(self.memory.cpu, None);
     }
 
     fn leave_others(&mut self, cpus: u32) {
         assert!(cpus != 0 && cpus >> self.memory.cpu & 1 == 0, "only others are asked");
-        (0..MAX_CPUS).filter(|cpu| cpus >> cpu & 1 != 0).for_each(|cpu| self.memory.forget(cpu));
+        (0..MAX_CPUS).filter(|cpu| cpus >> cpu & 1 != 0).for_each(|cpu| self.memory.load(cpu, None));
     }
 }
