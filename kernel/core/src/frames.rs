@@ -72,7 +72,7 @@ enum Origin {
 }
 
 /// An entry of the frame table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameInfo {
     kind: FrameKind,
     origin: Origin,
@@ -528,6 +528,56 @@ mod tests {
         f.free_table(page_table).unwrap();
         assert_eq!(f.free_table(page_table), Err(FrameError::WrongKind(FrameKind::Free)));
         assert_eq!(f.free_count(), 2);
+    }
+
+    #[test]
+    fn a_count_at_its_end_does_not_wrap() {
+        let mut t = table(1);
+        let mut f = Frames::new(&mut t);
+        f.add_free(0..P);
+        let frame = f.take_for_user().unwrap();
+        (f.table[0].value, f.table[0].pins) = (u32::MAX - 1, u16::MAX - 1);
+        assert_eq!((f.map(frame), f.pin(frame)), (Ok(()), Ok(())));
+        assert_eq!((f.map(frame), f.pin(frame)), (Err(FrameError::Count), Err(FrameError::Count)));
+        assert_eq!((f.info(frame).unwrap().mappings(), f.info(frame).unwrap().pins()), (u32::MAX, u16::MAX));
+        assert_eq!((f.unmap(frame), f.unpin(frame)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_frame_goes_back_to_whom_it_came_from() {
+        let mut t = table(4);
+        let mut f = Frames::new(&mut t);
+        f.add_free(0..4 * P);
+        assert_eq!(f.claim(2), Some((FrameNumber(0), 2)));
+        let (table, user) = (FrameNumber(0), FrameNumber(1));
+        f.make_table(table).unwrap();
+        f.make_user(user).unwrap();
+        f.map(user).unwrap();
+        f.unmap(user).unwrap();
+        assert_eq!(f.kind(user), Ok(FrameKind::User), "it keeps what it holds");
+        f.release(user).unwrap();
+        f.free_table(table).unwrap();
+        assert_eq!((f.kind(table), f.kind(user)), (Ok(FrameKind::Idle), Ok(FrameKind::Idle)));
+        assert_eq!((f.take_for_table(), f.take_for_user()), (Some(FrameNumber(2)), Some(FrameNumber(3))));
+        f.free_table(FrameNumber(2)).unwrap();
+        f.map(FrameNumber(3)).unwrap();
+        f.pin(FrameNumber(3)).unwrap();
+        f.unmap(FrameNumber(3)).unwrap();
+        assert_eq!(f.free_count(), 1, "a device may still write to it");
+        f.unpin(FrameNumber(3)).unwrap();
+        assert_eq!(f.free_count(), 2);
+    }
+
+    #[test]
+    fn a_claim_is_a_row_of_neighbours() {
+        let mut t = table(16);
+        let mut f = Frames::new(&mut t);
+        f.add_kernel(5 * P..6 * P);
+        f.add_free(0..16 * P);
+        assert_eq!(f.claim(3), Some((FrameNumber(0), 3)));
+        assert_eq!(f.claim(9), Some((FrameNumber(3), 2)), "frame 5 is the kernel's");
+        assert_eq!(f.claim(u32::MAX), Some((FrameNumber(6), 10)));
+        assert_eq!((f.claim(1), f.free_count()), (None, 0));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Address spaces and frames: against a model, and call by call.
 
+mod calls;
+mod hostile;
 mod model;
+mod processors;
 mod random;
 mod walk;
 
-use crate::support::{Entry, TestMachine};
+use crate::support::TestMachine;
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
 use kernel_core::Spaces;
@@ -111,9 +114,4 @@ fn run(space: u64, address: u64, frame: u64, count: u32) -> MapRun {
 /// All was done.
 fn done(done: u32) -> Result<Mapped, Errno> {
     Ok(Mapped { done, lacks: 0 })
-}
-
-/// Whether an entry maps a page.
-fn is_page(entry: &Entry) -> bool {
-    matches!(entry, Entry::Page(_))
 }
