@@ -3,7 +3,7 @@
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
-use protocol::{ALL, Answer, Protocol, echo, encode, kernel};
+use protocol::{ALL, Answer, Protocol, echo, encode, kernel, vmctl};
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.
 #[derive(Debug, Default)]
@@ -23,11 +23,16 @@ macro_rules! record {
 record!(echo: reverse(Reverse) -> Reversed, count(Count) -> Counted);
 record!(kernel: times(Times) -> Uptime, boot_entry(GetBootEntry) -> BootProgram, abort(Abort) -> Aborted,
     whoami(WhoAmI) -> Identity, diag_write(DiagWrite) -> DiagWritten, exit(Exit) -> Exited);
+record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> SpaceDestroyed, map(MapRun) -> RunMapped,
+    unmap(UnmapRun) -> RunUnmapped, protect(ProtectRun) -> RunProtected, query(QueryRun) -> RunFound,
+    claim(Claim) -> Claimed, give_back(GiveBack) -> GivenBack, donate(Donate) -> Donated, release(Release) -> Released,
+    frame_info(GetFrameInfo) -> FrameUse);
 
 /// A protocol and its dispatcher, for the recorder.
 type Dispatched = (Protocol, fn(&mut Recorder, &Message) -> Option<Message>);
 
-const DISPATCHED: &[Dispatched] = &[(kernel::PROTOCOL, kernel::dispatch), (echo::PROTOCOL, echo::dispatch)];
+const DISPATCHED: &[Dispatched] =
+    &[(kernel::PROTOCOL, kernel::dispatch), (vmctl::PROTOCOL, vmctl::dispatch), (echo::PROTOCOL, echo::dispatch)];
 
 #[test]
 fn no_protocol_is_left_out_here() {

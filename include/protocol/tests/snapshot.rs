@@ -4,6 +4,7 @@
 //! that the newest entry of `UPDATING.md` that speaks of a `protocol snapshot` quotes the checksum of the present one.
 
 use protocol::kernel::AbortHow;
+use protocol::vmctl::{Access, Backing, Cache, Found, FrameKind};
 use protocol::zerocopy::{Immutable, KnownLayout, TryFromBytes};
 use protocol::{ALL, CallInfo, Protocol};
 use std::collections::BTreeSet;
@@ -21,7 +22,14 @@ const PLAIN: &[&str] = &["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "
 type Listed = (&'static str, fn() -> String);
 
 /// Types of fields of which the snapshot lists the values.
-const LISTED: &[Listed] = &[("AbortHow", values_of::<AbortHow>)];
+const LISTED: &[Listed] = &[
+    ("AbortHow", values_of::<AbortHow>),
+    ("Access", values_of::<Access>),
+    ("Backing", values_of::<Backing>),
+    ("Cache", values_of::<Cache>),
+    ("Found", values_of::<Found>),
+    ("FrameKind", values_of::<FrameKind>),
+];
 
 /// No enum has a value beyond this one, which is looked for.
 const LAST_VALUE: u32 = 0xffff;

@@ -25,6 +25,16 @@ struct Scene<'t> {
     table: u64,
 }
 
+/// All that a call may change.
+#[derive(Debug, PartialEq)]
+struct All {
+    machine: TestMachine,
+    frames: Vec<FrameInfo>,
+    /// Who they are, how many live there, and their names.
+    spaces: Vec<(SpaceId, u16, u64)>,
+    free: usize,
+}
+
 impl<'t> Scene<'t> {
     fn new(storage: &'t mut Storage) -> Self {
         let mut server = Server::new(storage);
@@ -40,12 +50,17 @@ impl<'t> Scene<'t> {
         Self { table: RAM.start * P + P, server, space, stale, mapped, idle }
     }
 
-    fn all(&self) -> (TestMachine, Vec<FrameInfo>, Vec<(SpaceId, u16, u64)>, usize) {
+    fn all(&self) -> All {
         let spaces = &self.server.spaces;
         let frame = |number: u64| spaces.frames().info(FrameNumber::containing(number * P).unwrap()).unwrap();
         let space = |id| (id, spaces.bound(id), spaces.name(id));
         let frames = (0..RAM.end).map(frame).collect();
-        (self.server.machine.clone(), frames, spaces.live().map(space).collect(), spaces.frames().free_count())
+        All {
+            machine: self.server.machine.clone(),
+            frames,
+            spaces: spaces.live().map(space).collect(),
+            free: spaces.frames().free_count(),
+        }
     }
 }
 

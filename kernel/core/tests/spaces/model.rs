@@ -72,7 +72,7 @@ fn check_count(count: u64) -> Result<u64, Errno> {
 
 /// The numbers of the frames of a run.
 fn frames(physical: u64, count: u64) -> Result<Range<u64>, Errno> {
-    if physical % P != 0 {
+    if !physical.is_multiple_of(P) {
         return Err(Errno::Inval);
     }
     let first = physical / P;
@@ -80,7 +80,7 @@ fn frames(physical: u64, count: u64) -> Result<Range<u64>, Errno> {
 }
 
 fn pages(address: u64, count: u64) -> Result<Vec<u64>, Errno> {
-    if address % P != 0 {
+    if !address.is_multiple_of(P) {
         return Err(Errno::Inval);
     }
     let end = u128::from(address) + u128::from(count * P);

@@ -336,7 +336,7 @@ impl Pair<'_> {
             prop_assert!(self.model.take(table..table + 1, FrameKind::PageTable, true));
             self.model.frames[table as usize].content = 0;
         }
-        let lacks = known.is_ok().then(|| self.model.spaces[&space].lacks(address)).unwrap_or(0) as usize;
+        let lacks = if known.is_ok() { self.model.spaces[&space].lacks(address) as usize } else { 0 };
         self.model.space(space).expect("it lives").tables.extend(&new);
         let wanted = match known {
             Err(errno) => Err(errno),
@@ -383,7 +383,7 @@ impl Pair<'_> {
                 };
                 prop_assert!((0..found.count).all(|i| alike(address + i * P)));
                 // It ends where the table does, or where something else is.
-                prop_assert!(end % (512 * P) == 0 || !alike(end), "the run goes on");
+                prop_assert!(end.is_multiple_of(512 * P) || !alike(end), "the run goes on");
             }
         }
         Ok(())
@@ -393,7 +393,7 @@ impl Pair<'_> {
         let result = self.spaces.frame_info(frame);
         self.note("frame_info", &result, false);
         let wanted = match self.model.frames.get((frame / P) as usize) {
-            _ if frame % P != 0 => Err(Errno::Inval),
+            _ if !frame.is_multiple_of(P) => Err(Errno::Inval),
             None => Err(Errno::Dom),
             Some(found) => Ok(vmctl::FrameUse {
                 kind: found.kind.into(),

@@ -24,7 +24,7 @@ pub(super) fn walk(memory: &TestMemory, root: FrameNumber) -> Found {
 
 fn walk_table(memory: &TestMemory, table: FrameNumber, level: u32, start: u64, found: &mut Found) {
     for (&(_, index), entry) in memory.entries.range((table, 0)..(table, ENTRIES)) {
-        let address = start + (index as u64 * P << (9 * level));
+        let address = start + ((index as u64 * P) << (9 * level));
         match *entry {
             Entry::Kernel => assert!(level == 3 && index >= ENTRIES / 2, "the kernel's half"),
             Entry::Table(below) => {
