@@ -31,6 +31,11 @@ impl FrameNumber {
         self.0.checked_add(frames).map(Self)
     }
 
+    /// The frame so many frames behind, in a run that is known to exist.
+    pub(crate) const fn offset(self, frames: u32) -> Self {
+        Self(self.0.wrapping_add(frames))
+    }
+
     const fn index(self) -> usize {
         self.0 as usize
     }
@@ -288,14 +293,19 @@ impl Frames<'_> {
         Some((first, count))
     }
 
-    /// Frees an idle frame.
+    /// Frees idle frames of a run, up to the first that is none; returns how many. The lowest are taken first, so that they
+    /// can be claimed as a run again.
     ///
     /// # Errors
-    /// If it is none.
-    pub fn give_back(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        self.get(frame, FrameKind::Idle)?;
-        self.push_free(frame.index());
-        Ok(())
+    /// If the first one is not idle.
+    pub fn give_back(&mut self, first: FrameNumber, count: u32) -> Result<u32, FrameError> {
+        self.get(first, FrameKind::Idle)?;
+        let run = self.table.get(first.index()..).unwrap_or_default().iter().take(count as usize);
+        let idle = run.take_while(|info| info.kind == FrameKind::Idle).count();
+        for index in (first.index()..first.index() + idle).rev() {
+            self.push_free(index);
+        }
+        Ok(idle as u32)
     }
 
     /// Gives a frame that nobody uses any more back to whom it came from.

@@ -197,18 +197,23 @@ impl<'t> Spaces<'t> {
 
     /// Makes all CPUs but this one leave a space. Returns whether this one has it loaded.
     fn drive_others_out(&mut self, tables: &mut impl Tables, id: SpaceId) -> bool {
-        let here = tables.cpu().index();
-        let mut others = 0;
+        let here = 1 << tables.cpu().index();
+        let holds = |(cpu, loaded): (usize, &Option<SpaceId>)| u32::from(*loaded == Some(id)) << cpu;
+        let all: u32 = self.loaded.iter().enumerate().map(holds).sum();
+        if all & !here != 0 {
+            self.drive_out(tables, all & !here);
+        }
+        all & here != 0
+    }
+
+    #[cold]
+    fn drive_out(&mut self, tables: &mut impl Tables, others: u32) {
         for (cpu, loaded) in self.loaded.iter_mut().enumerate() {
-            if cpu != here && *loaded == Some(id) {
+            if others >> cpu & 1 != 0 {
                 *loaded = None;
-                others |= 1 << cpu;
             }
         }
-        if others != 0 {
-            tables.leave_others(others);
-        }
-        self.loaded[here] == Some(id)
+        tables.leave_others(others);
     }
 
     /// Makes all CPUs leave a space.

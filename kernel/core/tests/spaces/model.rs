@@ -12,6 +12,8 @@ use std::ops::Range;
 /// Bytes that a leaf table maps.
 const LEAF: u64 = 512 * P;
 const MAX_CLEARED: usize = 16;
+/// Pages that a step to the end of a space goes over.
+const MOST_DROPPED: u64 = 128;
 
 /// A frame of the frame table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +146,7 @@ impl Model {
         Ok(())
     }
 
-    /// A step: the lowest leaf table goes, or all that is left.
+    /// A step: a part of the lowest leaf table goes, or all that is left.
     pub(super) fn destroy(&mut self, name: u64) -> Result<bool, Errno> {
         let space = self.space(name)?;
         if space.bound > 0 {
@@ -152,7 +154,8 @@ impl Model {
         }
         let lowest = space.pages.keys().next().copied();
         if let Some(lowest) = lowest {
-            space.pages.retain(|page, _| page / LEAF != lowest / LEAF);
+            let step = lowest..lowest + MOST_DROPPED * P;
+            space.pages.retain(|page, _| page / LEAF != lowest / LEAF || !step.contains(page));
         } else {
             self.end(name);
         }
@@ -194,7 +197,7 @@ impl Model {
             let kind = self.kind_to_map(frame, call.backing);
             let space = self.space(call.space)?;
             let taken = if space.pages.contains_key(&page) { Err(Errno::Exist) } else { Ok(()) };
-            match kind.and_then(|kind| taken.map(|()| kind)) {
+            match taken.and(kind) {
                 Err(errno) if done == 0 => return Err(errno),
                 Ok(Some(FrameKind::Idle)) if cleared == MAX_CLEARED => return stopped(0),
                 Err(_) => return stopped(0),

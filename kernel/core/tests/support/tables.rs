@@ -2,7 +2,7 @@
 
 use super::TestMachine;
 use kernel_core::frames::FrameNumber;
-use kernel_core::tables::{ENTRIES, KERNEL_HALF, Page};
+use kernel_core::tables::{ENTRIES, KERNEL_HALF, Page, Rights};
 use kernel_core::{CpuId, MAX_CPUS, Tables};
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -62,6 +62,8 @@ impl TestMemory {
 }
 
 impl Tables for TestMachine {
+    type Flags = Rights;
+
     fn cpu(&self) -> CpuId {
         CpuId::new(self.memory.cpu).expect("tests have so many CPUs")
     }
@@ -100,8 +102,20 @@ impl Tables for TestMachine {
         }
     }
 
-    fn set_page(&mut self, table: FrameNumber, index: usize, page: Option<Page>) {
-        self.memory.set(table, index, page.map(Entry::Page));
+    fn flags(rights: Rights) -> Rights {
+        rights
+    }
+
+    fn is_mapped(&self, table: FrameNumber, index: usize) -> bool {
+        self.page(table, index).is_some()
+    }
+
+    fn set_page(&mut self, table: FrameNumber, index: usize, frame: FrameNumber, rights: Rights) {
+        self.memory.set(table, index, Some(Entry::Page(Page { frame, rights })));
+    }
+
+    fn clear_page(&mut self, table: FrameNumber, index: usize) {
+        self.memory.set(table, index, None);
     }
 
     fn flush_page(&mut self, address: u64) {
