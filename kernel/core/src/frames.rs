@@ -34,6 +34,11 @@ impl FrameNumber {
         self.0.checked_add(frames).map(Self)
     }
 
+    /// The frame so many frames behind, in a run that is known to exist.
+    pub(crate) const fn offset(self, frames: u32) -> Self {
+        Self(self.0.wrapping_add(frames))
+    }
+
     const fn index(self) -> usize {
         self.0 as usize
     }
@@ -75,7 +80,7 @@ enum Origin {
 }
 
 /// An entry of the frame table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameInfo {
     kind: FrameKind,
     origin: Origin,
@@ -291,14 +296,19 @@ impl Frames<'_> {
         Some((first, count))
     }
 
-    /// Frees an idle frame.
+    /// Frees idle frames of a run, up to the first that is none; returns how many. The lowest are taken first, so that they
+    /// can be claimed as a run again.
     ///
     /// # Errors
-    /// If it is none.
-    pub fn give_back(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        self.get(frame, FrameKind::Idle)?;
-        self.push_free(frame.index());
-        Ok(())
+    /// If the first one is not idle.
+    pub fn give_back(&mut self, first: FrameNumber, count: u32) -> Result<u32, FrameError> {
+        self.get(first, FrameKind::Idle)?;
+        let run = self.table.get(first.index()..).unwrap_or_default().iter().take(count as usize);
+        let idle = run.take_while(|info| info.kind == FrameKind::Idle).count();
+        for index in (first.index()..first.index() + idle).rev() {
+            self.push_free(index);
+        }
+        Ok(idle as u32)
     }
 
     /// Gives a frame that nobody uses any more back to whom it came from.
@@ -531,6 +541,56 @@ mod tests {
         f.free_table(page_table).unwrap();
         assert_eq!(f.free_table(page_table), Err(FrameError::WrongKind(FrameKind::Free)));
         assert_eq!(f.free_count(), 2);
+    }
+
+    #[test]
+    fn a_count_at_its_end_does_not_wrap() {
+        let mut t = table(1);
+        let mut f = Frames::new(&mut t);
+        f.add_free(0..P);
+        let frame = f.take_for_user().unwrap();
+        (f.table[0].value, f.table[0].pins) = (u32::MAX - 1, u16::MAX - 1);
+        assert_eq!((f.map(frame), f.pin(frame)), (Ok(()), Ok(())));
+        assert_eq!((f.map(frame), f.pin(frame)), (Err(FrameError::Count), Err(FrameError::Count)));
+        assert_eq!((f.info(frame).unwrap().mappings(), f.info(frame).unwrap().pins()), (u32::MAX, u16::MAX));
+        assert_eq!((f.unmap(frame), f.unpin(frame)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_frame_goes_back_to_whom_it_came_from() {
+        let mut t = table(4);
+        let mut f = Frames::new(&mut t);
+        f.add_free(0..4 * P);
+        assert_eq!(f.claim(2), Some((FrameNumber(0), 2)));
+        let (table, user) = (FrameNumber(0), FrameNumber(1));
+        f.make_table(table).unwrap();
+        f.make_user(user).unwrap();
+        f.map(user).unwrap();
+        f.unmap(user).unwrap();
+        assert_eq!(f.kind(user), Ok(FrameKind::User), "it keeps what it holds");
+        f.release(user).unwrap();
+        f.free_table(table).unwrap();
+        assert_eq!((f.kind(table), f.kind(user)), (Ok(FrameKind::Idle), Ok(FrameKind::Idle)));
+        assert_eq!((f.take_for_table(), f.take_for_user()), (Some(FrameNumber(2)), Some(FrameNumber(3))));
+        f.free_table(FrameNumber(2)).unwrap();
+        f.map(FrameNumber(3)).unwrap();
+        f.pin(FrameNumber(3)).unwrap();
+        f.unmap(FrameNumber(3)).unwrap();
+        assert_eq!(f.free_count(), 1, "a device may still write to it");
+        f.unpin(FrameNumber(3)).unwrap();
+        assert_eq!(f.free_count(), 2);
+    }
+
+    #[test]
+    fn a_claim_is_a_row_of_neighbours() {
+        let mut t = table(16);
+        let mut f = Frames::new(&mut t);
+        f.add_kernel(5 * P..6 * P);
+        f.add_free(0..16 * P);
+        assert_eq!(f.claim(3), Some((FrameNumber(0), 3)));
+        assert_eq!(f.claim(9), Some((FrameNumber(3), 2)), "frame 5 is the kernel's");
+        assert_eq!(f.claim(u32::MAX), Some((FrameNumber(6), 10)));
+        assert_eq!((f.claim(1), f.free_count()), (None, 0));
     }
 
     #[test]

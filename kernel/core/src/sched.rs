@@ -384,7 +384,7 @@ impl<M: Machine> Kernel<'_, M> {
         let cpu = self.process(slot).cpu;
         if cpu != self.here {
             self.cpu_mut(cpu).bound = 0;
-            self.spaces.drive_out(machine, cpu);
+            self.spaces.stop(machine, cpu);
         }
     }
 

@@ -14,5 +14,6 @@ mod model;
 mod processors;
 mod rendezvous;
 mod scheduling;
+mod spaces;
 mod support;
 mod trace;

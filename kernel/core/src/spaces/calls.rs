@@ -225,7 +225,7 @@ impl Spaces<'_> {
     /// See there.
     pub fn give_back(&mut self, first: u64, count: u64) -> Result<u64, Errno> {
         let count = check_count(count)?;
-        each_frame(first, count, count, |frame| self.frames.give_back(frame))
+        Ok(self.frames.give_back(frames_at(first, count)?, count)?.into())
     }
 
     /// [`vmctl::Donate`]: returns how many frames are page tables now.
@@ -277,8 +277,7 @@ fn each_frame(
 ) -> Result<u64, Errno> {
     let first = frames_at(first, count)?;
     for done in 0..count.min(most) {
-        let refused = first.checked_add(done).ok_or(FrameError::OutOfRange).and_then(&mut each);
-        match refused {
+        match each(first.offset(done)) {
             Ok(()) => {}
             Err(error) if done == 0 => return Err(error.into()),
             Err(_) => return Ok(done.into()),

@@ -192,9 +192,9 @@ impl<'t> Spaces<'t> {
 
     /// Makes another CPU leave the space that it has loaded, and user mode with it. Returns when it has; a process that
     /// runs there goes on after the CPU has been in the kernel.
-    pub(crate) fn drive_out(&mut self, tables: &mut impl Tables, cpu: CpuId) {
-        if self.idle(cpu) {
-            tables.leave_others(1 << cpu.index());
+    pub(crate) fn stop(&mut self, tables: &mut impl Tables, cpu: CpuId) {
+        if self.loaded(cpu).is_some() {
+            self.drive_out(tables, 1 << cpu.index());
         }
     }
 
@@ -203,18 +203,23 @@ impl<'t> Spaces<'t> {
         let Some(root) = self.root(id) else {
             return false;
         };
-        let here = tables.cpu().index();
-        let mut others = 0;
+        let here = 1 << tables.cpu().index();
+        let holds = |(cpu, loaded): (usize, &FrameNumber)| u32::from(*loaded == root) << cpu;
+        let all: u32 = self.loaded.iter().enumerate().map(holds).sum();
+        if all & !here != 0 {
+            self.drive_out(tables, all & !here);
+        }
+        all & here != 0
+    }
+
+    #[cold]
+    fn drive_out(&mut self, tables: &mut impl Tables, others: u32) {
         for (cpu, loaded) in self.loaded.iter_mut().enumerate() {
-            if cpu != here && *loaded == root {
+            if others >> cpu & 1 != 0 {
                 *loaded = FrameNumber::ZERO;
-                others |= 1 << cpu;
             }
         }
-        if others != 0 {
-            tables.leave_others(others);
-        }
-        self.loaded[here] == root
+        tables.leave_others(others);
     }
 
     /// Makes all CPUs leave a space.

@@ -70,12 +70,15 @@ pub(crate) struct TestMachine {
     pub(crate) memory: TestMemory,
 }
 
+/// The time, the kernel's lines, and programs' texts.
+type Seen<'m> = (u64, &'m [String], &'m [(String, Vec<u8>)]);
+
 impl TestMachine {
     /// Not 1, so that it is not taken for the ticks.
     pub(crate) const HZ: u64 = 250;
 
     /// What a model knows of, too: the time and the log.
-    pub(crate) fn seen(&self) -> (u64, &[String], &[(String, Vec<u8>)]) {
+    pub(crate) fn seen(&self) -> Seen<'_> {
         (self.ticks, &self.lines, &self.texts)
     }
 }
