@@ -1,5 +1,6 @@
 //! The kernel calls.
 
+use crate::spaces::Home;
 use crate::{Action, Frame, Kernel, Machine, Request, Slot};
 use abi::{Endpoint, Errno, Kind, Message, Status};
 use protocol::kernel::{
@@ -82,7 +83,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             return Answer::Fail(Errno::Inval);
         };
         let p = self.kernel.process(self.me);
-        let Some(root) = p.space.and_then(|space| self.kernel.spaces.root(space)) else {
+        let Some(root) = p.space.map(Home::root) else {
             return Answer::Fail(Errno::Fault);
         };
         if self.machine.read(root, call.address, text).is_err() {

@@ -26,8 +26,8 @@ impl<M: Machine> Kernel<'_, M> {
         let p = self.process_mut(slot);
         p.rts = Rts::FREE;
         p.failed_reply = None;
-        if let Some(space) = p.space.take() {
-            self.spaces.unbind(machine, space);
+        if let Some(home) = p.space.take() {
+            self.spaces.unbind(machine, home.id());
         }
     }
 

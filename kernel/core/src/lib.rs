@@ -118,16 +118,16 @@ impl<'t, M: Machine> Kernel<'t, M> {
 
     /// Makes the next boot program, ready to run on the processor that its entry names, or on the boot processor if that
     /// one does not run. Its slot, privilege id and endpoint are its place in the order
-    /// of these calls. Returns `None`, with nothing changed, once there are [`MAX_PROGRAMS`] of them.
+    /// of these calls. Returns `None`, with nothing changed, for a space that has ended, and once there are [`MAX_PROGRAMS`] of them.
     pub fn add_boot_program(&mut self, entry: &abi::boot::BootEntry, frame: M::Frame, space: SpaceId) -> Option<Slot> {
         let index = self.boot.len();
-        let endpoint = Endpoint::new(index, 0)?;
-        self.boot.try_push(endpoint).ok()?;
+        let endpoint = Endpoint::new(index, 0).filter(|_| !self.boot.is_full())?;
+        let space = self.spaces.bind(space)?;
+        self.boot.push(endpoint);
         self.privileges[index] = Privileges::of_boot_entry(entry);
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| id.index() < self.online).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
-        self.spaces.bind(space);
         self.make_ready(slot);
         Some(slot)
     }

@@ -1,7 +1,8 @@
 //! Processes and their privileges.
 
 use crate::list::{Links, List};
-use crate::{CpuId, Machine, QUANTUM_TICKS, SpaceId};
+use crate::spaces::Home;
+use crate::{CpuId, Machine, QUANTUM_TICKS};
 use abi::boot::{BootEntry, MAX_PROGRAMS, NAME_LEN};
 use abi::{Endpoint, Errno, TrapMask};
 use bitflags::bitflags;
@@ -55,7 +56,7 @@ pub struct Process<M: Machine> {
     /// Saved registers.
     pub frame: M::Frame,
     /// Its address space; `None` in a free slot.
-    pub space: Option<SpaceId>,
+    pub space: Option<Home>,
     /// Its name for others. A free slot keeps that of the last process.
     pub endpoint: Endpoint,
     pub(crate) rts: Rts,
@@ -104,7 +105,7 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, runnable and in no queue yet.
-    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: SpaceId) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: Home) -> Self {
         let id = endpoint.slot();
         Self {
             space: Some(space),

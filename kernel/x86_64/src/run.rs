@@ -178,8 +178,8 @@ fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: 
 /// Loads the address space of the process in `slot`, if another one is loaded.
 #[inline(always)]
 fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
-    if let Some(space) = kernel.process(slot).space
-        && let Some(root) = kernel.spaces.enter(id, space)
+    if let Some(home) = kernel.process(slot).space
+        && let Some(root) = kernel.spaces.enter(id, home)
     {
         // SAFETY: it is the root table of a space that lives, and all of them map the kernel.
         unsafe { paging::load(paging::Table::at(root.address())) };

@@ -21,6 +21,9 @@ use core::ops::Range;
 pub struct FrameNumber(u32);
 
 impl FrameNumber {
+    /// The last one, which is in no frame table: a list could not link it.
+    pub(crate) const LAST: Self = Self(u32::MAX);
+
     /// The frame that holds a physical address; `None` beyond 16 TiB.
     pub fn containing(address: u64) -> Option<Self> {
         u32::try_from(address / PAGE_SIZE).ok().map(Self)

@@ -4,12 +4,11 @@
 use super::model::{Model, Page};
 use super::steps::{Name, Step, step};
 use super::walk::{Found, walk};
-use super::{P, RAM, Storage};
+use super::{P, RAM, Storage, home};
 use crate::support::TestMachine;
 use abi::Errno;
 use abi::layout::USER_END;
 use kernel_core::frames::{FrameKind, FrameNumber};
-use kernel_core::spaces::SpaceId;
 use kernel_core::tables::Rights;
 use kernel_core::{CpuId, Spaces};
 use proptest::prelude::*;
@@ -146,7 +145,7 @@ impl Pair<'_> {
             Step::Bind(ref space) => {
                 let space = self.any(space);
                 if let Ok(id) = self.spaces.find(space) {
-                    self.spaces.bind(id);
+                    prop_assert!(self.spaces.bind(id).is_some_and(|home| home.id() == id));
                     self.model.space(space).expect("it lives").bound += 1;
                 }
             }
@@ -296,8 +295,8 @@ impl Pair<'_> {
     /// Only a process that lives in a space runs in it.
     fn enter(&mut self, cpu: usize, space: &Index) {
         let live = self.spaces.find(self.any(space)).ok().filter(|&id| self.spaces.bound(id) > 0);
-        if let Some(id) = live
-            && let Some(root) = self.spaces.enter(CpuId::new(cpu).expect("there are so many"), id)
+        if let Some(home) = live.and_then(|id| home(&mut self.spaces, &mut self.machine, id))
+            && let Some(root) = self.spaces.enter(CpuId::new(cpu).expect("there are so many"), home)
         {
             self.machine.memory.load(cpu, Some(root));
         }
@@ -311,7 +310,7 @@ impl Pair<'_> {
     /// Lets every CPU remember all that it may see.
     fn remember(&mut self) {
         for cpu in CpuId::all() {
-            if let Some(root) = self.spaces.loaded(cpu).and_then(|id| self.spaces.root(id)) {
+            if let Some(root) = self.spaces.loaded(cpu) {
                 let Found { pages, tables } = walk(&self.machine.memory, root);
                 let remembered = &mut self.machine.memory.remembered[cpu.index()];
                 (remembered.pages, remembered.tables) = (pages, tables);
@@ -360,7 +359,7 @@ impl Pair<'_> {
     fn check_cpus(&self) -> Result<(), TestCaseError> {
         for cpu in CpuId::all() {
             let remembered = &self.machine.memory.remembered[cpu.index()];
-            let root = self.spaces.loaded(cpu).and_then(|id: SpaceId| self.spaces.root(id));
+            let root = self.spaces.loaded(cpu);
             prop_assert_eq!(self.machine.memory.loaded[cpu.index()], root, "what {:?} has loaded", cpu);
             let found = root.map(|root| walk(&self.machine.memory, root)).unwrap_or_default();
             for (address, page) in &remembered.pages {
