@@ -13,6 +13,7 @@ mod vmctl;
 
 use crate::frames::FrameNumber;
 use crate::process::Pending;
+use crate::spaces::Home;
 use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Slot};
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Status};
 use protocol::kernel::{GROUP_SPAN, PROTOCOL};
@@ -116,8 +117,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The root page table of a process.
     fn root_of(&self, slot: Slot) -> Option<FrameNumber> {
-        let p = self.process(slot);
-        p.space.map(|_| p.root)
+        self.process(slot).space.map(Home::root)
     }
 }
 
