@@ -97,8 +97,8 @@ pub struct Kernel<'t, M: Machine> {
     hooks: Hooks,
     /// Seconds and nanoseconds since 1970 at boot, as far as anybody has told.
     boot_time: u64,
-    /// A process that cannot go on, and nobody manages: the system has come to its end.
-    unmanaged: Option<Slot>,
+    /// What the machine must do at the end of an entry.
+    action: Action,
 }
 
 /// The large tables that a kernel works on, with nothing in them.
@@ -152,7 +152,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             alarms: Alarms::OFF,
             hooks: Hooks::NONE,
             boot_time: 0,
-            unmanaged: None,
+            action: Action::Resume,
         }
     }
 
@@ -210,13 +210,16 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
-            Some(Trap::KernelCall) => return self.kernel_call(machine, me),
+            Some(Trap::KernelCall) => {
+                self.kernel_call(machine, me);
+                return self.action;
+            }
             Some(trap) => self.ipc(machine, me, trap, &request),
         };
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());
         }
-        self.action()
+        self.action
     }
 
     /// The process that runs on `cpu` did something that the processor does not do for it; `why` tells the log what.
@@ -229,7 +232,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             self.end_step(me);
             self.raise(machine, me, signal);
         }
-        self.action()
+        self.action
     }
 
     /// It touched memory that is not there, or not for this. Without a memory server this is an exception.
@@ -246,12 +249,12 @@ impl<'t, M: Machine> Kernel<'t, M> {
             Some(me) if self.lookup(self.pager).is_some() => self.page_fault(machine, me, address, access),
             _ => return self.exception(machine, cpu, Signal::SEGV, why),
         }
-        self.action()
+        self.action
     }
 
     /// What the machine must do at the end of an entry.
-    fn action(&self) -> Action {
-        self.unmanaged.map_or(Action::Resume, Action::Panic)
+    pub fn action(&self) -> Action {
+        self.action
     }
 }
 
