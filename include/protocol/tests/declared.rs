@@ -3,7 +3,9 @@
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
-use protocol::{ALL, Answer, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, trace, vmctl};
+use protocol::{
+    ALL, Answer, Caller, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, trace, vmctl,
+};
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.
 #[derive(Debug, Default)]
@@ -12,7 +14,7 @@ struct Recorder(Vec<String>);
 macro_rules! record {
     ($protocol:ident: $($method:ident($Request:ident) -> $Reply:ident),+) => {
         impl $protocol::Server for Recorder {
-            $(fn $method(&mut self, _: &Message, _: $protocol::$Request) -> Answer<$protocol::$Reply> {
+            $(fn $method(&mut self, _: Caller, _: $protocol::$Request) -> Answer<$protocol::$Reply> {
                 self.0.push(concat!(stringify!($protocol), ".", stringify!($method)).into());
                 Answer::Fail(Errno::Busy)
             })+

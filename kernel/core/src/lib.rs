@@ -218,7 +218,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
-            Some(Trap::KernelCall) => return self.kernel_call(machine, me, &request),
+            Some(Trap::KernelCall) => return self.kernel_call(machine, me),
             Some(trap) => self.ipc(machine, me, trap, &request),
         };
         if let Err(errno) = done {
