@@ -101,15 +101,21 @@ macro_rules! protocol {
         /// answers later. A request that is unknown or malformed is answered here.
         #[inline]
         pub fn dispatch(server: &mut impl Server, request: &::abi::Message) -> Option<::abi::Message> {
-            let mut answer = *request;
-            answer.kind = dispatch_in(server, &mut answer.body, request.into(), request.kind)?;
+            let (from, mut answer) = ($crate::Caller::from(request), *request);
+            answer.kind = match request.kind {
+                $(<$Request as $crate::Call>::KIND => {
+                    $crate::handle(server, &mut answer.body, |server, call: $Request| server.$method(from, call))?
+                })+
+                _ => ::abi::Kind::failed(::abi::Errno::NoSys),
+            };
             if answer.kind != ::abi::Kind::OK {
                 answer.body = [0; ::abi::BODY_WORDS];
             }
             Some(answer)
         }
 
-        /// The same with a payload that stands anywhere: returns the kind of the answer.
+        /// The same for a server of many calls, with a payload that stands anywhere: returns the kind of the answer, and leaves
+        /// the payload of a failure alone.
         #[inline]
         pub fn dispatch_in<S: Server>(
             server: &mut S,
@@ -119,7 +125,7 @@ macro_rules! protocol {
         ) -> Option<::abi::Kind> {
             match kind {
                 $(<$Request as $crate::Call>::KIND => {
-                    $crate::handle(server, payload, |server, call: $Request| server.$method(from, call))
+                    $crate::handle_apart(server, payload, |server, call: $Request| server.$method(from, call))
                 })+
                 _ => Some(::abi::Kind::failed(::abi::Errno::NoSys)),
             }

@@ -38,7 +38,7 @@ impl<M: Machine> Kernel<'_, M> {
         here.switch_to(to);
         let it = &mut procs[to.index()];
         it.rts = Rts::empty();
-        let load = self.spaces.enter(cpu, it.root).then_some(it.root);
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
         Some(Partner { process: it, load })
     }
 
@@ -68,7 +68,7 @@ impl<M: Machine> Kernel<'_, M> {
         here.switch_to(to);
         let it = &mut procs[to.index()];
         it.rts = Rts::empty();
-        let load = self.spaces.enter(cpu, it.root).then_some(it.root);
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
         Some(Partner { process: it, load })
     }
 }

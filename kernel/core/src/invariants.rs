@@ -59,9 +59,10 @@ impl<M: Machine> Kernel<'_, M> {
 
     fn check_spaces(&self) -> Result<(), Violation> {
         let mut bound = [0_u16; SPACES];
-        for id in Slot::all().filter_map(|slot| self.process(slot).space) {
+        for home in Slot::all().filter_map(|slot| self.process(slot).space) {
+            let id = home.id();
             bound[id.index()] += 1;
-            require(self.spaces.root(id).is_some(), Violation::BadSpace(id))?;
+            require(self.spaces.root(id) == Some(home.root()), Violation::BadSpace(id))?;
         }
         self.spaces
             .live()
@@ -161,9 +162,9 @@ mod tests {
         assert_eq!(found_in(D, |p| p.rts |= Rts::FREE), Err(BadFlags(d)));
         assert_eq!(found_in(D, |p| p.space = None), Err(BadFlags(d)));
         assert_eq!(found_in(FREE, |p| p.space = a_space), Err(BadFlags(Slot::of(FREE))));
-        let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap());
-        assert_eq!(found(desert), Err(BadSpace(a_space.unwrap())));
-        assert_eq!(found_in(B, |p| p.space = a_space), Err(BadSpace(a_space.unwrap())));
+        let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap().id());
+        assert_eq!(found(desert), Err(BadSpace(a_space.unwrap().id())));
+        assert_eq!(found_in(B, |p| p.space = a_space), Err(BadSpace(a_space.unwrap().id())));
         for from in [Endpoint::ANY, C] {
             let wait = |p: &mut crate::Process<TestMachine>| (p.rts, p.receive_from) = (Rts::RECEIVING, from);
             assert_eq!(found_in(A, wait), Err(MissedSender(c)));

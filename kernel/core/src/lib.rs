@@ -60,7 +60,6 @@ pub use tables::Tables;
 
 use crate::alarms::Alarms;
 use crate::filters::Filters;
-use crate::frames::FrameNumber;
 use crate::irq::Hooks;
 use crate::list::List;
 use crate::process::Pending;
@@ -98,8 +97,8 @@ pub struct Kernel<'t, M: Machine> {
     hooks: Hooks,
     /// Seconds and nanoseconds since 1970 at boot, as far as anybody has told.
     boot_time: u64,
-    /// A process that cannot go on, and nobody manages: the system has come to its end.
-    unmanaged: Option<Slot>,
+    /// What the machine must do at the end of an entry.
+    action: Action,
 }
 
 /// The large tables that a kernel works on, with nothing in them.
@@ -153,7 +152,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             alarms: Alarms::OFF,
             hooks: Hooks::NONE,
             boot_time: 0,
-            unmanaged: None,
+            action: Action::Resume,
         }
     }
 
@@ -176,27 +175,20 @@ impl<'t, M: Machine> Kernel<'t, M> {
 
     /// Makes the next boot program, on the processor that its entry names, or on the boot processor if that one does not run.
     /// Its slot and endpoint are its place in the order of these calls. It waits for its privileges, unless it is the root
-    /// system process. Returns `None`, with nothing changed, once there are [`MAX_PROGRAMS`] of them.
+    /// system process. Returns `None`, with nothing changed, for a space that has ended, and once there are [`MAX_PROGRAMS`] of
+    /// them.
     pub fn add_boot_program(&mut self, entry: &BootEntry, frame: M::Frame, space: SpaceId) -> Option<Slot> {
         let place = self.boot.len();
-        let endpoint = Endpoint::new(place, 0)?;
-        self.boot.try_push(*entry).ok()?;
+        let endpoint = Endpoint::new(place, 0).filter(|_| !self.boot.is_full())?;
+        let space = self.spaces.bind(space)?;
+        self.boot.push(*entry);
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
-        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame);
-        self.live_in(slot, space);
+        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
         Some(slot)
-    }
-
-    /// Lets a process live in a space from now on.
-    pub(crate) fn live_in(&mut self, slot: Slot, space: SpaceId) {
-        self.spaces.bind(space);
-        let root = self.spaces.root(space).unwrap_or(FrameNumber::ZERO);
-        let p = self.process_mut(slot);
-        (p.space, p.root) = (Some(space), root);
     }
 
     /// The process that runs on `cpu` has trapped; its frame has the registers.
@@ -218,13 +210,16 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
-            Some(Trap::KernelCall) => return self.kernel_call(machine, me),
+            Some(Trap::KernelCall) => {
+                self.kernel_call(machine, me);
+                return self.action;
+            }
             Some(trap) => self.ipc(machine, me, trap, &request),
         };
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());
         }
-        self.action()
+        self.action
     }
 
     /// The process that runs on `cpu` did something that the processor does not do for it; `why` tells the log what.
@@ -237,7 +232,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             self.end_step(me);
             self.raise(machine, me, signal);
         }
-        self.action()
+        self.action
     }
 
     /// It touched memory that is not there, or not for this. Without a memory server this is an exception.
@@ -254,12 +249,12 @@ impl<'t, M: Machine> Kernel<'t, M> {
             Some(me) if self.lookup(self.pager).is_some() => self.page_fault(machine, me, address, access),
             _ => return self.exception(machine, cpu, Signal::SEGV, why),
         }
-        self.action()
+        self.action
     }
 
     /// What the machine must do at the end of an entry.
-    fn action(&self) -> Action {
-        self.unmanaged.map_or(Action::Resume, Action::Panic)
+    pub fn action(&self) -> Action {
+        self.action
     }
 }
 

@@ -1,10 +1,10 @@
 //! Processes.
 
 use crate::events::MemoryEvent;
-use crate::frames::FrameNumber;
 use crate::list::{Links, List};
 use crate::sched::Place;
-use crate::{CpuId, Machine, QUANTUM_TICKS, SpaceId};
+use crate::spaces::Home;
+use crate::{CpuId, Machine, QUANTUM_TICKS};
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::{Endpoint, Errno, PrivilegeId, TrapMask};
 use bitflags::bitflags;
@@ -128,9 +128,7 @@ pub struct Process<M: Machine> {
     /// Saved registers.
     pub frame: M::Frame,
     /// Its address space; `None` in a free slot.
-    pub space: Option<SpaceId>,
-    /// The root page table of that: kept, so that a switch need not look for it.
-    pub(crate) root: FrameNumber,
+    pub space: Option<Home>,
     /// Its name for others. A free slot keeps that of the last process.
     pub endpoint: Endpoint,
     pub(crate) rts: Rts,
@@ -148,10 +146,11 @@ pub struct Process<M: Machine> {
     /// Its place in a queue of ready processes or of senders; it is never in both.
     pub(crate) links: Links,
     pub(crate) privilege_id: PrivilegeId,
-    /// From its privileges, kept here for the fast path: the traps that it may use and that need nothing special, and whom it
-    /// may send to.
+    /// From its privileges, kept here for the fast path: the traps that it may use and that need nothing special, whom it may
+    /// send to, and the kernel calls that it may make.
     pub(crate) plain_traps: TrapMask,
     pub(crate) sends: u64,
+    pub(crate) calls: u64,
     /// The bit of its privilege id in send masks: kept, so that the fast path need not shift.
     pub(crate) privilege_bit: u64,
     /// Where it runs.
@@ -194,7 +193,6 @@ impl<M: Machine> Process<M> {
         Self {
             frame,
             space: None,
-            root: FrameNumber::ZERO,
             endpoint: Endpoint::from_raw(slot.index() as u32),
             rts: Rts::FREE,
             send_to: Endpoint::NONE,
@@ -207,6 +205,7 @@ impl<M: Machine> Process<M> {
             privilege_id: PrivilegeId::USER,
             plain_traps: TrapMask::empty(),
             sends: 0,
+            calls: 0,
             privilege_bit: PrivilegeId::USER.bit(),
             cpu: CpuId::BOOT,
             priority: 0,
@@ -223,8 +222,9 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, which waits for its privileges and is in no queue.
-    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: Home) -> Self {
         Self {
+            space: Some(space),
             endpoint,
             rts: Rts::NO_PRIV,
             cpu,

@@ -290,8 +290,8 @@ impl<M: Machine> Kernel<'_, M> {
     /// A processor is about to run a process. Returns the root page table that it must load; `None` if it has it loaded.
     #[inline(always)]
     pub fn enter_space(&mut self, cpu: CpuId, slot: Slot) -> Option<FrameNumber> {
-        let p = &self.procs[slot.index()];
-        self.spaces.enter(cpu, p.root).then_some(p.root)
+        let home = self.procs[slot.index()].space?;
+        self.spaces.enter(cpu, home)
     }
 
     /// Whether somebody but the kernel decides what becomes of a process whose time is used up. Where that one has died, or

@@ -17,7 +17,8 @@ use crate::cpu::CpuLocal;
 use crate::frame::{Entered, Fpu, Frame};
 use crate::machine::X86;
 use crate::run::{
-    STATE, fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry, wait_for_lock,
+    STATE, call_entry, fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry,
+    wait_for_lock,
 };
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
 use crate::traced;
@@ -246,7 +247,12 @@ unsafe extern "C" fn trap() {
         "mov [rbx + {r14}], r14",
         "mov [rbx + {r15}], r15",
         "mov rdi, gs:[{me}]",
+        "cmp rax, {kernel_call}",
+        "je 7f",
         "call {trap_entry}",
+        "jmp {resume}",
+        "7:",
+        "call {call_entry}",
         "jmp {resume}",
         // Another processor is in the kernel.
         "5:",
@@ -306,6 +312,8 @@ unsafe extern "C" fn trap() {
         fast_sendrec = sym fast_sendrec,
         fast_reply_receive = sym fast_reply_receive,
         trap_entry = sym trap_entry,
+        call_entry = sym call_entry,
+        kernel_call = const Trap::KernelCall.rax(),
         wait_for_lock = sym wait_for_lock,
         resume = sym resume,
     )

@@ -238,6 +238,23 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     fast(|kernel, machine| kernel.fast_reply_receive(machine, cpu, destination, from))
 }
 
+/// A process makes a kernel call; its registers are saved, and the kernel lock is taken.
+pub(crate) unsafe extern "sysv64" fn call_entry(local: &mut CpuLocal) -> *const Frame {
+    let mut guard = taken();
+    let State { kernel, machine } = state(&mut guard);
+    if !kernel.fast_call(machine, local.id) {
+        forget(guard);
+        // SAFETY: what holds at this entry holds at that.
+        return unsafe { trap_entry(local) };
+    }
+    if kernel.action() != Action::Resume || kernel.has_kicks() || !kernel.goes_on(local.id) {
+        let action = kernel.action();
+        act(kernel, action);
+        return leave(local, guard);
+    }
+    local.current
+}
+
 /// A process made a trap; its registers are saved, and the kernel lock is taken.
 #[inline(never)]
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {

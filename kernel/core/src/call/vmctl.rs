@@ -82,7 +82,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn space_of(&mut self, _: Caller, call: GetSpaceOf) -> Answer<SpaceOf> {
-        let space_of = |slot| self.kernel.process(slot).space.map_or(0, |space| self.kernel.spaces.name(space));
+        let space_of = |slot| self.kernel.process(slot).space.map_or(0, |home| self.kernel.spaces.name(home.id()));
         self.kernel.named(call.process).map(|slot| SpaceOf { space: space_of(slot) }).into()
     }
 }
@@ -94,14 +94,11 @@ impl<M: Machine> Kernel<'_, M> {
         if self.process(slot).rts.is_empty() || self.runs(slot) {
             return Err(Errno::Busy);
         }
-        let before = self.process_mut(slot).space.take();
-        if let Some(space) = space {
-            self.live_in(slot, space);
+        let home = space.and_then(|space| self.spaces.bind(space));
+        if let Some(before) = core::mem::replace(&mut self.process_mut(slot).space, home) {
+            self.spaces.unbind(machine, before.id());
         }
-        if let Some(before) = before {
-            self.spaces.unbind(machine, before);
-        }
-        if space.is_some() {
+        if home.is_some() {
             self.unblock(slot, Rts::NO_SPACE);
         } else {
             self.block(machine, slot, Rts::NO_SPACE);

@@ -136,7 +136,7 @@ impl Spaces<'_> {
         let pages = user_pages(address, check_count(count.into())?)?;
         let unmapped = in_windows(&pages, |window| self.unmap_window(tables, id, root, window));
         if unmapped > 0 {
-            self.forget(tables, id, pages);
+            self.forget(tables, root, pages);
         }
         Ok(unmapped)
     }
@@ -153,11 +153,11 @@ impl Spaces<'_> {
         count: u32,
         access: Access,
     ) -> Result<u64, Errno> {
-        let (id, root) = self.find_root(space)?;
+        let (_, root) = self.find_root(space)?;
         let pages = user_pages(address, check_count(count.into())?)?;
         let protected = in_windows(&pages, |window| self.protect_window(tables, root, window, access));
         if protected > 0 {
-            self.forget(tables, id, pages);
+            self.forget(tables, root, pages);
         }
         Ok(protected)
     }

@@ -76,7 +76,7 @@ impl Spaces<'_> {
         let Some(root) = self.root(id) else {
             return false;
         };
-        self.drive_all_out(tables, id);
+        self.drive_all_out(tables, root);
         if let Some(start) = self.lowest_page(tables, root) {
             let end = USER_END.min(start + MOST_DROPPED * PAGE_SIZE);
             self.unmap_window(tables, id, root, &window(&(start..end), 1));

@@ -112,10 +112,10 @@ impl Spaces<'_> {
         for level in (1..=ROOT).rev() {
             let entries = if level == ROOT { KERNEL_HALF } else { ENTRIES };
             let (index, below) = (0..entries).find_map(|i| Some((i, tables.below(table, i)?)))?;
-            address |= (index as u64 * PAGE_SIZE) << (level * ENTRIES.ilog2());
+            address += (index as u64 * PAGE_SIZE) << (level * ENTRIES.ilog2());
             table = below;
         }
         let index = (0..ENTRIES).find(|&i| tables.is_mapped(table, i))?;
-        Some(address | index as u64 * PAGE_SIZE)
+        Some(address + index as u64 * PAGE_SIZE)
     }
 }

@@ -147,12 +147,12 @@ fn what_the_kernel_made_goes_back_to_its_pool() {
     for page in [USER_START, USER_START + P, 1 << 39, USER_END - P] {
         spaces.map_new(&mut machine, id, page, Access::Write).unwrap();
     }
-    spaces.bind(id);
-    spaces.bind(id);
+    assert_eq!(spaces.bind(id), spaces.bind(id));
     spaces.unbind(&mut machine, id);
     assert!(spaces.root(id).is_some(), "somebody lives there");
     spaces.unbind(&mut machine, id);
     assert_eq!((spaces.root(id), spaces.frames().free_count()), (None, free));
+    assert_eq!(spaces.bind(id), None, "it has ended");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_frame_of_the_pool_that_the_server_mapped_lives_as_long_as_any_mapping() {
     let (mut spaces, mut machine) = (storage.spaces(), TestMachine::default());
     let id = spaces.create_own(&mut machine).unwrap();
     spaces.map_new(&mut machine, id, USER_START, Access::Write).unwrap();
-    spaces.bind(id);
+    spaces.bind(id).unwrap();
     let memory = spaces.query(&machine, spaces.name(id), USER_START).unwrap().frame;
     let (first, count) = spaces.claim(4).unwrap();
     assert_eq!(count, 4);

@@ -45,8 +45,8 @@ impl<'t> Scene<'t> {
         assert_eq!(server.map(&run(space, USER_START, mapped, 1)), done(1));
         // A CPU runs there: what is flushed without need would show.
         let id = server.spaces.find(space).unwrap();
-        server.spaces.bind(id);
-        server.spaces.enter(CpuId::BOOT, id);
+        let home = server.spaces.bind(id).unwrap();
+        server.spaces.enter(CpuId::BOOT, home);
         Self { table: RAM.start * P + P, server, space, stale, mapped, idle }
     }
 

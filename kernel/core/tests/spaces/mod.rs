@@ -5,14 +5,15 @@ mod hostile;
 mod model;
 mod processors;
 mod random;
+mod steps;
 mod walk;
 
 use crate::support::TestMachine;
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
-use kernel_core::Spaces;
 use kernel_core::frames::{FrameInfo, Frames};
-use kernel_core::spaces::{Mapped, SPACES, Space, SpaceTable};
+use kernel_core::spaces::{Home, Mapped, SPACES, Space, SpaceTable};
+use kernel_core::{SpaceId, Spaces};
 use protocol::vmctl::{Access, Backing, Cache, MapRun};
 use std::ops::Range;
 
@@ -114,4 +115,11 @@ fn run(space: u64, address: u64, frame: u64, count: u32) -> MapRun {
 /// All was done.
 fn done(done: u32) -> Result<Mapped, Errno> {
     Ok(Mapped { done, lacks: 0 })
+}
+
+/// What a process has that lives in a space where somebody lives already.
+fn home(spaces: &mut Spaces<'_>, machine: &mut TestMachine, id: SpaceId) -> Option<Home> {
+    let home = spaces.bind(id);
+    spaces.unbind(machine, id);
+    home
 }

@@ -1,6 +1,6 @@
 //! Several CPUs: who has what loaded, and what the others are asked for.
 
-use super::{P, Server, Storage, done, run};
+use super::{P, Server, Storage, done, home, run};
 use abi::layout::USER_START;
 use kernel_core::tables::{Access, Page};
 use kernel_core::{CpuId, SpaceId};
@@ -12,7 +12,8 @@ fn cpu(number: usize) -> CpuId {
 
 /// A CPU runs a process of a space, and remembers a page there.
 fn run_on(server: &mut Server<'_>, number: usize, id: SpaceId) {
-    let root = server.spaces.enter(cpu(number), id).expect("it is not loaded yet");
+    let home = home(&mut server.spaces, &mut server.machine, id).unwrap();
+    let root = server.spaces.enter(cpu(number), home).expect("it is not loaded yet");
     server.machine.memory.load(number, Some(root));
     let leaf_page = server.spaces.query(&server.machine, server.spaces.name(id), USER_START).unwrap();
     let rights = kernel_core::tables::Rights {
@@ -32,7 +33,7 @@ fn scene<'t>(storage: &'t mut Storage) -> (Server<'t>, [u64; 2]) {
         let memory = server.idle(2);
         assert_eq!(server.map(&run(space, USER_START, memory, 2)), done(2));
         let id = server.spaces.find(space).unwrap();
-        server.spaces.bind(id);
+        server.spaces.bind(id).unwrap();
     }
     for (number, space) in [(0, 0), (1, 0), (2, 1)] {
         let id = server.spaces.find(spaces[space]).unwrap();
@@ -98,11 +99,14 @@ fn a_space_is_left_by_all_before_its_tables_go() {
 fn a_space_is_loaded_once_and_left_when_there_is_nothing_to_run() {
     let mut storage = Storage::new();
     let (mut server, [space, other]) = scene(&mut storage);
-    let [id, other] = [space, other].map(|name| server.spaces.find(name).unwrap());
-    assert_eq!(server.spaces.enter(cpu(0), id), None);
-    assert_eq!(server.spaces.enter(cpu(0), other), server.spaces.root(other));
-    assert_eq!(server.spaces.enter(cpu(0), id), server.spaces.root(id));
+    let [here, there] = [space, other].map(|name| {
+        let id = server.spaces.find(name).unwrap();
+        home(&mut server.spaces, &mut server.machine, id).unwrap()
+    });
+    assert_eq!(server.spaces.enter(cpu(0), here), None);
+    assert_eq!(server.spaces.enter(cpu(0), there), Some(there.root()));
+    assert_eq!(server.spaces.enter(cpu(0), here), Some(here.root()));
     assert!(server.spaces.idle(cpu(0)));
     assert!(!server.spaces.idle(cpu(0)));
-    assert_eq!(server.spaces.enter(cpu(0), id), server.spaces.root(id));
+    assert_eq!(server.spaces.enter(cpu(0), here), Some(here.root()));
 }

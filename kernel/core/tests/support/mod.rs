@@ -14,7 +14,7 @@ use abi::boot::{BootEntry, PRIORITIES};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, TrapMask};
 use kernel_core::frames::{FrameInfo, Frames};
-use kernel_core::spaces::{SPACES, Space, SpaceTable};
+use kernel_core::spaces::{Home, SPACES, Space, SpaceTable};
 use kernel_core::{Action, CpuId, Kernel, Process, QUANTUM_TICKS, Rts, Slot, SpaceId, Spaces, Table};
 use std::boxed::Box;
 use std::vec::Vec;
@@ -106,7 +106,7 @@ pub(crate) enum Outcome {
 /// All that can be seen from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapshot {
-    processes: Vec<(Endpoint, Rts, Option<SpaceId>, Regs)>,
+    processes: Vec<(Endpoint, Rts, Option<Home>, Regs)>,
     running: Option<Slot>,
     machine: TestMachine,
 }
