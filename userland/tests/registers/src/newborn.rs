@@ -2,7 +2,6 @@
 #![no_std]
 #![no_main]
 
-use abi::Message;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use probe::{Fpu, Register, State};
