@@ -89,6 +89,8 @@ pub struct Kernel<'t, M: Machine> {
     root: Endpoint,
     /// The memory server; [`Endpoint::NONE`] as long as there is none.
     pager: Endpoint,
+    /// Slots that are not free.
+    alive: SlotSet,
     /// Processes that have signals which their managers have not taken.
     signaled: SlotSet,
     /// Processes that wait for memory, and the memory server has not been told.
@@ -147,6 +149,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             boot: ArrayVec::new(),
             root: Endpoint::NONE,
             pager: Endpoint::NONE,
+            alive: SlotSet::EMPTY,
             signaled: SlotSet::EMPTY,
             events: List::EMPTY,
             alarms: Alarms::OFF,
@@ -185,6 +188,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
+        self.alive.insert(slot);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }

@@ -265,7 +265,8 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The same for all that share the privileges of users.
     fn derive_users(&mut self) {
-        for slot in Slot::all() {
+        let alive = self.alive.clone();
+        for slot in alive.iter() {
             if self.process(slot).privilege_id == PrivilegeId::USER {
                 self.derive(slot);
             }
