@@ -230,7 +230,8 @@ impl<'t, M: Machine> Kernel<'t, M> {
     pub fn exception(&mut self, machine: &mut M, cpu: CpuId, signal: Signal, why: core::fmt::Arguments<'_>) -> Action {
         self.here = cpu;
         if let Some(me) = self.cpu(cpu).current() {
-            if signal.is_lethal() {
+            // Whoever has a signal manager of his own is looked after.
+            if self.manager_of(me).is_none_or(|manager| self.process(manager).endpoint == self.root) {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
             self.end_step(me);

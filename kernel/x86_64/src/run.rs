@@ -345,8 +345,7 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             let frame = unsafe { &*local.current };
             let exception = Exception::new(vector, error, frame.rip);
             assert!(!exception.is_machine_failure(), "{exception} in a process");
-            let (rsp, rflags) = (frame.rsp, frame.rflags);
-            let why = format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}");
+            let why = format_args!("{exception}");
             let action = match exception.memory_access() {
                 Some(access) => kernel.memory_fault(machine, local.id, exception.address, access, why),
                 None => kernel.exception(machine, local.id, exception.signal(), why),
@@ -456,11 +455,11 @@ impl fmt::Display for Exception {
                 MemoryAccess::Read => "reading",
             };
             let why = if self.error & 1 != 0 { "not allowed" } else { "not mapped" };
-            write!(f, " {verb} {:#018x}, {why},", self.address)?;
+            write!(f, " {verb} {:#x}, {why},", self.address)?;
         } else {
             write!(f, " (vector {}, error code {:#x})", self.vector, self.error)?;
         }
-        write!(f, " rip {:#018x}", self.rip)
+        write!(f, " rip {:#x}", self.rip)
     }
 }
 
