@@ -101,17 +101,28 @@ macro_rules! protocol {
         /// answers later. A request that is unknown or malformed is answered here.
         #[inline]
         pub fn dispatch(server: &mut impl Server, request: &::abi::Message) -> Option<::abi::Message> {
-            let (from, mut answer) = ($crate::Caller::from(request), *request);
-            answer.kind = match request.kind {
+            let mut message = *request;
+            answer(server, &mut message).then_some(message)
+        }
+
+        /// The same with the answer in the place of the request: whether there is one.
+        #[inline]
+        pub fn answer(server: &mut impl Server, message: &mut ::abi::Message) -> bool {
+            let from = $crate::Caller::from(&*message);
+            let kind = match message.kind {
                 $(<$Request as $crate::Call>::KIND => {
-                    $crate::handle(server, &mut answer.body, |server, call: $Request| server.$method(from, call))?
+                    $crate::handle(server, &mut message.body, |server, call: $Request| server.$method(from, call))
                 })+
-                _ => ::abi::Kind::failed(::abi::Errno::NoSys),
+                _ => Some(::abi::Kind::failed(::abi::Errno::NoSys)),
             };
-            if answer.kind != ::abi::Kind::OK {
-                answer.body = [0; ::abi::BODY_WORDS];
+            let Some(kind) = kind else {
+                return false;
+            };
+            message.kind = kind;
+            if kind != ::abi::Kind::OK {
+                message.body = [0; ::abi::BODY_WORDS];
             }
-            Some(answer)
+            true
         }
 
         /// The same for a server of many calls, with a payload that stands anywhere: returns the kind of the answer, and leaves

@@ -116,6 +116,8 @@ bitflags! {
         const TRAP_MADE = 1 << 7;
         /// It executes one instruction.
         const STEPS = 1 << 8;
+        /// What is to be done before the process runs.
+        const BEFORE_RUNNING = Self::CALL.bits() | Self::TRAP_MADE.bits();
         /// All that has to do with traced traps.
         const TRACED_TRAPS = Self::TRACES_TRAPS.bits() | Self::TRAP_HELD.bits() | Self::TRAP_MADE.bits();
     }

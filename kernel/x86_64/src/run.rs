@@ -238,6 +238,31 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     fast(|kernel, machine| kernel.fast_reply_receive(machine, cpu, destination, from))
 }
 
+/// NOTIFY by the fast path: whether it was done, and the caller goes on.
+pub(crate) unsafe extern "sysv64" fn fast_notify(destination: u32, _: u64, _: u32, cpu: CpuId) -> u32 {
+    go_on(|kernel, machine| kernel.fast_notify(machine, cpu, Endpoint::from_raw(destination)))
+}
+
+/// RECEIVE, see [`fast`]: the frame is that of the next process.
+pub(crate) unsafe extern "sysv64" fn fast_receive(_: u32, _: u64, from: u32, cpu: CpuId) -> *const Frame {
+    fast(|kernel, machine| kernel.fast_receive(machine, cpu, Endpoint::from_raw(from)))
+}
+
+/// The cheapest kernel call by the fast path: whether it was done, and the caller goes on.
+pub(crate) unsafe extern "sysv64" fn fast_times(_: u32, header: u64, _: u32, cpu: CpuId) -> u32 {
+    go_on(|kernel, machine| kernel.fast_times(machine, cpu, header))
+}
+
+/// Does something after which the caller goes on; whether it was done. It leaves the lock held.
+#[inline(always)]
+fn go_on(act: impl FnOnce(&mut Kernel<'static, X86>, &X86) -> bool) -> u32 {
+    let mut guard = taken();
+    let State { kernel, machine } = state(&mut guard);
+    let done = act(kernel, machine);
+    forget(guard);
+    done.into()
+}
+
 /// A process makes a kernel call; its registers are saved, and the kernel lock is taken.
 pub(crate) unsafe extern "sysv64" fn call_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = taken();
