@@ -22,13 +22,18 @@ struct Run {
 pub(crate) fn measure(me: Endpoint) -> Result<(), Trouble> {
     let vmctl = &mut sys::vmctl();
     let space = vmctl.space_of(GetSpaceOf { process: me })?.space;
-    let tables = vmctl.claim(Claim { count: TABLES })?;
-    let frames = vmctl.claim(Claim { count: MAX_RUN.into() })?;
-    if tables.count != TABLES || frames.count != u64::from(MAX_RUN) {
-        return Err(Trouble::WrongAnswer);
+    for _ in 0..TABLES {
+        let table = vmctl.claim(Claim { count: 1 })?;
+        vmctl.donate(Donate { space, first: table.first, count: table.count })?;
     }
-    vmctl.donate(Donate { space, first: tables.first, count: TABLES })?;
-    let run = Run { space, frame: frames.first };
+    // What is left over in front of a long run is not needed.
+    let frame = loop {
+        let frames = vmctl.claim(Claim { count: MAX_RUN.into() })?;
+        if frames.count == MAX_RUN.into() {
+            break frames.first;
+        }
+    };
+    let run = Run { space, frame };
     // Frames that are new are cleared, a few with each call: that is not what is measured.
     let mut done = 0;
     while done < MAX_RUN {
