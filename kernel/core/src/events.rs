@@ -128,8 +128,9 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Inval);
         }
         self.forget_memory_event(slot);
-        if !available {
-            let p = self.process_mut(slot);
+        // A new program that was put in the place of the old one has not called.
+        let p = self.process_mut(slot);
+        if !available && p.pending.contains(Pending::CALL) {
             p.pending.remove(Pending::CALL);
             p.frame.set_result(Errno::Fault.to_result());
         }

@@ -163,6 +163,10 @@ impl<M: Machine> Kernel<'_, M> {
 
     fn notify(&mut self, machine: &mut M, me: Slot, to: Slot) -> Result<(), Errno> {
         let (source, id) = (self.process(me).endpoint, self.process(me).privilege_id);
+        // A notification comes from a privilege id, and users have none of their own.
+        if !self.is_service(me) {
+            return Err(Errno::TrapDenied);
+        }
         let waits = self.takes_notification(to, source);
         // Those who share their privileges have no place where it could wait for one of them.
         if !waits && !self.is_service(to) {
@@ -244,7 +248,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Receives: a pending notification, else an asynchronous message, else from the first acceptable sender that waits, else
     /// blocks.
-    fn receive(&mut self, machine: &mut M, me: Slot, from: Endpoint) {
+    pub(crate) fn receive(&mut self, machine: &mut M, me: Slot, from: Endpoint) {
         if self.has_pending(me) {
             if let Some(id) = self.pending_notification(me, from) {
                 let source = self.owner_of(id).unwrap_or(Endpoint::NONE);
@@ -268,8 +272,8 @@ impl<M: Machine> Kernel<'_, M> {
         let mut pending = self.privileges(me).notified_by;
         while pending != 0 {
             let id = PrivilegeId::new(pending.trailing_zeros())?;
-            let source = self.owner_of(id)?;
-            if (from == Endpoint::ANY || from == source) && self.lets_in(me, source, Kind::NOTIFY) {
+            let accepted = |source| (from == Endpoint::ANY || from == source) && self.lets_in(me, source, Kind::NOTIFY);
+            if self.owner_of(id).is_some_and(accepted) {
                 return Some(id);
             }
             pending &= pending - 1;
