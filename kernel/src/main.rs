@@ -62,9 +62,9 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
         madt.as_ref().map_or(1, |madt| unsafe { smp::start_others(&memory, &boot, &features, madt, &interrupts) });
     log!("processors: {cpus} of {} run", madt.map_or(1, |madt| madt.cpus.len()));
     let mut machine = X86::new(&memory, io_apics, log::SINK);
-    // SAFETY: each is called once.
-    let (processes, privileges, spaces) = unsafe { (run::process_table(), run::privilege_table(), run::space_table()) };
-    let mut kernel = Kernel::new(processes, privileges, Spaces::new(spaces, memory.frames), cpus);
+    // SAFETY: called once.
+    let storage = unsafe { run::storage(memory.frames) };
+    let mut kernel = Kernel::new(storage, cpus);
     let programs = start_programs(&boot, &mut kernel, &mut machine);
     reclaim(&boot, &mut kernel.spaces);
     if let Some(crash) = options.crash {

@@ -23,7 +23,8 @@ pub fn compile(manifest: &Manifest, files: &[Vec<u8>]) -> Vec<u8> {
             calls: program.calls,
             priority: program.priority,
             cpu: program.cpu,
-            reserved: [0; 14],
+            flags: program.flags.bits(),
+            reserved: [0; 12],
         })
         .collect();
     [BootHeader::of(&entries).as_bytes(), entries.as_bytes()].concat()

@@ -2,7 +2,7 @@
 
 use crate::elf::{self, Unreadable};
 use crate::image::{self, File, Image, Role, VerifyError};
-use crate::manifest::{kernel_calls, trap_names};
+use crate::manifest::{call_names, flag_names, trap_names};
 use abi::boot::BootEntry;
 use serde::Serialize;
 use std::fmt;
@@ -62,11 +62,13 @@ pub struct Policy {
     pub priority: u8,
     /// Number of the processor that it runs on.
     pub cpu: u8,
+    /// What it is to the system: `root`, `pager`.
+    pub flags: Vec<String>,
     /// Traps.
     pub traps: Vec<String>,
     /// Programs it may send to.
     pub sends: Vec<String>,
-    /// Kernel calls.
+    /// Kernel calls, and groups of them.
     pub calls: Vec<String>,
 }
 
@@ -123,10 +125,11 @@ fn segment(s: &elf::Segment) -> SegmentReport {
 fn policy(entry: &BootEntry, entries: &[BootEntry]) -> Policy {
     let in_mask = |mask: u64, bit: usize| mask.checked_shr(bit as u32).is_some_and(|rest| rest & 1 != 0);
     let targets = entries.iter().enumerate().filter(|&(slot, _)| in_mask(entry.sends, slot));
-    let calls = kernel_calls().filter(|&(_, number)| in_mask(entry.calls, number.into()));
+    let calls = call_names().filter(|(_, right)| entry.calls & right != 0);
     Policy {
         priority: entry.priority,
         cpu: entry.cpu,
+        flags: flag_names().filter(|(_, flag)| entry.has(*flag)).map(|(name, _)| name).collect(),
         traps: trap_names().filter(|(_, trap)| entry.traps & trap.bits() != 0).map(|(name, _)| name).collect(),
         sends: targets.filter_map(|(_, e)| e.name()).map(str::to_owned).collect(),
         calls: calls.map(|(name, _)| name.to_owned()).collect(),
@@ -157,7 +160,8 @@ impl fmt::Display for FileReport {
         }
         let Some(policy) = &self.policy else { return Ok(()) };
         let list = |names: &[String]| if names.is_empty() { "(nothing)".to_owned() } else { names.join(", ") };
-        writeln!(f, "    priority {}, processor {}", policy.priority, policy.cpu)?;
+        let flags: String = policy.flags.iter().map(|flag| format!(", {flag}")).collect();
+        writeln!(f, "    priority {}, processor {}{flags}", policy.priority, policy.cpu)?;
         writeln!(f, "    traps    {}", list(&policy.traps))?;
         writeln!(f, "    sends to {}", list(&policy.sends))?;
         writeln!(f, "    calls    {}", list(&policy.calls))

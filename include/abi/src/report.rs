@@ -21,6 +21,8 @@ pub const SUITE_PASSED: u32 = 0x21;
 pub const SUITE_FAILED: u32 = 0x22;
 /// Exit code of a kernel that panicked.
 pub const KERNEL_PANIC: u32 = 0x23;
+/// Exit code of a system whose root system process cannot do its work.
+pub const SYSTEM_FAILED: u32 = 0x24;
 
 /// Section of a suite's file with the names of its tests.
 pub const TESTS_SECTION: &str = ".selix.tests";

@@ -178,6 +178,7 @@ pub const GROUPS: &[Group] = &[
     Group { protocol: crate::statectl::PROTOCOL, number: 55 },
     Group { protocol: crate::getinfo::PROTOCOL, number: 28 },
     Group { protocol: crate::vmctl::PROTOCOL, number: 43 },
+    Group { protocol: crate::trace::PROTOCOL, number: 5 },
 ];
 
 /// How far the base of a group lies from that of the next; each has as many numbers at most.

@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod privctl;
 pub mod sched;
 pub mod statectl;
+pub mod trace;
 pub mod vmctl;
 
 pub use call::{Answer, Call, CallInfo, Protocol, Transport, call, decode, encode, handle, reply};
@@ -31,6 +32,7 @@ pub const ALL: &[Protocol] = &[
     statectl::PROTOCOL,
     getinfo::PROTOCOL,
     vmctl::PROTOCOL,
+    trace::PROTOCOL,
     sched::PROTOCOL,
     echo::PROTOCOL,
 ];

@@ -3,7 +3,7 @@
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
-use protocol::{ALL, Answer, Protocol, echo, encode, kernel};
+use protocol::{ALL, Answer, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, vmctl};
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.
 #[derive(Debug, Default)]
@@ -20,14 +20,47 @@ macro_rules! record {
     };
 }
 
+record!(kernel: fork(Fork) -> Forked, exec(Exec) -> Executed, clear(Clear) -> Cleared, schedule(Schedule) -> Scheduled,
+    kill(Kill) -> Killed, getksig(GetKSig) -> KSig, endksig(EndKSig) -> EndedKSig, sigsend(SigSend) -> SigSent,
+    sigreturn(SigReturn) -> SigReturned, memset(MemSet) -> MemorySet, umap(UMap) -> UMapped, devio(DevIo) -> DevIoDone,
+    sdevio(SDevIo) -> SDevIoDone, vdevio(VDevIo) -> VDevIoDone, setalarm(SetAlarm) -> AlarmSet, times(Times) -> Uptime,
+    boot_entry(GetBootEntry) -> BootProgram, abort(Abort) -> Aborted, whoami(WhoAmI) -> Identity,
+    settime(SetTime) -> TimeSet, diag_write(DiagWrite) -> DiagWritten, runctl(RunCtl) -> RunCtlDone,
+    update(Update) -> Updated, exit(Exit) -> Exited, schedctl(SchedCtl) -> SchedCtlDone);
+record!(privctl: allow(Allow) -> Allowed, disallow(Disallow) -> Disallowed, set_sys(SetSys) -> SysSet,
+    set_user(SetUser) -> UserSet, add_io(AddIo) -> IoAdded, add_memory(AddMemory) -> MemoryAdded,
+    add_irq(AddIrq) -> IrqAdded, query_memory(QueryMemory) -> MemoryQueried, update_sys(UpdateSys) -> SysUpdated,
+    yield_to(YieldTo) -> Yielded, clear_ipc_refs(ClearRefs) -> RefsCleared);
+record!(irqctl: set_policy(SetPolicy) -> PolicySet, remove_policy(RemovePolicy) -> PolicyRemoved,
+    enable(Enable) -> Enabled, disable(Disable) -> Disabled);
+record!(statectl: clear_ipc_refs(ClearRefs) -> RefsCleared, set_state_table(SetStateTable) -> StateTableSet,
+    add_blacklist(AddBlacklist) -> BlacklistAdded, add_whitelist(AddWhitelist) -> WhitelistAdded,
+    clear_filters(ClearFilters) -> FiltersCleared);
+record!(getinfo: boot_policy(GetBootPolicy) -> BootPolicy, process(GetProcess) -> ProcessInfo,
+    cpu_time(GetCpuTime) -> CpuTime, privileges(GetPrivileges) -> PrivilegesInfo, machine(GetMachine) -> MachineInfo,
+    idle_time(GetIdleTime) -> IdleTime);
+record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> SpaceDestroyed, map(MapRun) -> RunMapped,
+    unmap(UnmapRun) -> RunUnmapped, protect(ProtectRun) -> RunProtected, query(QueryRun) -> RunFound,
+    claim(Claim) -> Claimed, give_back(GiveBack) -> GivenBack, donate(Donate) -> Donated, release(Release) -> Released,
+    frame_info(GetFrameInfo) -> FrameUse, settle(Settle) -> Settled,
+    clear_page_fault(ClearPageFault) -> PageFaultCleared, next_event(NextEvent) -> EventTold,
+    answer_request(AnswerRequest) -> RequestAnswered, space_of(GetSpaceOf) -> SpaceOf);
+record!(sched: out_of_quantum(OutOfQuantum) -> Acknowledged);
 record!(echo: reverse(Reverse) -> Reversed, count(Count) -> Counted);
-record!(kernel: times(Times) -> Uptime, boot_entry(GetBootEntry) -> BootProgram, abort(Abort) -> Aborted,
-    whoami(WhoAmI) -> Identity, diag_write(DiagWrite) -> DiagWritten, exit(Exit) -> Exited);
 
 /// A protocol and its dispatcher, for the recorder.
 type Dispatched = (Protocol, fn(&mut Recorder, &Message) -> Option<Message>);
 
-const DISPATCHED: &[Dispatched] = &[(kernel::PROTOCOL, kernel::dispatch), (echo::PROTOCOL, echo::dispatch)];
+const DISPATCHED: &[Dispatched] = &[
+    (kernel::PROTOCOL, kernel::dispatch),
+    (privctl::PROTOCOL, privctl::dispatch),
+    (irqctl::PROTOCOL, irqctl::dispatch),
+    (statectl::PROTOCOL, statectl::dispatch),
+    (getinfo::PROTOCOL, getinfo::dispatch),
+    (vmctl::PROTOCOL, vmctl::dispatch),
+    (sched::PROTOCOL, sched::dispatch),
+    (echo::PROTOCOL, echo::dispatch),
+];
 
 #[test]
 fn no_protocol_is_left_out_here() {

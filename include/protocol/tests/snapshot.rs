@@ -3,8 +3,10 @@
 //! The first test compares the snapshot with the code, and writes it anew when `UPDATE_SNAPSHOT` is set. The second asks
 //! that the newest entry of `UPDATING.md` that speaks of a `protocol snapshot` quotes the checksum of the present one.
 
-use protocol::kernel::AbortHow;
-use protocol::zerocopy::{Immutable, KnownLayout, TryFromBytes};
+use abi::PrivilegeSpec;
+use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
+use protocol::vmctl::{Access, Backing, Cache, Found, FrameKind};
+use protocol::zerocopy::{FromZeros, Immutable, KnownLayout, TryFromBytes};
 use protocol::{ALL, CallInfo, Protocol};
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
@@ -15,13 +17,27 @@ const UPDATING: &str = "../../UPDATING.md";
 const REGENERATE: &str = "UPDATE_SNAPSHOT=1 cargo test -p protocol --test snapshot";
 
 /// Types of fields that say all by their names.
-const PLAIN: &[&str] = &["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool", "abi::Endpoint"];
+const PLAIN: &[&str] = &["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool", "abi::Endpoint", "Endpoint"];
 
-/// The name of a type, and what gives its values.
+/// The name of a type, and what gives its values or fields.
 type Listed = (&'static str, fn() -> String);
 
 /// Types of fields of which the snapshot lists the values.
-const LISTED: &[Listed] = &[("AbortHow", values_of::<AbortHow>)];
+const ENUMS: &[Listed] = &[
+    ("AbortHow", values_of::<AbortHow>),
+    ("RunAction", values_of::<RunAction>),
+    ("Scheduler", values_of::<Scheduler>),
+    ("UpdateDirection", values_of::<UpdateDirection>),
+    ("PortAccess", values_of::<PortAccess>),
+    ("Access", values_of::<Access>),
+    ("Cache", values_of::<Cache>),
+    ("Backing", values_of::<Backing>),
+    ("Found", values_of::<Found>),
+    ("FrameKind", values_of::<FrameKind>),
+];
+
+/// Types of fields of which it lists the fields.
+const STRUCTS: &[Listed] = &[("PrivilegeSpec", fields_of::<PrivilegeSpec>)];
 
 /// No enum has a value beyond this one, which is looked for.
 const LAST_VALUE: u32 = 0xffff;
@@ -32,6 +48,11 @@ fn values_of<T: TryFromBytes + KnownLayout + Immutable + Debug>() -> String {
     let values =
         (0..=LAST_VALUE).filter_map(|n| Some(format!("{n} {:?}", T::try_read_from_bytes(&n.to_le_bytes()).ok()?)));
     values.collect::<Vec<_>>().join(", ")
+}
+
+/// All fields of a struct, as it shows itself when it is zero, and its size.
+fn fields_of<T: FromZeros + Debug>() -> String {
+    format!("{} bytes: {:?}", size_of::<T>(), T::new_zeroed())
 }
 
 /// The types in a list of fields: what stands between a colon and the comma after it, without `[` and `; length]`.
@@ -65,8 +86,10 @@ fn snapshot() -> String {
             text.push('\n');
         }
     }
-    for (name, values) in LISTED {
-        writeln!(text, "\nenum {name}\n    {}", values()).expect("a string takes all");
+    for (kind, listed) in [("enum", ENUMS), ("struct", STRUCTS)] {
+        for (name, contents) in listed {
+            writeln!(text, "\n{kind} {name}\n    {}", contents()).expect("a string takes all");
+        }
     }
     text
 }
@@ -102,9 +125,12 @@ fn a_new_snapshot_stands_in_updating() {
 #[test]
 fn every_type_of_a_field_is_plain_or_listed() {
     let used: BTreeSet<_> = calls().flat_map(|(_, c)| types(c.request).chain(types(c.reply))).collect();
-    let listed: BTreeSet<_> = LISTED.iter().map(|(name, _)| *name).collect();
+    let listed: BTreeSet<_> = ENUMS.iter().chain(STRUCTS).map(|(name, _)| *name).collect();
     let others: BTreeSet<_> = used.iter().copied().filter(|t| !PLAIN.contains(t)).collect();
-    assert_eq!(others, listed, "the types that need their values in the snapshot, and those that LISTED gives");
+    assert_eq!(
+        others, listed,
+        "the types that need their values in the snapshot, and those that ENUMS and STRUCTS give"
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn no_two_calls_share_a_kind_or_a_name() {
 fn every_kind_is_that_of_a_request() {
     for (p, c) in calls() {
         let kind = Kind(p.base.checked_add(c.number).expect("a kind has 16 bits"));
-        assert_ne!(c.number, 0, "{}: 0 is no call number", c.name);
+        assert_ne!(kind, Kind(0), "{}: looks like a message that says nothing", c.name);
         assert_eq!(kind.status(), None, "{}: looks like a reply", c.name);
         assert_ne!(kind, Kind::NOTIFY, "{}: looks like a notification", c.name);
     }
@@ -69,5 +69,10 @@ fn fields_take_up_the_bytes_that_the_table_says() {
 fn kernel_calls_have_a_bit_in_the_call_mask() {
     for c in protocol::kernel::PROTOCOL.calls {
         assert!(c.number < CALL_MASK_BITS, "{}: number {} has no bit in a call mask", c.name, c.number);
+    }
+    for group in protocol::kernel::GROUPS {
+        let name = group.protocol.name;
+        assert!(group.number < CALL_MASK_BITS, "{name}: number {} has no bit in a call mask", group.number);
+        assert!(ALL.iter().any(|p| p.name == name), "{name}: a group that is no protocol");
     }
 }

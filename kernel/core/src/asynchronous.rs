@@ -2,6 +2,7 @@
 
 use crate::ipc::is_kernel_task;
 use crate::privileges::UserTable;
+use crate::process::Pending;
 use crate::{Frame, Kernel, Machine, Rts, Slot};
 use abi::asynchronous::{AsyncEntry, AsyncFlags, MAX_ENTRIES};
 use abi::{Endpoint, Errno, PrivilegeId, Status, Trap};
@@ -69,6 +70,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         let bit = self.process(me).privilege_bit();
         self.privileges_mut(to).async_from |= bit;
+        self.process_mut(to).pending |= Pending::MESSAGES;
         Fate::Open
     }
 

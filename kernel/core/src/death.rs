@@ -23,7 +23,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
-        if self.process(slot).pending.contains(Pending::IS_SCHEDULER) {
+        if self.process(slot).is_scheduler {
             for other in Slot::all() {
                 if self.process(other).scheduler == endpoint {
                     self.leave_scheduler(other);

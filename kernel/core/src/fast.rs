@@ -5,74 +5,96 @@
 //! caller moves the message from the old running process to the new one, as [`crate::Frame::deliver`] would, with the trap
 //! as status.
 
-use crate::{CpuId, Kernel, Machine, Rts, Slot};
+use crate::frames::FrameNumber;
+use crate::process::Pending;
+use crate::sched::Cpu;
+use crate::{CpuId, Kernel, Machine, Process, Rts, Slot};
 use abi::{Endpoint, Trap};
+
+/// Whom a fast path switches to.
+pub struct Partner<'a, M: Machine> {
+    /// The process.
+    pub process: &'a mut Process<M>,
+    /// The root page table that the processor must load first, if it has another one loaded.
+    pub load: Option<FrameNumber>,
+}
 
 impl<M: Machine> Kernel<'_, M> {
     /// SENDREC to a process that waits for it.
     #[inline(always)]
-    pub fn fast_sendrec(&mut self, cpu: CpuId, destination: Endpoint) -> Option<Slot> {
-        let me = self.cpu(cpu).current()?;
-        let to = self.fast_partner(cpu, me, Trap::SendRec, destination)?;
-        let it = self.process(to);
-        if self.privileges(me).sends & it.privilege_bit() == 0 {
+    pub fn fast_sendrec(&mut self, machine: &M, cpu: CpuId, destination: Endpoint) -> Option<Partner<'_, M>> {
+        let here = &mut self.cpus[cpu.index()];
+        let to = Slot::of(destination);
+        let [p, it] = self.procs.get_disjoint_mut([here.current()?.index(), to.index()]).ok()?;
+        if !is_near(here, cpu, p, it, Trap::SendRec, destination) || p.sends & it.privilege_bit() == 0 {
             return None;
         }
-        // Exactly RECEIVING: it lives, and nothing else stops it.
-        if it.rts != Rts::RECEIVING {
+        // Exactly RECEIVING: it lives, nothing else stops it, and its message needs nothing special.
+        if it.rts != Rts::RECEIVING || it.receive_from != Endpoint::ANY && it.receive_from != p.endpoint {
             return None;
         }
-        if it.receive_from != Endpoint::ANY && it.receive_from != self.process(me).endpoint {
-            return None;
-        }
-        self.hand_over(cpu, me, to, Rts::RECEIVING | Rts::REPLY, destination);
-        Some(to)
+        hand_over(machine, here, p, Rts::RECEIVING | Rts::REPLY, destination, (to, it));
+        let load = self.spaces.enter(cpu, it.space).then_some(it.root);
+        Some(Partner { process: it, load })
     }
 
     /// REPLY_RECEIVE to a process in SENDREC with this one, which then receives from anybody and finds nothing.
     #[inline(always)]
-    pub fn fast_reply_receive(&mut self, cpu: CpuId, destination: Endpoint, from: Endpoint) -> Option<Slot> {
-        if from != Endpoint::ANY {
+    pub fn fast_reply_receive(
+        &mut self,
+        machine: &M,
+        cpu: CpuId,
+        destination: Endpoint,
+        from: Endpoint,
+    ) -> Option<Partner<'_, M>> {
+        let here = &mut self.cpus[cpu.index()];
+        let to = Slot::of(destination);
+        let [p, it] = self.procs.get_disjoint_mut([here.current()?.index(), to.index()]).ok()?;
+        if !is_near(here, cpu, p, it, Trap::ReplyReceive, destination) || from != Endpoint::ANY {
             return None;
         }
-        let me = self.cpu(cpu).current()?;
-        let to = self.fast_partner(cpu, me, Trap::ReplyReceive, destination)?;
-        let it = self.process(to);
-        let p = self.process(me);
         if it.rts != Rts::RECEIVING | Rts::REPLY || it.receive_from != p.endpoint {
             return None;
         }
-        if p.senders.head().is_some() || self.has_pending(me) {
+        if p.pending != Pending::empty() || p.senders.head().is_some() {
             return None;
         }
-        self.hand_over(cpu, me, to, Rts::RECEIVING, Endpoint::ANY);
-        Some(to)
+        hand_over(machine, here, p, Rts::RECEIVING, Endpoint::ANY, (to, it));
+        let load = self.spaces.enter(cpu, it.space).then_some(it.root);
+        Some(Partner { process: it, load })
     }
+}
 
-    /// What both have in common: the caller may use the trap, the endpoint is that of its slot, the partner runs on this
-    /// processor, and nobody more urgent is ready. The comparison of endpoints tests range, generation and special names at once; whether the
-    /// slot is free, the callers find out by its whole state.
-    #[inline(always)]
-    fn fast_partner(&self, cpu: CpuId, me: Slot, trap: Trap, destination: Endpoint) -> Option<Slot> {
-        let to = Slot::of(destination);
-        let it = self.process(to);
-        if !self.privileges(me).traps.contains(trap.mask()) || it.endpoint != destination {
-            return None;
-        }
-        if it.cpu != cpu || it.priority >= self.cpu(cpu).bound() { None } else { Some(to) }
-    }
+/// What both have in common: the caller may use the trap, the endpoint is that of its slot, the partner runs on this
+/// processor, and nobody more urgent is ready. The comparison of endpoints tests range, generation and special names at
+/// once; whether the slot is free, the callers find out by its whole state.
+#[inline(always)]
+fn is_near<M: Machine>(
+    here: &Cpu,
+    cpu: CpuId,
+    p: &Process<M>,
+    it: &Process<M>,
+    trap: Trap,
+    destination: Endpoint,
+) -> bool {
+    p.plain_traps.contains(trap.mask()) && it.endpoint == destination && it.cpu == cpu && it.priority < here.bound()
+}
 
-    /// The running process blocks, the partner runs on with the rest of its time. No queue is touched: who runs is in none,
-    /// and the partner was blocked.
-    #[inline(always)]
-    fn hand_over(&mut self, cpu: CpuId, me: Slot, to: Slot, state: Rts, from: Endpoint) {
-        let p = self.process_mut(me);
-        p.rts = state;
-        p.receive_from = from;
-        let ticks_left = p.ticks_left;
-        let it = self.process_mut(to);
-        it.rts = Rts::empty();
-        it.ticks_left = ticks_left;
-        self.cpu_mut(cpu).switch_to(to);
-    }
+/// The running process blocks, the partner runs on with the rest of its time. No queue is touched: who runs is in none, and
+/// the partner was blocked.
+#[inline(always)]
+fn hand_over<M: Machine>(
+    machine: &M,
+    here: &mut Cpu,
+    p: &mut Process<M>,
+    state: Rts,
+    from: Endpoint,
+    (to, it): (Slot, &mut Process<M>),
+) {
+    p.used.cycles += here.time_since_switch(machine.time_stamp());
+    p.rts = state;
+    p.receive_from = from;
+    it.rts = Rts::empty();
+    it.ticks_left = p.ticks_left;
+    here.switch_to(to);
 }

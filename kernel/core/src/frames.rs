@@ -16,6 +16,9 @@ use core::ops::Range;
 pub struct FrameNumber(u32);
 
 impl FrameNumber {
+    /// The first frame of memory: nobody's.
+    pub(crate) const ZERO: Self = Self(0);
+
     /// The frame that holds a physical address; `None` beyond 16 TiB.
     pub fn containing(address: u64) -> Option<Self> {
         u32::try_from(address / PAGE_SIZE).ok().map(Self)

@@ -4,7 +4,7 @@ use crate::process::Pending;
 use crate::spaces::SPACES;
 use crate::{CpuId, Kernel, Machine, Privileges, Rts, SLOTS, Slot, SpaceId};
 use abi::boot::PRIORITIES;
-use abi::{PrivilegeFlags, PrivilegeId};
+use abi::{PrivilegeFlags, PrivilegeId, TrapMask};
 
 /// Something that must never be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub enum Violation {
     BadEvent(Slot),
     /// The structure has no owner who has it, or is free and not empty.
     BadPrivileges(PrivilegeId),
-    /// It is preempted by others than its priority and privileges say.
-    BadUrgency(Slot),
+    /// What the process keeps of its privileges, its priority or its space is not what they say.
+    BadCopy(Slot),
     /// Another number of processes lives in the space than are counted, or the space has ended.
     BadSpace(SpaceId),
 }
@@ -153,9 +153,18 @@ impl<M: Machine> Kernel<'_, M> {
             && (!p.pending.contains(Pending::SEND_SIGNAL) || sends && !by_kernel)
             && (!moves || self.runs(slot));
         require(holds, Violation::BadFlags(slot))?;
-        let preemptible = self.privileges(slot).flags.contains(PrivilegeFlags::PREEMPTIBLE);
-        let urgency = if preemptible { p.priority } else { 0 };
-        require(free || p.urgency == urgency, Violation::BadUrgency(slot))
+        require(free || self.is_derived(slot), Violation::BadCopy(slot))
+    }
+
+    /// Whether what a process keeps of other things is what they say.
+    fn is_derived(&self, slot: Slot) -> bool {
+        let (p, own) = (self.process(slot), self.privileges(slot));
+        let traps = if self.is_special(slot) { TrapMask::empty() } else { own.traps };
+        let urgency = if own.flags.contains(PrivilegeFlags::PREEMPTIBLE) { p.priority } else { 0 };
+        let has_messages = own.notified_by | own.async_from != 0 && self.is_service(slot);
+        (p.plain_traps, p.sends, p.urgency) == (traps, own.sends, urgency)
+            && (!has_messages || p.pending.contains(Pending::MESSAGES))
+            && p.space.is_none_or(|space| self.spaces.root(space) == Some(p.root))
     }
 
     /// Whoever waits could not have got anything that is there.
@@ -225,11 +234,16 @@ mod tests {
             let wait = |p: &mut crate::Process<TestMachine>| (p.rts, p.receive_from) = (Rts::RECEIVING, from);
             assert_eq!(found_in(A, wait), Err(MissedSender(c)));
         }
-        let notified = |world: &mut World<'_>| world.kernel.privileges_mut(d).notified_by = PrivilegeId::CLOCK.bit();
+        let notified = |world: &mut World<'_>| {
+            world.kernel.privileges_mut(d).notified_by = PrivilegeId::CLOCK.bit();
+            world.kernel.process_mut(d).pending |= Pending::MESSAGES;
+        };
         assert_eq!(found(notified), Err(MissedNotification(d)));
         let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap());
         assert_eq!(found(desert), Err(BadSpace(a_space.unwrap())));
-        assert_eq!(found_in(B, |p| p.space = a_space), Err(BadSpace(a_space.unwrap())));
+        let move_in =
+            |p: &mut crate::Process<TestMachine>| (p.space, p.root) = (a_space, crate::frames::FrameNumber::ZERO);
+        assert_eq!(found_in(B, move_in), Err(BadSpace(a_space.unwrap())));
     }
 
     #[test]
@@ -247,8 +261,13 @@ mod tests {
         assert_eq!(found_in(FREE, |p| p.pending = Pending::CALL), Err(BadFlags(Slot::of(FREE))));
         assert_eq!(found_in(C, |p| p.pending |= Pending::KERNEL_SENDS), Err(BadFlags(c)), "without NO_QUANTUM");
         assert_eq!(found_in(D, |p| p.pending |= Pending::SEND_SIGNAL), Err(BadFlags(d)));
-        assert_eq!(found_in(A, |p| p.urgency += 1), Err(BadUrgency(a)));
-        assert_eq!(found_in(D, |p| p.urgency = 0), Err(BadUrgency(d)));
+        assert_eq!(found_in(A, |p| p.urgency += 1), Err(BadCopy(a)));
+        assert_eq!(found_in(D, |p| p.urgency = 0), Err(BadCopy(d)));
+        assert_eq!(found_in(A, |p| p.sends |= 1), Err(BadCopy(a)));
+        assert_eq!(found_in(A, |p| p.plain_traps = TrapMask::empty()), Err(BadCopy(a)));
+        assert_eq!(found(|world| world.kernel.privileges_mut(a).notified_by = 4), Err(BadCopy(a)));
+        assert_eq!(found_in(A, |p| p.root = crate::frames::FrameNumber::ZERO), Ok(()), "that is its root");
+        assert_eq!(found_in(B, |p| p.root = crate::frames::FrameNumber::ZERO), Err(BadCopy(Slot::of(B))));
     }
 
     #[test]

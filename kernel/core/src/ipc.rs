@@ -185,7 +185,10 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn post(&mut self, machine: &mut M, id: PrivilegeId, to: Slot) {
         match self.owner_of(id) {
             Some(source) if self.takes_notification(to, source) => self.deliver_notification(machine, id, source, to),
-            _ => self.privileges_mut(to).notified_by |= id.bit(),
+            _ => {
+                self.privileges_mut(to).notified_by |= id.bit();
+                self.process_mut(to).pending |= Pending::MESSAGES;
+            }
         }
     }
 
@@ -220,6 +223,7 @@ impl<M: Machine> Kernel<'_, M> {
             let own = self.privileges_mut(slot);
             own.signals |= signal.bit();
             own.notified_by |= PrivilegeId::SYSTEM.bit();
+            self.process_mut(slot).pending |= Pending::MESSAGES;
         }
     }
 
@@ -241,22 +245,23 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Whether a notification or an asynchronous message may be pending.
-    pub(crate) fn has_pending(&self, slot: Slot) -> bool {
+    fn has_pending(&self, slot: Slot) -> bool {
+        self.process(slot).pending.contains(Pending::MESSAGES)
+    }
+
+    /// Nothing is pending for a process any more, if that is so. Users share their structure, but asynchronous messages only.
+    fn settle_pending(&mut self, slot: Slot) {
         let own = self.privileges(slot);
-        own.notified_by | own.async_from != 0
+        if own.notified_by | own.async_from == 0 {
+            self.process_mut(slot).pending.remove(Pending::MESSAGES);
+        }
     }
 
     /// Receives: a pending notification, else an asynchronous message, else from the first acceptable sender that waits, else
     /// blocks.
     pub(crate) fn receive(&mut self, machine: &mut M, me: Slot, from: Endpoint) {
-        if self.has_pending(me) {
-            if let Some(id) = self.pending_notification(me, from) {
-                let source = self.owner_of(id).unwrap_or(Endpoint::NONE);
-                return self.deliver_notification(machine, id, source, me);
-            }
-            if self.receive_async(machine, me, from) {
-                return;
-            }
+        if self.has_pending(me) && self.receive_pending(machine, me, from) {
+            return;
         }
         if let Some(sender) = self.first_sender(me, from) {
             return self.take_from(machine, me, sender);
@@ -265,6 +270,20 @@ impl<M: Machine> Kernel<'_, M> {
         let p = self.process_mut(me);
         p.receive_from = from;
         p.rts |= Rts::RECEIVING | special;
+    }
+
+    /// Receives what is pending, if there is something that is accepted.
+    fn receive_pending(&mut self, machine: &mut M, me: Slot, from: Endpoint) -> bool {
+        let received = match self.pending_notification(me, from) {
+            Some(id) => {
+                let source = self.owner_of(id).unwrap_or(Endpoint::NONE);
+                self.deliver_notification(machine, id, source, me);
+                true
+            }
+            None => self.receive_async(machine, me, from),
+        };
+        self.settle_pending(me);
+        received
     }
 
     /// The lowest privilege id among those who have notified `me` and are accepted.

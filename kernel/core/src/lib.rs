@@ -48,6 +48,7 @@ mod swap;
 pub mod tables;
 
 pub use events::{MemoryAccess, MemoryEvent};
+pub use fast::Partner;
 pub use invariants::Violation;
 pub use machine::{Fault, Frame, Machine, Request};
 pub use privileges::{PrivilegeTable, Privileges};
@@ -58,8 +59,10 @@ pub use tables::Tables;
 
 use crate::alarms::Alarms;
 use crate::filters::Filters;
+use crate::frames::FrameNumber;
 use crate::irq::Hooks;
 use crate::list::List;
+use crate::process::Pending;
 use crate::slot_set::SlotSet;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::{Endpoint, PRIVILEGES, Signal, Trap};
@@ -98,6 +101,18 @@ pub struct Kernel<'t, M: Machine> {
     unmanaged: Option<Slot>,
 }
 
+/// The large tables that a kernel works on, with nothing in them.
+pub struct Storage<'t, M: Machine> {
+    /// Free slots, as [`Process::free`] makes them.
+    pub procs: &'t mut Table<M>,
+    /// Free structures.
+    pub privileges: &'t mut PrivilegeTable,
+    /// The pool of receive filters.
+    pub filters: &'t mut Filters,
+    /// Address spaces, and what each frame is used for.
+    pub spaces: Spaces<'t>,
+}
+
 /// What the machine must do after a trap, besides running whom [`Kernel::schedule`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -116,16 +131,9 @@ pub enum Action {
 }
 
 impl<'t, M: Machine> Kernel<'t, M> {
-    /// A kernel without processes, on the first `online` processors. `procs` is a table of free slots, as
-    /// [`Process::free`] makes them, `privileges` one of free structures,
-    /// and `filters` is unused.
-    pub fn new(
-        procs: &'t mut Table<M>,
-        privileges: &'t mut PrivilegeTable,
-        filters: &'t mut Filters,
-        spaces: Spaces<'t>,
-        online: usize,
-    ) -> Self {
+    /// A kernel without processes, on the first `online` processors.
+    pub fn new(storage: Storage<'t, M>, online: usize) -> Self {
+        let Storage { procs, privileges, filters, spaces } = storage;
         privileges[abi::PrivilegeId::USER.index()] = Privileges::user();
         Self {
             procs,
@@ -174,12 +182,21 @@ impl<'t, M: Machine> Kernel<'t, M> {
         self.boot.try_push(*entry).ok()?;
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
-        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
-        self.spaces.bind(space);
+        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame);
+        self.live_in(slot, space);
+        self.derive(slot);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
         Some(slot)
+    }
+
+    /// Lets a process live in a space from now on.
+    pub(crate) fn live_in(&mut self, slot: Slot, space: SpaceId) {
+        self.spaces.bind(space);
+        let root = self.spaces.root(space).unwrap_or(FrameNumber::ZERO);
+        let p = self.process_mut(slot);
+        (p.space, p.root) = (Some(space), root);
     }
 
     /// The process that runs on `cpu` has trapped; its frame has the registers.
@@ -195,7 +212,10 @@ impl<'t, M: Machine> Kernel<'t, M> {
             p.frame.rewind_trap();
             return Action::Resume;
         }
-        let request = p.frame.request();
+        if p.pending.contains(Pending::TRACES_TRAPS) && self.hold_trap(machine, me) {
+            return self.action();
+        }
+        let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
             Some(Trap::KernelCall) => return self.kernel_call(machine, me, &request),
@@ -214,6 +234,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             if signal.is_lethal() {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
+            self.end_step(me);
             self.raise(machine, me, signal);
         }
         self.action()

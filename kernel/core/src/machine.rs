@@ -37,6 +37,8 @@ pub trait Frame: Clone + Default {
     fn set_context(&mut self, context: &Context);
     /// Lets the process call a signal handler with the signal and the address of its frame.
     fn handle_signal(&mut self, handler: u64, stack: u64, signal: Signal, frame: u64);
+    /// Lets the process stop after each instruction, or not.
+    fn set_step(&mut self, on: bool);
     /// Lets the process, which has just trapped, make the same trap again when it goes on.
     fn rewind_trap(&mut self);
     /// Gives it a result and leaves its message registers as they are.

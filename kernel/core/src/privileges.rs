@@ -1,6 +1,7 @@
 //! Privilege structures: who may do what, and what is pending for him.
 
 use crate::filters::FilterChain;
+use crate::process::Pending;
 use crate::ranges::Resources;
 use crate::{Kernel, Machine, Process, Rts, Slot};
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
@@ -129,6 +130,7 @@ impl<M: Machine> Kernel<'_, M> {
             let endpoint = self.process(slot).endpoint;
             self.privileges[id.index()] = Privileges::root(endpoint);
             self.process_mut(slot).set_privilege_id(id);
+            self.derive(slot);
             self.root = endpoint;
             self.unblock(slot, Rts::NO_PRIV);
         }
@@ -197,8 +199,6 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Perm);
         }
         self.free_privileges(slot);
-        self.process_mut(slot).set_privilege_id(PrivilegeId::USER);
-        self.update_urgency(slot);
         Ok(())
     }
 
@@ -212,6 +212,7 @@ impl<M: Machine> Kernel<'_, M> {
         let users = &mut self.privileges[PrivilegeId::USER.index()];
         (users.traps, users.sends, users.calls) = (traps, sends, spec.calls);
         (users.manager, users.backup) = (spec.manager, spec.backup);
+        self.derive_users();
         Ok(())
     }
 
@@ -236,7 +237,7 @@ impl<M: Machine> Kernel<'_, M> {
         p.init_flags = spec.init_flags;
         p.manager = spec.manager;
         p.backup = spec.backup;
-        self.update_urgency(slot);
+        self.derive(slot);
         if flags.contains(PrivilegeFlags::PAGER) {
             self.pager = self.process(slot).endpoint;
         }
@@ -248,6 +249,26 @@ impl<M: Machine> Kernel<'_, M> {
         let backup = spec.backup == Endpoint::NONE || names_somebody(spec.backup);
         let valid = manager && backup && spec.reserved == 0;
         spec.traps().zip(spec.flags()).filter(|_| valid).ok_or(Errno::Inval)
+    }
+
+    /// Sets what a process keeps of its privileges, and of what else decides whether it may take the fast path.
+    pub(crate) fn derive(&mut self, slot: Slot) {
+        let own = self.privileges(slot);
+        let (traps, sends, flags) = (own.traps, own.sends, own.flags);
+        let special = self.is_special(slot);
+        let p = self.process_mut(slot);
+        p.plain_traps = if special { TrapMask::empty() } else { traps };
+        p.sends = sends;
+        p.urgency = if flags.contains(PrivilegeFlags::PREEMPTIBLE) { p.priority } else { 0 };
+    }
+
+    /// The same for all that share the privileges of users.
+    fn derive_users(&mut self) {
+        for slot in Slot::all() {
+            if self.process(slot).privilege_id == PrivilegeId::USER {
+                self.derive(slot);
+            }
+        }
     }
 
     /// The ids of a mask that belong to somebody: a bit for an id that is free would go to whoever gets that next.
@@ -268,14 +289,27 @@ impl<M: Machine> Kernel<'_, M> {
         if id == PrivilegeId::USER {
             return;
         }
-        for other in &mut self.privileges[..] {
-            other.sends &= !id.bit();
-        }
-        self.forget_pending(id);
-        self.alarms.cancel(id.index());
         self.clear_filters(slot);
+        self.alarms.cancel(id.index());
+        self.forget_pending(id);
         self.privileges[id.index()] = Privileges::FREE;
-        self.process_mut(slot).set_privilege_id(PrivilegeId::USER);
+        let p = self.process_mut(slot);
+        p.set_privilege_id(PrivilegeId::USER);
+        p.pending.remove(Pending::MESSAGES);
+        self.derive(slot);
+        // The id may be somebody else's soon.
+        for other in PrivilegeId::of_services().chain([PrivilegeId::USER]) {
+            let it = &mut self.privileges[other.index()];
+            if it.sends & id.bit() == 0 {
+                continue;
+            }
+            it.sends &= !id.bit();
+            let owner = it.owner;
+            match self.lookup(owner) {
+                Some(slot) => self.derive(slot),
+                None => self.derive_users(),
+            }
+        }
     }
 
     /// Nothing that came from `id` is pending with anybody any more.

@@ -1,12 +1,14 @@
 //! Processes.
 
 use crate::events::MemoryEvent;
+use crate::frames::FrameNumber;
 use crate::list::{Links, List};
 use crate::sched::Place;
 use crate::{CpuId, Machine, QUANTUM_TICKS, SpaceId};
 use abi::boot::{BootEntry, NAME_LEN};
-use abi::{Endpoint, Errno, PrivilegeId};
+use abi::{Endpoint, Errno, PrivilegeId, TrapMask};
 use bitflags::bitflags;
+use core::num::NonZeroU16;
 
 /// Number of process slots.
 pub const SLOTS: usize = Endpoint::SLOTS;
@@ -14,29 +16,38 @@ pub const SLOTS: usize = Endpoint::SLOTS;
 /// The process table.
 pub type Table<M> = [Process<M>; SLOTS];
 
-/// The place of a process in the table; always in range.
+/// The place of a process in the table; always in range. Kept with a bit beside it, so that there is room for a "none".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Slot(u16);
+pub struct Slot(NonZeroU16);
 
 impl Slot {
+    const TAG: NonZeroU16 = NonZeroU16::new(1 << 15).expect("it is not zero");
+
     /// The slot that an endpoint would have. Whether it lives there, [`crate::Kernel::lookup`] says.
+    #[inline(always)]
     pub const fn of(endpoint: Endpoint) -> Self {
-        Self(endpoint.slot() as u16)
+        Self::at(endpoint.slot())
     }
 
     /// The slot with an index below [`SLOTS`].
+    #[inline(always)]
     pub(crate) const fn at(index: usize) -> Self {
-        Self((index % SLOTS) as u16)
+        const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= Slot::TAG.get() as usize);
+        match NonZeroU16::new(Self::TAG.get() | (index % SLOTS) as u16) {
+            Some(tagged) => Self(tagged),
+            None => Self(Self::TAG), // The tag is set.
+        }
     }
 
     /// The index into the table.
+    #[inline(always)]
     pub const fn index(self) -> usize {
-        self.0 as usize & (SLOTS - 1)
+        self.0.get() as usize % SLOTS
     }
 
     /// All slots.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..SLOTS as u16).map(Self)
+        (0..SLOTS).map(Self::at)
     }
 }
 
@@ -93,10 +104,20 @@ bitflags! {
         const SEND_SIGNAL = 1 << 1;
         /// The message that it sends is the kernel's: that its time is used up.
         const KERNEL_SENDS = 1 << 2;
-        /// It is the scheduler of others, or was.
-        const IS_SCHEDULER = 1 << 3;
+        /// Notifications or asynchronous messages may wait for it.
+        const MESSAGES = 1 << 3;
         /// The memory server has not been told yet what it waits for.
         const EVENT = 1 << 4;
+        /// Its tracer wants to know of its traps.
+        const TRACES_TRAPS = 1 << 5;
+        /// Its trap was held back, and is made when it goes on.
+        const TRAP_HELD = 1 << 6;
+        /// It made its trap, and its tracer is told when it goes on.
+        const TRAP_MADE = 1 << 7;
+        /// It executes one instruction.
+        const STEPS = 1 << 8;
+        /// All that has to do with traced traps.
+        const TRACED_TRAPS = Self::TRACES_TRAPS.bits() | Self::TRAP_HELD.bits() | Self::TRAP_MADE.bits();
     }
 }
 
@@ -108,6 +129,8 @@ pub struct Process<M: Machine> {
     pub frame: M::Frame,
     /// Its address space; `None` in a free slot.
     pub space: Option<SpaceId>,
+    /// The root page table of that: kept, so that a switch need not look for it.
+    pub(crate) root: FrameNumber,
     /// Its name for others. A free slot keeps that of the last process.
     pub endpoint: Endpoint,
     pub(crate) rts: Rts,
@@ -125,6 +148,10 @@ pub struct Process<M: Machine> {
     /// Its place in a queue of ready processes or of senders; it is never in both.
     pub(crate) links: Links,
     pub(crate) privilege_id: PrivilegeId,
+    /// From its privileges, kept here for the fast path: the traps that it may use and that need nothing special, and whom it
+    /// may send to.
+    pub(crate) plain_traps: TrapMask,
+    pub(crate) sends: u64,
     /// The bit of its privilege id in send masks: kept, so that the fast path need not shift.
     pub(crate) privilege_bit: u64,
     /// Where it runs.
@@ -141,6 +168,8 @@ pub struct Process<M: Machine> {
     pub(crate) moves_to: Option<Place>,
     /// Who decides what becomes of it when its time is used up; [`Endpoint::NONE`] for the kernel.
     pub(crate) scheduler: Endpoint,
+    /// It is the scheduler of others, or was.
+    pub(crate) is_scheduler: bool,
     /// Signals that its manager has not taken yet, a bit each.
     pub(crate) signals: u64,
     /// What it has used of the processors.
@@ -165,6 +194,7 @@ impl<M: Machine> Process<M> {
         Self {
             frame,
             space: None,
+            root: FrameNumber::ZERO,
             endpoint: Endpoint::from_raw(slot.index() as u32),
             rts: Rts::FREE,
             send_to: Endpoint::NONE,
@@ -175,6 +205,8 @@ impl<M: Machine> Process<M> {
             senders: List::EMPTY,
             links: Links::NONE,
             privilege_id: PrivilegeId::USER,
+            plain_traps: TrapMask::empty(),
+            sends: 0,
             privilege_bit: PrivilegeId::USER.bit(),
             cpu: CpuId::BOOT,
             priority: 0,
@@ -183,6 +215,7 @@ impl<M: Machine> Process<M> {
             quantum: 0,
             moves_to: None,
             scheduler: Endpoint::NONE,
+            is_scheduler: false,
             signals: 0,
             used: Usage::default(),
             name: [0; NAME_LEN],
@@ -190,9 +223,8 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, which waits for its privileges and is in no queue.
-    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: SpaceId) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame) -> Self {
         Self {
-            space: Some(space),
             endpoint,
             rts: Rts::NO_PRIV,
             cpu,

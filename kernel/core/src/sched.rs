@@ -1,5 +1,6 @@
 //! Scheduling: a queue for each priority, the first process of the most urgent one runs.
 
+use crate::frames::FrameNumber;
 use crate::list::List;
 use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
@@ -94,6 +95,12 @@ impl Cpu {
         if self.bound != 0 {
             self.bound = self.bound_by_ready();
         }
+    }
+
+    /// Cycles since the last switch, which is now.
+    #[inline(always)]
+    pub(crate) fn time_since_switch(&mut self, now: u64) -> u64 {
+        now.wrapping_sub(core::mem::replace(&mut self.switched_at, now))
     }
 
     /// Makes a process that was blocked the one that runs.
@@ -199,10 +206,24 @@ impl<M: Machine> Kernel<'_, M> {
         loop {
             self.put_back(cpu);
             let next = self.pick(cpu)?;
-            if !self.process(next).pending.contains(Pending::CALL) || self.resume_call(machine, next) {
+            if self.may_run(machine, next) {
                 return Some(next);
             }
         }
+    }
+
+    /// Does what is to be done before a process runs; whether it then can.
+    fn may_run(&mut self, machine: &mut M, slot: Slot) -> bool {
+        let pending = self.process(slot).pending;
+        if pending.is_empty() {
+            return true;
+        }
+        if pending.contains(Pending::CALL) {
+            self.resume_call(machine, slot);
+        } else if pending.contains(Pending::TRAP_MADE) {
+            self.end_trap(machine, slot);
+        }
+        self.process(slot).rts.is_empty()
     }
 
     /// Puts the process that ran into a queue, if it can go on.
@@ -245,15 +266,21 @@ impl<M: Machine> Kernel<'_, M> {
         next
     }
 
-    /// Charges the time since the last switch to the process that ran.
+    /// Charges the time since the last switch to the process that ran; if none did, the processor had nothing to do.
     pub(crate) fn charge(&mut self, machine: &M, cpu: CpuId) {
-        let now = machine.time_stamp();
         let cpu = &mut self.cpus[cpu.index()];
-        let cycles = now.wrapping_sub(core::mem::replace(&mut cpu.switched_at, now));
+        let cycles = cpu.time_since_switch(machine.time_stamp());
         match cpu.current {
             Some(slot) => self.procs[slot.index()].used.cycles += cycles,
             None => cpu.idle += cycles,
         }
+    }
+
+    /// A processor is about to run a process. Returns the root page table that it must load; `None` if it has it loaded.
+    #[inline(always)]
+    pub fn enter_space(&mut self, cpu: CpuId, slot: Slot) -> Option<FrameNumber> {
+        let p = &self.procs[slot.index()];
+        self.spaces.enter(cpu, p.space).then_some(p.root)
     }
 
     /// Whether somebody but the kernel decides what becomes of a process whose time is used up. Where that one has died, or
@@ -393,14 +420,7 @@ impl<M: Machine> Kernel<'_, M> {
     fn take_place(&mut self, slot: Slot, Place { cpu, priority, quantum }: Place) {
         let p = self.process_mut(slot);
         (p.cpu, p.priority, p.quantum, p.ticks_left) = (cpu, priority, quantum, quantum);
-        self.update_urgency(slot);
-    }
-
-    /// Sets what follows from priority and privileges.
-    pub(crate) fn update_urgency(&mut self, slot: Slot) {
-        let preemptible = self.privileges(slot).flags.contains(PrivilegeFlags::PREEMPTIBLE);
-        let p = self.process_mut(slot);
-        p.urgency = if preemptible { p.priority } else { 0 };
+        self.derive(slot);
     }
 
     /// The processors, besides the one that asks, that must choose anew who runs; each is named once.

@@ -32,6 +32,7 @@ impl SlotSet {
         }
     }
 
+    /// Whether a slot is in it.
     pub(crate) fn contains(&self, slot: Slot) -> bool {
         self.words[slot.index() / WORD] >> (slot.index() % WORD) & 1 != 0
     }

@@ -24,6 +24,7 @@ impl<M: Machine> Kernel<'_, M> {
         both.iter().for_each(|slot| self.leave_lists(*slot));
         self.swap_programs(source, destination);
         self.swap_privileges(source, destination);
+        both.iter().for_each(|slot| self.derive(*slot));
         for (slot, before) in both.into_iter().zip([destination, source]) {
             self.join_lists(machine, slot, before);
         }
@@ -69,9 +70,10 @@ impl<M: Machine> Kernel<'_, M> {
         swap(&mut a.cpu, &mut b.cpu);
         swap(&mut a.privilege_id, &mut b.privilege_id);
         swap(&mut a.privilege_bit, &mut b.privilege_bit);
-        let schedules = (a.pending ^ b.pending) & Pending::IS_SCHEDULER;
-        a.pending ^= schedules;
-        b.pending ^= schedules;
+        swap(&mut a.is_scheduler, &mut b.is_scheduler);
+        let messages = (a.pending ^ b.pending) & Pending::MESSAGES;
+        a.pending ^= messages;
+        b.pending ^= messages;
     }
 
     /// The new instance has at least the authority over hardware, and over whom to send to, that the old one has.

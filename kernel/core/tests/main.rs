@@ -14,4 +14,5 @@ mod model;
 mod processors;
 mod rendezvous;
 mod scheduling;
+mod senda;
 mod support;

@@ -81,7 +81,7 @@ impl Features {
 }
 
 /// Boot needs most of it: it has tables of everything that the boot loader told on the stack.
-const KERNEL_STACK_SIZE: usize = 32 * 1024;
+const KERNEL_STACK_SIZE: usize = 64 * 1024;
 const INTERRUPT_STACK_SIZE: usize = 16 * 1024;
 
 /// A page that is never mapped: below a stack, it turns an overflow into a fault.

@@ -16,7 +16,9 @@
 use crate::cpu::CpuLocal;
 use crate::frame::{Entered, Fpu, Frame};
 use crate::machine::X86;
-use crate::run::{STATE, fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry};
+use crate::run::{
+    STATE, fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry, wait_for_lock,
+};
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
 use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
@@ -194,8 +196,9 @@ unsafe extern "C" fn interrupt() {
     )
 }
 
-/// SYSCALL. SENDREC and REPLY_RECEIVE first try to switch straight to the partner: then what the caller sends is still in
-/// r12-r15, which Rust code preserves, and the rest is taken from its frame.
+/// SYSCALL. The kernel lock is taken here, so that the functions for the fast path call nothing and need no stack. SENDREC and
+/// REPLY_RECEIVE first try to switch straight to the partner: then what the caller sends is still in r12-r15, which Rust code
+/// preserves, and the rest is taken from its frame.
 #[unsafe(naked)]
 unsafe extern "C" fn trap() {
     naked_asm!(
@@ -224,20 +227,37 @@ unsafe extern "C" fn trap() {
         "mov rsp, gs:[{kernel_stack}]",
         "mov rcx, gs:[{me}]",
         "xor ebp, ebp", // Backtraces end here.
+        "mov r11d, 1",
+        "xchg [rip + {lock}], r11b",
+        "test r11d, r11d",
+        "jnz 5f",
+        "2:",
         "cmp rax, {sendrec}",
-        "jne 2f",
+        "jne 6f",
         "call {fast_sendrec}",
         "mov edx, {sendrec_status}",
         "test rax, rax",
         "jnz 3f",
-        "jmp 4f",
-        "2:",
+        "4:",
+        "mov rdi, gs:[{me}]",
+        "call {trap_entry}",
+        "jmp {resume}",
+        // Another processor is in the kernel.
+        "5:",
+        "mov rdi, rcx",
+        "call {wait_for_lock}",
+        "mov rcx, gs:[{me}]",
+        "mov rax, [rbx + {rax}]",
+        "mov rdx, [rbx + {rdx}]",
+        "mov rdi, [rbx + {rdi}]",
+        "jmp 2b",
+        "6:",
         "cmp rax, {reply_receive}",
-        "jne 4f",
+        "jne 4b",
         "call {fast_reply_receive}",
         "mov edx, {reply_receive_status}",
         "test rax, rax",
-        "jz 4f",
+        "jz 4b",
         // From the frame at rbx to the process whose frame is at rax, which came by SYSCALL too.
         "3:",
         "fxrstor64 [rip + {initial}]",
@@ -260,10 +280,6 @@ unsafe extern "C" fn trap() {
         "mov rsp, [rax + {rsp}]",
         "xor eax, eax",
         "sysretq",
-        "4:",
-        "mov rdi, gs:[{me}]",
-        "call {trap_entry}",
-        "jmp {resume}",
         scratch = const offset_of!(CpuLocal, scratch), current = const offset_of!(CpuLocal, current),
         me = const offset_of!(CpuLocal, me), kernel_stack = const offset_of!(CpuLocal, kernel_stack),
         rax = const offset_of!(Frame, rax), rbx = const offset_of!(Frame, rbx), rdx = const offset_of!(Frame, rdx),
@@ -282,6 +298,7 @@ unsafe extern "C" fn trap() {
         fast_sendrec = sym fast_sendrec,
         fast_reply_receive = sym fast_reply_receive,
         trap_entry = sym trap_entry,
+        wait_for_lock = sym wait_for_lock,
         resume = sym resume,
     )
 }

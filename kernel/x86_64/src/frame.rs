@@ -1,6 +1,6 @@
 //! The saved registers of a process.
 
-use abi::{BODY_WORDS, Endpoint, Message, Status};
+use abi::{BODY_WORDS, Context, Endpoint, FPU_LEN, Message, Signal, Status};
 use kernel_core::Request;
 
 /// How a process came into the kernel, and so how it leaves: the first word of what the exit code looks at.
@@ -45,7 +45,7 @@ pub struct Frame {
 /// The memory image of FXSAVE64 (Intel SDM volume 1, 10.5.1).
 #[derive(Clone)]
 #[repr(C, align(16))]
-pub(crate) struct Fpu([u8; 512]);
+pub(crate) struct Fpu([u8; FPU_LEN]);
 
 impl Fpu {
     /// The state that a process starts with and that a trap leaves: all registers zero and empty, all exceptions masked.
@@ -57,10 +57,25 @@ impl Fpu {
         [image[24], image[25], image[26], image[27]] = MXCSR.to_le_bytes();
         Self(image)
     };
+
+    /// A state that a program chose: bits of MXCSR that are not in every processor's would fault when it is loaded (Intel SDM
+    /// volume 1, 10.2.3 and 11.6.6).
+    fn chosen(mut image: [u8; FPU_LEN]) -> Self {
+        const MXCSR: core::ops::Range<usize> = 24..28;
+        const EVERYWHERE: u32 = 0xffbf;
+        let mxcsr = u32::from_le_bytes([image[24], image[25], image[26], image[27]]);
+        image[MXCSR].copy_from_slice(&(mxcsr & EVERYWHERE).to_le_bytes());
+        Self(image)
+    }
 }
 
 /// Interrupts on, and the bit that is always one.
 const USER_FLAGS: u64 = 0x202;
+/// The flags that a program may choose: carry, parity, adjust, zero, sign, trap, direction, overflow, alignment check and
+/// identification.
+const CHOSEN_FLAGS: u64 = 0x24_0dd5;
+/// Bytes of the SYSCALL instruction.
+const SYSCALL_LEN: u64 = 2;
 
 impl Frame {
     /// A process that starts at `entry` with its stack below `stack`; all other registers are zero.
@@ -94,6 +109,12 @@ impl Frame {
     };
 }
 
+impl Default for Frame {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
 impl kernel_core::Frame for Frame {
     fn request(&self) -> Request {
         Request {
@@ -114,6 +135,66 @@ impl kernel_core::Frame for Frame {
         self.rsi = message.header();
         self.rdx = status.0;
         [self.r8, self.r9, self.r10, self.r12, self.r13, self.r14, self.r15] = message.body;
+    }
+
+    fn table(&self) -> (u64, u64) {
+        (self.rdi, self.rdx)
+    }
+
+    fn start(&mut self, entry: u64, stack: u64) {
+        *self = Self::starting_at(entry, stack);
+    }
+
+    fn context(&self) -> Context {
+        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, .. } =
+            *self;
+        // What a trap did not save it has lost: it gets the initial state.
+        let fpu = match self.entered {
+            Entered::Trap => Fpu::INITIAL.0,
+            Entered::Interrupt => self.fpu.0,
+        };
+        Context { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, fpu }
+    }
+
+    fn set_context(&mut self, context: &Context) {
+        let Context { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, fpu } =
+            *context;
+        *self = Self {
+            rax,
+            rbx,
+            rcx,
+            rdx,
+            rsi,
+            rdi,
+            rbp,
+            rsp,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+            rip,
+            rflags: rflags & CHOSEN_FLAGS | USER_FLAGS,
+            entered: Entered::Interrupt,
+            selectors: [0; 4],
+            fpu: Fpu::chosen(fpu),
+        };
+    }
+
+    fn handle_signal(&mut self, handler: u64, stack: u64, signal: Signal, frame: u64) {
+        *self = Self { rdi: signal.number().into(), rsi: frame, ..Self::starting_at(handler, stack) };
+    }
+
+    fn set_step(&mut self, on: bool) {
+        const TRAP_FLAG: u64 = 1 << 8;
+        self.rflags = if on { self.rflags | TRAP_FLAG } else { self.rflags & !TRAP_FLAG };
+    }
+
+    fn rewind_trap(&mut self) {
+        self.rip -= SYSCALL_LEN;
     }
 
     fn set_result(&mut self, result: i64) {

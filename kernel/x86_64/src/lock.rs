@@ -45,6 +45,15 @@ impl<T> Lock<T> {
         self.lock_while(|| {})
     }
 
+    /// The guard of a lock that assembly code has taken.
+    ///
+    /// # Safety
+    /// It has, on this processor, and there is no other guard.
+    #[inline(always)]
+    pub unsafe fn taken(&self) -> Guard<'_, T> {
+        Guard { lock: self }
+    }
+
     /// Takes the lock whoever holds it.
     ///
     /// # Safety

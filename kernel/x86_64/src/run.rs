@@ -7,14 +7,19 @@ use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
 use crate::{ioapic, paging, power, smp};
-use abi::Endpoint;
+use abi::{Endpoint, PRIVILEGES as PRIVILEGE_COUNT, Signal};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::{MaybeUninit, forget};
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::filters::Filters;
+use kernel_core::frames::{FrameNumber, Frames};
 use kernel_core::spaces::{self, Space, SpaceTable};
-use kernel_core::{Action, CpuId, Kernel, Machine, Process, SLOTS, Slot, Table};
+use kernel_core::{
+    Action, CpuId, Kernel, Machine, MemoryAccess, Partner, PrivilegeTable, Privileges, Process, SLOTS, Slot, Spaces,
+    Storage, Table,
+};
 use protocol::kernel::AbortHow;
 
 const _: () = assert!(core::mem::offset_of!(Process<X86>, frame) == 0);
@@ -34,42 +39,37 @@ unsafe impl Send for State {}
 /// The one big lock: taken at entry, held to exit. Filled in by [`start`], before which nothing enters the kernel.
 pub(crate) static STATE: Lock<MaybeUninit<State>> = Lock::new(MaybeUninit::uninit());
 
-struct ProcessTable(UnsafeCell<MaybeUninit<Table<X86>>>);
+/// A table of the core's: without asking for memory, and too large for a stack.
+struct Static<T>(UnsafeCell<T>);
 
-// SAFETY: handed out once, by `process_table`.
-unsafe impl Sync for ProcessTable {}
+// SAFETY: each is handed out once, by `tables`.
+unsafe impl<T> Sync for Static<T> {}
 
-struct Spaces(UnsafeCell<SpaceTable>);
+static PROCESSES: Static<MaybeUninit<Table<X86>>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
+static PRIVILEGES: Static<PrivilegeTable> = Static(UnsafeCell::new([const { Privileges::FREE }; PRIVILEGE_COUNT]));
+static FILTERS: Static<Filters> = Static(UnsafeCell::new(Filters::new()));
+static SPACES: Static<SpaceTable> = Static(UnsafeCell::new([Space::FREE; spaces::SPACES]));
 
-// SAFETY: handed out once, by `space_table`.
-unsafe impl Sync for Spaces {}
-
-static SPACES: Spaces = Spaces(UnsafeCell::new([Space::FREE; spaces::SPACES]));
-
-/// The table of address spaces, all free.
+/// The tables of the core, with nothing in them.
 ///
 /// # Safety
 /// Called once.
-pub unsafe fn space_table() -> &'static mut SpaceTable {
-    // SAFETY: by contract.
-    unsafe { &mut *SPACES.0.get() }
-}
-
-static PROCESSES: ProcessTable = ProcessTable(UnsafeCell::new(MaybeUninit::uninit()));
-
-/// The process table, all slots free.
-///
-/// # Safety
-/// Called once.
-pub unsafe fn process_table() -> &'static mut Table<X86> {
+pub unsafe fn storage(frames: Frames<'static>) -> Storage<'static, X86> {
     let table = PROCESSES.0.get().cast::<Process<X86>>();
     for (i, slot) in Slot::all().enumerate() {
         // SAFETY: in range, and nobody else has the table.
         unsafe { table.add(i).write(Process::free(slot, Frame::EMPTY)) };
     }
     const _: () = assert!(SLOTS * size_of::<Process<X86>>() == size_of::<Table<X86>>());
-    // SAFETY: every slot is written.
-    unsafe { &mut *table.cast() }
+    // SAFETY: nobody else has these by contract, and every slot is written.
+    unsafe {
+        Storage {
+            procs: &mut *table.cast(),
+            privileges: &mut *PRIVILEGES.0.get(),
+            filters: &mut *FILTERS.0.get(),
+            spaces: Spaces::new(&mut *SPACES.0.get(), frames),
+        }
+    }
 }
 
 /// Port of QEMU's exit device; 0 for none.
@@ -123,29 +123,35 @@ fn state<'a>(guard: &'a mut Guard<'static, MaybeUninit<State>>) -> &'a mut State
     unsafe { guard.assume_init_mut() }
 }
 
-/// Takes the kernel lock.
+/// The kernel lock, which the entry code of traps has taken.
 #[inline(always)]
-fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
-    STATE.try_lock().unwrap_or_else(|| wait_for_lock(local.id))
+fn taken() -> Guard<'static, MaybeUninit<State>> {
+    // SAFETY: only what that code calls calls this.
+    unsafe { STATE.taken() }
 }
 
-/// Waits for the lock. If this processor is made to leave its space meanwhile, it loads that of its process again: who goes
-/// on is taken to have it.
-#[cold]
-fn wait_for_lock(id: CpuId) -> Guard<'static, MaybeUninit<State>> {
+/// Takes the kernel lock.
+fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
     let mut left = false;
-    let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(id));
+    let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(local.id));
     let State { kernel, .. } = state(&mut guard);
-    if left && let Some(slot) = kernel.cpu(id).current() {
-        load_space(kernel, id, slot);
+    // Who goes on is taken to have his space loaded.
+    if left && let Some(slot) = kernel.cpu(local.id).current() {
+        load_space(kernel.enter_space(local.id, slot));
     }
     guard
+}
+
+/// Takes the lock for the entry code of traps.
+#[cold]
+pub(crate) unsafe extern "sysv64" fn wait_for_lock(local: &CpuLocal) {
+    forget(lock(local));
 }
 
 /// Chooses who runs next, if the current one does not go on, and makes it current, with its address space loaded; `None` to
 /// idle, in the kernel's own.
 fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
-    if let Some(slot) = state.kernel.switch(local.id) {
+    if let Some(slot) = state.kernel.switch(&mut state.machine, local.id) {
         return Some(enter_process(local, &mut state.kernel, slot));
     }
     if state.kernel.spaces.idle(local.id) {
@@ -176,17 +182,15 @@ fn leave(local: &mut CpuLocal, mut guard: Guard<'static, MaybeUninit<State>>) ->
 
 /// Makes the process in `slot` the current one of the assembly code, with its address space loaded.
 fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: Slot) -> *const Frame {
-    load_space(kernel, local.id, slot);
+    load_space(kernel.enter_space(local.id, slot));
     local.current = &raw mut kernel.process_mut(slot).frame;
     local.current
 }
 
-/// Loads the address space of the process in `slot`, if another one is loaded.
+/// Loads the address space with this root page table; with none the right one is loaded.
 #[inline(always)]
-fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
-    if let Some(space) = kernel.process(slot).space
-        && let Some(root) = kernel.spaces.enter(id, space)
-    {
+fn load_space(root: Option<FrameNumber>) {
+    if let Some(root) = root {
         // SAFETY: it is the root table of a space that lives, and all of them map the kernel.
         unsafe { paging::load(paging::Table::at(root.address())) };
     }
@@ -194,20 +198,25 @@ fn load_space(kernel: &mut Kernel<'static, X86>, id: CpuId, slot: Slot) {
 
 /// Switches straight to the partner that `decide` finds, and returns its frame; null to take the ordinary way.
 ///
-/// With a frame it returns with the kernel lock held: the message is still in the caller's frame, and as soon as the lock is
-/// free another processor may write the next one there.
+/// It returns with the kernel lock held: with a frame, since the message is still in the caller's, and as soon as the lock is
+/// free another processor may write the next one there; without one, for [`trap_entry`].
 #[inline(always)]
-fn fast(local: &mut CpuLocal, decide: impl FnOnce(&mut Kernel<'static, X86>, CpuId) -> Option<Slot>) -> *const Frame {
-    let mut guard = lock(local);
-    let State { kernel, .. } = state(&mut guard);
-    match decide(kernel, local.id) {
-        Some(slot) => {
-            let frame = enter_process(local, kernel, slot);
-            forget(guard);
-            frame
+fn fast(
+    local: &mut CpuLocal,
+    decide: impl for<'a> FnOnce(&'a mut Kernel<'static, X86>, &X86, CpuId) -> Option<Partner<'a, X86>>,
+) -> *const Frame {
+    let mut guard = taken();
+    let State { kernel, machine } = state(&mut guard);
+    let frame = match decide(kernel, machine, local.id) {
+        Some(Partner { process, load }) => {
+            load_space(load);
+            local.current = &raw mut process.frame;
+            local.current
         }
         None => null(),
-    }
+    };
+    forget(guard);
+    frame
 }
 
 /// SENDREC by the fast path, see [`fast`]. The first three arguments stand where the trap left them.
@@ -217,7 +226,7 @@ pub(crate) unsafe extern "sysv64" fn fast_sendrec(
     _from: u32,
     local: &mut CpuLocal,
 ) -> *const Frame {
-    fast(local, |kernel, cpu| kernel.fast_sendrec(cpu, Endpoint::from_raw(destination)))
+    fast(local, |kernel, machine, cpu| kernel.fast_sendrec(machine, cpu, Endpoint::from_raw(destination)))
 }
 
 /// REPLY_RECEIVE, in the same way.
@@ -228,16 +237,15 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     local: &mut CpuLocal,
 ) -> *const Frame {
     let (destination, from) = (Endpoint::from_raw(destination), Endpoint::from_raw(from));
-    fast(local, |kernel, cpu| kernel.fast_reply_receive(cpu, destination, from))
+    fast(local, |kernel, machine, cpu| kernel.fast_reply_receive(machine, cpu, destination, from))
 }
 
-/// A process made a trap; its registers are saved.
+/// A process made a trap; its registers are saved, and the kernel lock is taken.
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
-    let mut guard = lock(local);
+    let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
-    if let Action::Abort { how, status } = kernel.trap(machine, local.id) {
-        abort(how, status);
-    }
+    let action = kernel.trap(machine, local.id);
+    act(kernel, action);
     leave(local, guard)
 }
 
@@ -251,7 +259,7 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             if local.id == CpuId::BOOT {
                 machine.ticks += 1;
             }
-            kernel.tick(local.id);
+            kernel.tick(machine, local.id);
             apic::end_of_interrupt();
             match local.nmis.swap(0, Ordering::Relaxed) {
                 0 => {}
@@ -280,13 +288,31 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             let exception = Exception::new(vector, error, frame.rip);
             assert!(!exception.is_machine_failure(), "{exception} in a process");
             let (rsp, rflags) = (frame.rsp, frame.rflags);
-            kernel.stop_current(machine, local.id, format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}"));
+            let why = format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}");
+            let action = match exception.memory_access() {
+                Some(access) => kernel.memory_fault(machine, local.id, exception.address, access, why),
+                None => kernel.exception(machine, local.id, exception.signal(), why),
+            };
+            act(kernel, action);
         }
     }
     leave(local, guard)
 }
 
+/// Does what an entry asks of the machine.
+#[inline(always)]
+fn act(kernel: &Kernel<'static, X86>, action: Action) {
+    match action {
+        Action::Resume => {}
+        Action::Abort { how, status } => abort(how, status),
+        Action::Panic(slot) => {
+            panic!("{} cannot go on, and nobody is there to deal with it", kernel.process(slot).name())
+        }
+    }
+}
+
 /// Ends the run of the system.
+#[cold]
 fn abort(how: AbortHow, status: u32) -> ! {
     match how {
         AbortHow::Halt => power::halt(),
@@ -316,6 +342,27 @@ impl Exception {
         [8, 18].contains(&self.vector)
     }
 
+    /// What was tried with memory; `None` if it is no page fault.
+    fn memory_access(&self) -> Option<MemoryAccess> {
+        const PAGE_FAULT: u8 = 14;
+        (self.vector == PAGE_FAULT).then_some(match self.error {
+            e if e & 1 << 4 != 0 => MemoryAccess::Execute,
+            e if e & 1 << 1 != 0 => MemoryAccess::Write,
+            _ => MemoryAccess::Read,
+        })
+    }
+
+    /// The signal that it is to the process.
+    fn signal(&self) -> Signal {
+        match self.vector {
+            0 | 4 | 5 | 16 | 19 => Signal::FPE,
+            1 | 3 => Signal::TRAP,
+            6 | 7 => Signal::ILL,
+            17 => Signal::BUS,
+            _ => Signal::SEGV,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self.vector {
             0 => "divide error",
@@ -343,13 +390,12 @@ impl Exception {
 
 impl fmt::Display for Exception {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const PAGE_FAULT: u8 = 14;
         write!(f, "{}", self.name())?;
-        if self.vector == PAGE_FAULT {
-            let verb = match self.error {
-                e if e & 1 << 4 != 0 => "executing",
-                e if e & 1 << 1 != 0 => "writing",
-                _ => "reading",
+        if let Some(access) = self.memory_access() {
+            let verb = match access {
+                MemoryAccess::Execute => "executing",
+                MemoryAccess::Write => "writing",
+                MemoryAccess::Read => "reading",
             };
             let why = if self.error & 1 != 0 { "not allowed" } else { "not mapped" };
             write!(f, " {verb} {:#018x}, {why},", self.address)?;

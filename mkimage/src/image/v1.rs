@@ -2,14 +2,14 @@
 
 use super::{File, Image, ImageError, MAGIC, Role, is_version};
 use crate::manifest::{KERNEL_NAME, is_cmdline, is_image_name};
-use abi::boot::{BootEntry, MAX_PROGRAMS, NAME_LEN, TABLE_MODULE};
+use abi::boot::{BootEntry, NAME_LEN, TABLE_MODULE};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, little_endian as le};
 
 const FORMAT: u32 = 1;
 /// Files start at multiples of this many bytes.
 const ALIGNMENT: usize = 4096;
 /// Most files: a kernel, a boot table, and the programs.
-const MAX_FILES: usize = MAX_PROGRAMS + 2;
+const MAX_FILES: usize = 66;
 /// Bytes of the fields for image name and boot-set version, padded with zeros.
 const TEXT_LEN: usize = 32;
 

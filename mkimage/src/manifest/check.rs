@@ -5,14 +5,11 @@ use super::{
 };
 use super::{is_cmdline, is_image_name, raw};
 use abi::TrapMask;
-use abi::boot::{BootEntry, KERNEL_LOG_NAME, MAX_CPUS, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
-use protocol::kernel::PROTOCOL;
+use abi::boot::{BootEntry, BootFlags, KERNEL_LOG_NAME, MAX_CPUS, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
+use protocol::kernel::{GROUPS, PROTOCOL, right_by_name};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
-
-/// Bits in a call mask.
-const MAX_CALLS: u16 = 64;
 
 /// Checks everything, so that all faults are shown at once.
 pub(super) fn check(raw: raw::Manifest, text: &str, path: &Path) -> Result<Manifest, Vec<Fault>> {
@@ -21,6 +18,7 @@ pub(super) fn check(raw: raw::Manifest, text: &str, path: &Path) -> Result<Manif
     let cmdline = raw.cmdline.map_or(String::new(), |c| checker.cmdline(&c));
     let kernel = checker.source(&raw.kernel.package, raw.kernel.bin.as_ref());
     let names = checker.program_names(&raw.program);
+    checker.special_programs(&raw.program);
     let programs = raw.program.get_ref().iter().map(|p| checker.program(p, &names)).collect();
     if checker.faults.is_empty() {
         Ok(Manifest { path: path.into(), name: raw.name.into_inner(), cmdline, kernel, programs })
@@ -105,6 +103,22 @@ impl Checker<'_> {
         names
     }
 
+    /// One program is the root system process, and one at most the memory server.
+    fn special_programs(&mut self, programs: &Spanned<Vec<raw::Program>>) {
+        let all = programs.get_ref();
+        let roots: Vec<_> = all.iter().filter_map(|p| set(p.root.as_ref())).collect();
+        if roots.is_empty() && !all.is_empty() {
+            let message = "no program has `root = true`: name the root system process, which starts the others";
+            self.fault(programs.span(), message.to_owned());
+        }
+        for root in roots.iter().skip(1) {
+            self.fault(root.span(), "a program before this one is the root system process: there is one".to_owned());
+        }
+        for pager in all.iter().filter_map(|p| set(p.pager.as_ref())).skip(1) {
+            self.fault(pager.span(), "a program before this one is the memory server: there is one at most".to_owned());
+        }
+    }
+
     fn program(&mut self, raw: &raw::Program, names: &[String]) -> Program {
         let mut sends = 0;
         let mut calls = 0;
@@ -116,9 +130,12 @@ impl Checker<'_> {
             }
         }
         for name in self.each_once(&raw.calls) {
-            match PROTOCOL.call(name.get_ref()).filter(|call| call.number < MAX_CALLS) {
-                Some(call) => calls |= 1 << call.number,
-                None => self.fault(name.span(), unknown("kernel call", name.get_ref(), call_names())),
+            match right_by_name(name.get_ref()) {
+                Some(right) => calls |= right,
+                None => {
+                    let known = call_names().map(|(name, _)| name.to_owned());
+                    self.fault(name.span(), unknown("kernel call", name.get_ref(), known));
+                }
             }
         }
         for name in self.each_once(&raw.traps) {
@@ -133,6 +150,7 @@ impl Checker<'_> {
             source,
             priority: self.priority(raw),
             cpu: self.cpu(raw),
+            flags: flags(raw),
             traps,
             sends,
             calls,
@@ -178,13 +196,26 @@ pub(crate) fn trap_names() -> impl Iterator<Item = (String, TrapMask)> {
     TrapMask::all().iter_names().map(|(name, mask)| (name.to_ascii_lowercase(), mask))
 }
 
-/// Every kernel call as a manifest names it, and its number.
-pub(crate) fn kernel_calls() -> impl Iterator<Item = (&'static str, u16)> {
-    PROTOCOL.calls.iter().map(|call| (call.name.split_once('.').map_or(call.name, |(_, name)| name), call.number))
+/// Every kernel call and group of them as a manifest names it, with its bit in call masks.
+pub(crate) fn call_names() -> impl Iterator<Item = (&'static str, u64)> {
+    let calls = PROTOCOL.calls.iter().map(|call| call.name.split_once('.').map_or(call.name, |(_, name)| name));
+    let groups = GROUPS.iter().map(|group| group.protocol.name);
+    calls.chain(groups).filter_map(|name| Some((name, right_by_name(name)?)))
 }
 
-fn call_names() -> impl Iterator<Item = String> {
-    kernel_calls().map(|(name, _)| name.to_owned())
+/// Every flag of a program as a manifest names it.
+pub(crate) fn flag_names() -> impl Iterator<Item = (String, BootFlags)> {
+    BootFlags::all().iter_names().map(|(name, flag)| (name.to_ascii_lowercase(), flag))
+}
+
+fn flags(raw: &raw::Program) -> BootFlags {
+    let given = |key: &Option<Spanned<bool>>, flag| if set(key.as_ref()).is_some() { flag } else { BootFlags::empty() };
+    given(&raw.root, BootFlags::ROOT) | given(&raw.pager, BootFlags::PAGER)
+}
+
+/// A key that is there and true.
+fn set(key: Option<&Spanned<bool>>) -> Option<&Spanned<bool>> {
+    key.filter(|key| *key.get_ref())
 }
 
 fn unknown(what: &str, name: &str, known: impl Iterator<Item = String>) -> String {

@@ -4,10 +4,11 @@
 //! line and column. docs/images.md describes the keys.
 
 mod check;
-pub(crate) use check::{kernel_calls, trap_names};
+pub(crate) use check::{call_names, flag_names, trap_names};
 mod raw;
 
 use abi::TrapMask;
+use abi::boot::BootFlags;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -61,11 +62,13 @@ pub struct Program {
     pub priority: u8,
     /// Number of the processor that it runs on.
     pub cpu: u8,
+    /// What it is to the system.
+    pub flags: BootFlags,
     /// Traps it may use.
     pub traps: TrapMask,
     /// Programs it may send to: a bit for each place in the table.
     pub sends: u64,
-    /// Kernel calls it may make: a bit for each number.
+    /// Kernel calls it may make: a bit for each number, or for a group.
     pub calls: u64,
 }
 

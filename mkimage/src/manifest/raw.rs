@@ -32,6 +32,8 @@ pub(super) struct Program {
     pub(super) bin: Option<Spanned<String>>,
     pub(super) priority: Option<Spanned<i64>>,
     pub(super) cpu: Option<Spanned<i64>>,
+    pub(super) root: Option<Spanned<bool>>,
+    pub(super) pager: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) traps: Names,
     #[serde(default)]

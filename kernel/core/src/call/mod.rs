@@ -8,11 +8,12 @@ mod process;
 mod server;
 mod sigframe;
 mod statectl;
+mod trace;
 mod vmctl;
 
 use crate::frames::FrameNumber;
 use crate::process::Pending;
-use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Request, Rts, Slot};
+use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Request, Slot};
 use abi::{Endpoint, Errno, Kind, Message, Status};
 use protocol::Answer;
 use protocol::kernel::{GROUP_SPAN, PROTOCOL};
@@ -76,14 +77,13 @@ impl<M: Machine> Kernel<'_, M> {
         if action == Action::Resume { self.action() } else { action }
     }
 
-    /// Carries on a kernel call that was suspended, of the process that is about to run; whether it can run.
-    pub(crate) fn resume_call(&mut self, machine: &mut M, me: Slot) -> bool {
+    /// Carries on a kernel call that was suspended, of the process that is about to run.
+    pub(crate) fn resume_call(&mut self, machine: &mut M, me: Slot) {
         let p = self.process_mut(me);
         p.pending.remove(Pending::CALL);
         let request = p.frame.request();
         // None of the calls that can be suspended has anything for the machine to do.
         let _ = self.kernel_call(machine, me, &request);
-        self.process(me).rts == Rts::empty()
     }
 
     /// The process that an endpoint in a call names.
@@ -103,7 +103,8 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The root page table of a process.
     fn root_of(&self, slot: Slot) -> Option<FrameNumber> {
-        self.process(slot).space.and_then(|space| self.spaces.root(space))
+        let p = self.process(slot);
+        p.space.map(|_| p.root)
     }
 }
 
@@ -118,12 +119,14 @@ impl<M: Machine> Context<'_, '_, M> {
         const STATECTL: u16 = group_of(&protocol::statectl::PROTOCOL);
         const GETINFO: u16 = group_of(&protocol::getinfo::PROTOCOL);
         const VMCTL: u16 = group_of(&protocol::vmctl::PROTOCOL);
+        const TRACE: u16 = group_of(&protocol::trace::PROTOCOL);
         match group {
             PRIVCTL => protocol::privctl::dispatch(self, message),
             IRQCTL => protocol::irqctl::dispatch(self, message),
             STATECTL => protocol::statectl::dispatch(self, message),
             GETINFO => protocol::getinfo::dispatch(self, message),
             VMCTL => protocol::vmctl::dispatch(self, message),
+            TRACE => protocol::trace::dispatch(self, message),
             _ => protocol::kernel::dispatch(self, message),
         }
     }

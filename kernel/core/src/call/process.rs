@@ -37,10 +37,10 @@ impl<M: Machine> Kernel<'_, M> {
             ..Process::free(slot, p.frame.clone())
         };
         child.set_privilege_id(PrivilegeId::USER);
-        // Filters belong to the privileges, and those of users have none.
+        // Filters and tracers are not handed on.
         child.rts.set(Rts::SPECIAL, child.failed_reply.is_some());
         *self.process_mut(slot) = child;
-        self.update_urgency(slot);
+        self.derive(slot);
         Ok(endpoint)
     }
 
@@ -160,7 +160,7 @@ impl<M: Machine> Context<'_, '_, M> {
         let numbers = [call.priority, call.quantum, call.cpu];
         self.kernel.schedule_process(self.machine, slot, Some(scheduler), numbers)?;
         if scheduler != Endpoint::NONE {
-            self.kernel.process_mut(self.me).pending |= Pending::IS_SCHEDULER;
+            self.kernel.process_mut(self.me).is_scheduler = true;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::{Context, Stop, answer};
 use crate::filters::{Element, FilterKind, Source, SourceClass};
 use crate::privileges::UserTable;
+use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
 use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
 use abi::{Endpoint, Errno, Kind, Message};
@@ -63,13 +64,16 @@ impl<M: Machine> Context<'_, '_, M> {
 impl<M: Machine> Kernel<'_, M> {
     fn add_filter(&mut self, slot: Slot, kind: FilterKind, elements: &[Element]) -> Result<(), Errno> {
         let id = self.process(slot).privilege_id.index();
-        self.filters.add(&mut self.privileges[id].filters, kind, elements)
+        self.filters.add(&mut self.privileges[id].filters, kind, elements)?;
+        self.derive(slot);
+        Ok(())
     }
 
     /// Takes all filters of a process away.
     pub(crate) fn clear_filters(&mut self, slot: Slot) {
         let id = self.process(slot).privilege_id.index();
         self.filters.clear(&mut self.privileges[id].filters);
+        self.derive(slot);
     }
 
     /// Whether the filters of a process let a message in.
@@ -86,9 +90,15 @@ impl<M: Machine> Kernel<'_, M> {
         self.filters.allows(chain, Source { endpoint: source, class }, Some(kind))
     }
 
-    /// What must be set besides RECEIVING for a process whose messages the fast path cannot deliver.
+    /// Whether messages of a process take more than a move of registers.
+    pub(crate) fn is_special(&self, slot: Slot) -> bool {
+        let traced = self.process(slot).pending.contains(Pending::TRACES_TRAPS);
+        traced || !self.privileges(slot).filters.is_empty()
+    }
+
+    /// What must be set besides RECEIVING while that is so, or a failed answer is to be told.
     pub(crate) fn special(&self, slot: Slot) -> Rts {
-        let plain = self.privileges(slot).filters.is_empty() && self.process(slot).failed_reply.is_none();
-        if plain { Rts::empty() } else { Rts::SPECIAL }
+        let special = self.is_special(slot) || self.process(slot).failed_reply.is_some();
+        if special { Rts::SPECIAL } else { Rts::empty() }
     }
 }

@@ -94,9 +94,9 @@ impl<M: Machine> Kernel<'_, M> {
         if self.process(slot).rts.is_empty() || self.runs(slot) {
             return Err(Errno::Busy);
         }
-        let before = core::mem::replace(&mut self.process_mut(slot).space, space);
+        let before = self.process_mut(slot).space.take();
         if let Some(space) = space {
-            self.spaces.bind(space);
+            self.live_in(slot, space);
         }
         if let Some(before) = before {
             self.spaces.unbind(machine, before);

@@ -173,15 +173,12 @@ impl<'t> Spaces<'t> {
         }
     }
 
-    /// A CPU is about to run a process of a space. Returns the root table that it must load; `None` if it has it loaded.
+    /// A CPU is about to run a process that lives in a space. Whether it must load that first.
     #[inline(always)]
-    pub fn enter(&mut self, cpu: CpuId, id: SpaceId) -> Option<FrameNumber> {
-        let loaded = &mut self.loaded[cpu.index()];
-        if *loaded == Some(id) {
-            return None;
-        }
-        *loaded = Some(id);
-        self.root(id)
+    pub fn enter(&mut self, cpu: CpuId, id: Option<SpaceId>) -> bool {
+        // By their numbers: an Option is compared with more steps.
+        let number = |id: Option<SpaceId>| id.map_or(0, |id| id.0.get());
+        number(core::mem::replace(&mut self.loaded[cpu.index()], id)) != number(id)
     }
 
     /// A CPU has nothing to run. Whether it must load the kernel's own space.

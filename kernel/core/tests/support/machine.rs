@@ -24,6 +24,8 @@ pub(crate) struct Regs {
     pub(crate) rip: u64,
     /// Its stack pointer.
     pub(crate) rsp: u64,
+    /// Whether it stops after each instruction.
+    pub(crate) steps: bool,
 }
 
 /// Bytes of the instruction that traps.
@@ -64,11 +66,15 @@ impl Frame for Regs {
 
     fn set_context(&mut self, context: &Context) {
         let Context { rax, rdi, rsi, rdx, rip, rsp, r8, r9, r10, r12, r13, r14, r15, .. } = *context;
-        *self = Self { rax, rdi, rsi, rdx, rip, rsp, body: [r8, r9, r10, r12, r13, r14, r15] };
+        *self = Self { rax, rdi, rsi, rdx, rip, rsp, body: [r8, r9, r10, r12, r13, r14, r15], ..*self };
     }
 
     fn handle_signal(&mut self, handler: u64, stack: u64, signal: Signal, frame: u64) {
         (self.rip, self.rsp, self.rdi, self.rsi) = (handler, stack, signal.number().into(), frame);
+    }
+
+    fn set_step(&mut self, on: bool) {
+        self.steps = on;
     }
 
     fn rewind_trap(&mut self) {

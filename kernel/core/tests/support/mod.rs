@@ -1,15 +1,19 @@
 //! A machine made of plain structs, and a world of a few programs on it.
 
 mod calls;
+mod children;
 mod devices;
 mod machine;
 mod root;
 mod tables;
 
 pub(crate) use calls::*;
+#[allow(unused_imports)]
+pub(crate) use children::*;
 pub(crate) use devices::*;
 pub(crate) use machine::*;
 pub(crate) use root::*;
+#[allow(unused_imports)]
 pub(crate) use tables::{Entry, TestMemory};
 
 use abi::boot::{BootEntry, PRIORITIES};
@@ -88,7 +92,8 @@ impl Storage {
         let mut frames = Frames::new(&mut self.frames);
         frames.add_free(0..u64::MAX);
         let spaces = Spaces::new(&mut self.spaces, frames);
-        Kernel::new(&mut self.procs, &mut self.privileges, &mut self.filters, spaces, online)
+        let (procs, privileges, filters) = (&mut self.procs, &mut self.privileges, &mut self.filters);
+        Kernel::new(kernel_core::Storage { procs, privileges, filters, spaces }, online)
     }
 }
 

@@ -1,0 +1,180 @@
+//! What the root system process does, without the kernel: whatever carries the calls is given to it.
+//!
+//! It remembers no programs: what it has to know of one stands in the boot table or in a notification.
+#![no_std]
+
+use abi::boot::BootFlags;
+use abi::event::SystemEvent;
+use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Signal};
+use core::fmt;
+use protocol::getinfo::{BootPolicy, GetBootPolicy};
+use protocol::kernel::{Clear, EndKSig, GetKSig, WhoAmI};
+use protocol::privctl::{Allow, SetSys, UpdateSys};
+use protocol::{Transport, getinfo, kernel, privctl};
+
+/// The root system process. Copies of `transport` carry its kernel calls.
+#[derive(Debug)]
+pub struct Root<T> {
+    transport: T,
+}
+
+/// What a boot comes to, program by program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Asking the kernel who oneself is.
+    Identify,
+    /// Reading the policy of a program.
+    Read,
+    /// Giving it privileges of its own.
+    Give,
+    /// Telling it whom it may send to.
+    Connect,
+    /// Letting it run.
+    Allow,
+}
+
+/// Why the system cannot boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootFailure {
+    /// What failed.
+    pub step: Step,
+    /// Of which program: its place in the boot table.
+    pub place: u64,
+    /// How.
+    pub error: Errno,
+}
+
+impl fmt::Display for BootFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.step {
+            Step::Identify => return write!(f, "cannot learn its own endpoint: {}", self.error),
+            Step::Read => "read the policy of",
+            Step::Give => "give privileges to",
+            Step::Connect => "set the targets of",
+            Step::Allow => "start",
+        };
+        write!(f, "cannot {what} program {} of the boot table: {}", self.place, self.error)
+    }
+}
+
+impl<T: Transport + Copy> Root<T> {
+    /// One that makes its kernel calls through `transport`.
+    pub const fn new(transport: T) -> Self {
+        Self { transport }
+    }
+
+    /// Gives each program of the boot table the privileges that stand there, then lets them run, in the order of the table.
+    ///
+    /// # Errors
+    /// The first call that fails. Without all its programs the system is not what its policy says: it must not go on.
+    pub fn boot(&self) -> Result<(), BootFailure> {
+        let identity = self.kernel().whoami(WhoAmI {});
+        let me = identity.map_err(|error| BootFailure { step: Step::Identify, place: 0, error })?.endpoint;
+        self.for_each_other(me, Step::Give, |place, policy| self.give(place, &spec(policy, me), policy.endpoint))?;
+        // A target gets its bit only when there is somebody with its id: so masks are complete in a second pass.
+        self.for_each_other(me, Step::Connect, |_, policy| {
+            let call = UpdateSys { spec: spec(policy, me), process: policy.endpoint, reset_ranges: 0 };
+            self.privctl().update_sys(call).map(drop)
+        })?;
+        self.for_each_other(me, Step::Allow, |_, policy| {
+            self.privctl().allow(Allow { process: policy.endpoint }).map(drop)
+        })
+    }
+
+    /// Deals with what a notification from the kernel tells, and with every other process that has signals.
+    ///
+    /// # Errors
+    /// That a kernel call is denied.
+    pub fn notified(&self, event: &SystemEvent) -> Result<(), Errno> {
+        if let Some((process, signals)) = event.signaled {
+            self.handle(process, signals)?;
+        }
+        loop {
+            let next = self.kernel().getksig(GetKSig {})?;
+            if next.process == Endpoint::NONE {
+                return Ok(());
+            }
+            self.handle(next.process, next.signals)?;
+        }
+    }
+
+    /// Ends a process whose signals leave no other way, and lets any other go on.
+    fn handle(&self, process: Endpoint, signals: u64) -> Result<(), Errno> {
+        let done = if ends(signals) {
+            self.kernel().clear(Clear { process }).map(drop)
+        } else {
+            self.kernel().endksig(EndKSig { process }).map(drop)
+        };
+        match done {
+            // It is gone already.
+            Err(Errno::Inval) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn give(&self, place: u64, spec: &PrivilegeSpec, process: Endpoint) -> Result<(), Errno> {
+        let id = usize::try_from(place).ok().and_then(PrivilegeId::of_boot_program).ok_or(Errno::Dom)?;
+        self.privctl().set_sys(SetSys { spec: *spec, process, id: id.index() as u32 }).map(drop)
+    }
+
+    /// Does something with every program of the boot table but oneself.
+    fn for_each_other(
+        &self,
+        me: Endpoint,
+        step: Step,
+        mut act: impl FnMut(u64, &BootPolicy) -> Result<(), Errno>,
+    ) -> Result<(), BootFailure> {
+        for place in 0.. {
+            match self.getinfo().boot_policy(GetBootPolicy { index: place }) {
+                Ok(policy) if policy.endpoint == me => {}
+                Ok(policy) => act(place, &policy).map_err(|error| BootFailure { step, place, error })?,
+                Err(Errno::Dom) => break,
+                Err(error) => return Err(BootFailure { step: Step::Read, place, error }),
+            }
+        }
+        Ok(())
+    }
+
+    fn kernel(&self) -> kernel::Client<T> {
+        kernel::Client { to: Endpoint::SYSTEM, transport: self.transport }
+    }
+
+    fn privctl(&self) -> privctl::Client<T> {
+        privctl::Client { to: Endpoint::SYSTEM, transport: self.transport }
+    }
+
+    fn getinfo(&self) -> getinfo::Client<T> {
+        getinfo::Client { to: Endpoint::SYSTEM, transport: self.transport }
+    }
+}
+
+/// The answer to any request: the root system process has no calls yet.
+pub fn refuse(request: &Message) -> Message {
+    protocol::reply::<u64>(request, Err(Errno::NoSys))
+}
+
+/// The privileges of a boot program, whose signals go to `manager`.
+fn spec(policy: &BootPolicy, manager: Endpoint) -> PrivilegeSpec {
+    // Whoever waits for memory waits for the memory server: nothing takes its turn from it.
+    let is_pager = policy.flags & BootFlags::PAGER.bits() != 0;
+    let flags = if is_pager { PrivilegeFlags::PAGER } else { PrivilegeFlags::PREEMPTIBLE };
+    PrivilegeSpec {
+        sends: PrivilegeId::mask_of_boot_programs(policy.sends),
+        calls: policy.calls,
+        flags: flags.bits(),
+        init_flags: 0,
+        traps: policy.traps,
+        manager,
+        backup: Endpoint::NONE,
+        reserved: 0,
+    }
+}
+
+/// Whether one of the signals ends a process.
+fn ends(signals: u64) -> bool {
+    let mut all = (1..=Signal::LAST_USER).filter_map(Signal::from_user);
+    all.any(|signal| signals & signal.bit() != 0 && (signal.is_lethal() || signal == Signal::KILL))
+}
+
+#[cfg(test)]
+mod tests;
