@@ -23,6 +23,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
+        self.hand_on_signaled(machine, endpoint);
         if self.process(slot).is_scheduler {
             for other in Slot::all() {
                 if self.process(other).scheduler == endpoint {

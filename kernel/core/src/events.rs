@@ -38,6 +38,9 @@ pub(crate) struct QueuedEvent {
 }
 
 impl QueuedEvent {
+    /// Nothing, in these words.
+    pub(crate) const NONE: [u64; 3] = [Endpoint::NONE.raw() as u64, 0, 0];
+
     /// As it travels in the last three words of a notification: who waits, whose memory (the same, for a page fault); the
     /// address; the access in the upper bits, and the length.
     pub(crate) fn words(&self) -> [u64; 3] {

@@ -3,6 +3,7 @@
 //! A message never has a buffer of the kernel's own: a blocked sender keeps it in its saved registers, and delivery
 //! copies it from frame to frame. Notifications and the kernel's own messages are made when they are delivered.
 
+use crate::events::QueuedEvent;
 use crate::process::Pending;
 use crate::{Frame, Kernel, Machine, Request, Rts, SLOTS, Slot};
 use abi::{Endpoint, Errno, Kind, Message, PrivilegeId, Signal, Status, Trap};
@@ -211,7 +212,8 @@ impl<M: Machine> Kernel<'_, M> {
                 self.keep_pending(to, Signal::MANAGER, self.first_signaled(to).is_some());
             }
             if signals & Signal::MEMORY.bit() != 0 {
-                message.body[4..].copy_from_slice(&self.take_memory_event().map_or([0; 3], |event| event.words()));
+                let event = self.take_memory_event();
+                message.body[4..].copy_from_slice(&event.map_or(QueuedEvent::NONE, |event| event.words()));
                 self.keep_pending(to, Signal::MEMORY, self.has_memory_event());
             }
         }

@@ -28,6 +28,13 @@ pub(crate) struct Regs {
     pub(crate) steps: bool,
 }
 
+impl Regs {
+    /// The same trap, made by the instruction before this address.
+    pub(crate) fn at(self, rip: u64) -> Self {
+        Self { rip, ..self }
+    }
+}
+
 /// Bytes of the instruction that traps.
 pub(crate) const TRAP_LEN: u64 = 2;
 

@@ -132,6 +132,14 @@ pub(crate) struct Snapshot {
     machine: TestMachine,
 }
 
+impl Snapshot {
+    /// The same, without what processes have in their registers.
+    pub(crate) fn without_registers(mut self) -> Self {
+        self.processes.iter_mut().for_each(|(.., regs)| *regs = Regs::default());
+        self
+    }
+}
+
 /// A kernel with everything that it needs.
 pub(crate) struct World<'t> {
     pub(crate) kernel: Kernel<'t, TestMachine>,

@@ -134,6 +134,12 @@ impl World<'_> {
         }
     }
 
+    /// Whoever runs on a processor enters its program.
+    pub(crate) fn enter(&mut self, cpu: CpuId) {
+        let slot = self.kernel.cpu(cpu).current().expect("somebody runs");
+        let _ = self.kernel.enter_space(cpu, slot);
+    }
+
     /// Whoever runs on a processor traps, and the machine has nothing to do.
     pub(crate) fn trap_on(&mut self, cpu: CpuId, call: Regs) {
         let me = self.kernel.cpu(cpu).current().expect("somebody runs");
