@@ -14,13 +14,13 @@ use abi::layout::PAGE_SIZE;
 use abi::note::AbiNote;
 use core::ops::Range;
 use kernel_core::boot::{BootProgram, MAX_MODULES, Module, match_modules};
-use kernel_core::options::Options;
+use kernel_core::options::{Options, Trace};
 use kernel_core::{CpuId, Kernel, Spaces};
 use kernel_x86_64::cpu::{self, Features};
 use kernel_x86_64::ioapic::IoApics;
 use kernel_x86_64::layout::direct;
 use kernel_x86_64::memory::Memory;
-use kernel_x86_64::{BootInfo, X86, acpi, apic, run, smp};
+use kernel_x86_64::{BootInfo, X86, acpi, apic, run, smp, traced};
 
 /// The kernel is built for an ABI like every program.
 #[used]
@@ -41,6 +41,9 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     let options = Options::parse(boot.command_line, |name, value| log!("option {name}={value} is no good: ignored"));
     if let Some(port) = options.debug_exit {
         run::set_debug_exit(port);
+    }
+    if options.trace == Some(Trace::Ipc) {
+        traced::trace_messages();
     }
     let features = Features::detect();
     // SAFETY: called once, on the boot code's tables.

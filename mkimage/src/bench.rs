@@ -1,5 +1,6 @@
 //! The figures of a run of the measuring image, see `userland/tests/bench`.
 
+use crate::events::{self, Dear, EventError};
 use serde::Serialize;
 
 /// The process that measures.
@@ -20,9 +21,12 @@ pub struct Figure {
     pub n: u64,
     /// What is counted.
     pub unit: &'static str,
+    /// What of it is dear on real processors.
+    #[serde(flatten)]
+    pub dear: Dear,
 }
 
-/// Why a log has no figures.
+/// Why a run has no figures.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BenchError {
     /// The measuring program did not come to its end.
@@ -31,18 +35,25 @@ pub enum BenchError {
     /// A line that should be a figure is none.
     #[error("this is no figure: {0}")]
     Malformed(String),
+    /// What was watched does not fit the log.
+    #[error(transparent)]
+    Events(#[from] EventError),
 }
 
-/// The figures in the log of a run, in their order.
+/// The figures of a run, in their order: from its log, and from what the plugin wrote.
 ///
 /// # Errors
-/// That the run was not finished, or a figure is malformed.
-pub fn read(serial: &str) -> Result<Vec<Figure>, BenchError> {
+/// That the run was not finished, a figure is malformed, or the events are not those of the figures.
+pub fn read(serial: &str, events: &str) -> Result<Vec<Figure>, BenchError> {
     let mut figures = Vec::new();
     let mut last = "(none)";
     for line in serial.lines().filter_map(|line| line.trim_end().strip_prefix(REPORTER)) {
         last = line;
         if line == "done" {
+            let counts: Vec<u64> = figures.iter().map(|figure: &Figure| figure.n).collect();
+            for (figure, dear) in figures.iter_mut().zip(events::read(events, &counts)?) {
+                figure.dear = dear;
+            }
             return Ok(figures);
         }
         if let Some(rest) = line.strip_prefix("result ") {
@@ -58,16 +69,23 @@ fn figure(text: &str) -> Option<Figure> {
     let name = words.next()?.to_owned();
     let mut number = || words.next()?.parse().ok();
     let (median, min, max, n) = (number()?, number()?, number()?, number()?);
-    words.next().is_none().then_some(Figure { name, median, min, max, n, unit: "instructions" })
+    let figure = Figure { name, median, min, max, n, unit: "instructions", dear: Dear::default() };
+    words.next().is_none().then_some(figure)
 }
 
 /// The figures for people.
 pub fn table(figures: &[Figure]) -> String {
-    let mut text = format!("{:24} {:>8} {:>8} {:>8} {:>6}  unit\n", "path", "median", "min", "max", "n");
-    for Figure { name, median, min, max, n, unit } in figures {
-        text += &format!("{name:24} {median:>8} {min:>8} {max:>8} {n:>6}  {unit}\n");
+    let mut text = format!("{:24} {:>8} {:>8} {:>8} {:>6}", "path", "median", "min", "max", "n");
+    for name in Dear::NAMES {
+        text += &format!(" {name:>7}");
     }
-    text
+    for Figure { name, median, min, max, n, unit: _, dear } in figures {
+        text += &format!("\n{name:24} {median:>8} {min:>8} {max:>8} {n:>6}");
+        for count in dear.counts() {
+            text += &format!(" {count:>7}");
+        }
+    }
+    text + "\n"
 }
 
 #[cfg(test)]
@@ -76,22 +94,34 @@ mod tests {
 
     #[test]
     fn figures_are_read_in_order() {
-        let log = "selix: up\nbench: result a.b 3 1 9 1000\r\nother: result x 1 1 1 1\nbench: result c 5 5 5 10\nbench: done\n";
-        let figures = read(log).unwrap();
+        let log =
+            "selix: up\nbench: result a.b 3 1 9 2\r\nother: result x 1 1 1 1\nbench: result c 5 5 5 1\nbench: done\n";
+        let events = "out\nrdtsc\nrdtsc\nrdtsc\nrdtsc\nout\nrdtsc\ncr3\nrdtsc\nout\nend\n";
+        let figures = read(log, events).unwrap();
         let [a, c] = figures.as_slice() else { panic!("{figures:?}") };
-        assert_eq!((a.name.as_str(), a.median, a.min, a.max, a.n), ("a.b", 3, 1, 9, 1000));
-        assert_eq!(c.name, "c");
+        assert_eq!((a.name.as_str(), a.median, a.min, a.max, a.n, a.dear.cr3), ("a.b", 3, 1, 9, 2, 0));
+        assert_eq!((c.name.as_str(), c.dear.cr3), ("c", 1));
         assert!(table(&figures).lines().nth(1).unwrap().starts_with("a.b "));
     }
 
     #[test]
+    fn the_counts_stand_beside_the_figure() {
+        let dear = Dear { fxrstor: 2, ..Dear::default() };
+        let figure = Figure { name: "a".into(), median: 1, min: 1, max: 1, n: 1, unit: "instructions", dear };
+        let json = serde_json::to_value(&figure).unwrap();
+        assert_eq!((&json["name"], &json["fxrstor"], &json["wrmsr"]), (&"a".into(), &2.into(), &0.into()));
+    }
+
+    #[test]
     fn logs_without_an_end_or_with_odd_lines_are_refused() {
-        assert_eq!(read(""), Err(BenchError::Unfinished("(none)".into())));
-        let cut = read("bench: result a 1 1 1 1\n");
+        assert_eq!(read("", ""), Err(BenchError::Unfinished("(none)".into())));
+        let cut = read("bench: result a 1 1 1 1\n", "end\n");
         assert_eq!(cut, Err(BenchError::Unfinished("result a 1 1 1 1".into())));
         for odd in ["result a 1 1 1", "result a 1 1 1 1 1", "result a -1 1 1 1", "result a 1 1 1 x"] {
             let log = format!("bench: {odd}\nbench: done\n");
-            assert_eq!(read(&log), Err(BenchError::Malformed(odd.into())));
+            assert_eq!(read(&log, "end\n"), Err(BenchError::Malformed(odd.into())));
         }
+        let unwatched = read("bench: result a 1 1 1 1\nbench: done\n", "");
+        assert_eq!(unwatched, Err(BenchError::Events(EventError::Cut)));
     }
 }

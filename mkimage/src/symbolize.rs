@@ -58,6 +58,19 @@ impl Symbolizer {
         Some(places.join(", inlined into "))
     }
 
+    /// The functions that an address of a program belongs to: that of the instruction first, then those that it is inlined
+    /// into. None if that is not known.
+    pub fn functions(&mut self, program: &str, address: u64) -> Vec<String> {
+        let mut names = Vec::new();
+        let Some(Ok(mut frames)) = self.file(program).map(|loader| loader.find_frames(address)) else {
+            return names;
+        };
+        while let Ok(Some(frame)) = frames.next() {
+            names.extend(frame.function.as_ref().and_then(|f| f.demangle().ok()).map(|name| name.into_owned()));
+        }
+        names
+    }
+
     fn file(&mut self, program: &str) -> Option<&Loader> {
         let load = || {
             // A name is the name of one file, whatever the log says.

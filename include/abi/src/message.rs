@@ -29,6 +29,11 @@ impl Kind {
         Self(Self::REPLY | errno as u16)
     }
 
+    /// A reply as the result of a trap: 0, or the negative error number.
+    pub const fn result(self) -> i64 {
+        -((self.0 & !Self::REPLY) as i64)
+    }
+
     /// The status of a reply; `None` for a request or notification. An error number that is not ours comes out as
     /// [`Errno::Proto`].
     pub const fn status(self) -> Option<Result<(), Errno>> {
@@ -90,6 +95,7 @@ mod tests {
         assert_eq!(Kind::OK.status(), Some(Ok(())));
         for &e in Errno::ALL {
             assert_eq!(Kind::failed(e).status(), Some(Err(e)));
+            assert_eq!(Kind::failed(e).result(), e.to_result());
         }
         assert_eq!(Kind(0xffff).status(), Some(Err(Errno::Proto)));
     }

@@ -1,7 +1,7 @@
 //! What all protocols share: the shape of a call, its encoding in a message, and the tables.
 
-use abi::{BODY_LEN, Endpoint, Errno, Kind, Message};
-use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, TryFromBytes};
+use abi::{BODY_LEN, BODY_WORDS, Endpoint, Errno, Kind, Message};
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 /// One call of one protocol: what every client, dispatcher and table is derived from.
 pub trait Call: TryFromBytes + IntoBytes + KnownLayout + Immutable + Sized {
@@ -155,25 +155,54 @@ pub fn reply<R: IntoBytes + Immutable>(request: &Message, answer: Result<&R, Err
     message
 }
 
-/// Decodes a request, hands it to `serve`, and encodes what comes back; `None` if the server answers later. A malformed
-/// request is answered without `serve` hearing of it.
-#[inline]
-pub fn handle<C: Call>(request: &Message, serve: impl FnOnce(C) -> Answer<C::Reply>) -> Option<Message> {
-    match decode::<C>(request).map(serve) {
-        Ok(Answer::Reply(value)) => Some(reply(request, Ok(&value))),
-        Ok(Answer::Fail(errno)) | Err(errno) => Some(reply::<Nothing>(request, Err(errno))),
-        Ok(Answer::Later) => None,
+/// Who made a request: what a later answer must name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The true source.
+    pub endpoint: Endpoint,
+    /// The tag that the answer must carry.
+    pub tag: u16,
+}
+
+impl From<&Message> for Caller {
+    fn from(request: &Message) -> Self {
+        Self { endpoint: request.peer, tag: request.tag }
     }
 }
 
-/// Stands for the reply that a failure does not have.
-#[derive(FromZeros, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct Nothing {}
+/// Where the payload of a request stands, and its answer's is to stand: beside the server, or somewhere in it.
+pub trait Place<S> {
+    /// The payload.
+    fn payload<'a>(&'a mut self, server: &'a mut S) -> &'a mut [u64; BODY_WORDS];
+}
 
-/// The answer to a call that the protocol does not have.
-#[doc(hidden)]
-#[inline]
-pub fn no_such_call(request: &Message) -> Message {
-    reply::<Nothing>(request, Err(Errno::NoSys))
+impl<S> Place<S> for [u64; BODY_WORDS] {
+    fn payload<'a>(&'a mut self, _: &'a mut S) -> &'a mut [u64; BODY_WORDS] {
+        self
+    }
+}
+
+/// Decodes the payload of a request, hands it to `serve`, and puts the payload of the answer in its place. Returns the kind of
+/// the answer; `None` if the server answers later. A malformed request is answered without `serve` hearing of it. The
+/// payload of a failure has no meaning; it is that of the request still.
+#[inline(always)]
+pub fn handle<C: Call, S>(
+    server: &mut S,
+    place: &mut impl Place<S>,
+    serve: impl FnOnce(&mut S, C) -> Answer<C::Reply>,
+) -> Option<Kind> {
+    let Ok((call, _)) = C::try_read_from_prefix(place.payload(server).as_bytes()) else {
+        return Some(Kind::failed(Errno::Inval));
+    };
+    match serve(server, call) {
+        Answer::Reply(value) => {
+            let bytes = value.as_bytes();
+            let (filled, rest) = place.payload(server).as_mut_bytes().split_at_mut(bytes.len());
+            filled.copy_from_slice(bytes);
+            rest.fill(0);
+            Some(Kind::OK)
+        }
+        Answer::Fail(errno) => Some(Kind::failed(errno)),
+        Answer::Later => None,
+    }
 }

@@ -92,21 +92,36 @@ macro_rules! protocol {
         };
         const _: () = $crate::assert_ascending(PROTOCOL.calls);
 
-        /// What a server implements: one method for each call. `from` has the caller's endpoint in `peer`, and the
-        /// tag that a later answer must carry.
+        /// What a server implements: one method for each call. `from` is what a later answer must name.
         pub trait Server {
-            $($(#[doc = $doc])* fn $method(&mut self, from: &::abi::Message, call: $Request) -> $crate::Answer<$Reply>;)+
+            $($(#[doc = $doc])* fn $method(&mut self, from: $crate::Caller, call: $Request) -> $crate::Answer<$Reply>;)+
         }
 
         /// Decodes a request, calls the one right method and encodes its answer; `None` means that the server
         /// answers later. A request that is unknown or malformed is answered here.
         #[inline]
         pub fn dispatch(server: &mut impl Server, request: &::abi::Message) -> Option<::abi::Message> {
-            match request.kind {
+            let mut answer = *request;
+            answer.kind = dispatch_in(server, &mut answer.body, request.into(), request.kind)?;
+            if answer.kind != ::abi::Kind::OK {
+                answer.body = [0; ::abi::BODY_WORDS];
+            }
+            Some(answer)
+        }
+
+        /// The same with a payload that stands anywhere: returns the kind of the answer.
+        #[inline]
+        pub fn dispatch_in<S: Server>(
+            server: &mut S,
+            payload: &mut impl $crate::Place<S>,
+            from: $crate::Caller,
+            kind: ::abi::Kind,
+        ) -> Option<::abi::Kind> {
+            match kind {
                 $(<$Request as $crate::Call>::KIND => {
-                    $crate::handle(request, |call: $Request| server.$method(request, call))
+                    $crate::handle(server, payload, |server, call: $Request| server.$method(from, call))
                 })+
-                _ => Some($crate::no_such_call(request)),
+                _ => Some(::abi::Kind::failed(::abi::Errno::NoSys)),
             }
         }
 

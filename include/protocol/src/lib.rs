@@ -18,9 +18,9 @@ pub mod statectl;
 pub mod trace;
 pub mod vmctl;
 
-pub use call::{Answer, Call, CallInfo, Protocol, Transport, call, decode, encode, handle, reply};
 #[doc(hidden)]
-pub use call::{assert_ascending, no_such_call};
+pub use call::assert_ascending;
+pub use call::{Answer, Call, CallInfo, Caller, Place, Protocol, Transport, call, decode, encode, handle, reply};
 #[doc(hidden)]
 pub use zerocopy;
 

@@ -3,7 +3,9 @@
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
-use protocol::{ALL, Answer, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, vmctl};
+use protocol::{
+    ALL, Answer, Caller, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, trace, vmctl,
+};
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.
 #[derive(Debug, Default)]
@@ -12,7 +14,7 @@ struct Recorder(Vec<String>);
 macro_rules! record {
     ($protocol:ident: $($method:ident($Request:ident) -> $Reply:ident),+) => {
         impl $protocol::Server for Recorder {
-            $(fn $method(&mut self, _: &Message, _: $protocol::$Request) -> Answer<$protocol::$Reply> {
+            $(fn $method(&mut self, _: Caller, _: $protocol::$Request) -> Answer<$protocol::$Reply> {
                 self.0.push(concat!(stringify!($protocol), ".", stringify!($method)).into());
                 Answer::Fail(Errno::Busy)
             })+
@@ -45,6 +47,9 @@ record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> Spa
     frame_info(GetFrameInfo) -> FrameUse, settle(Settle) -> Settled,
     clear_page_fault(ClearPageFault) -> PageFaultCleared, next_event(NextEvent) -> EventTold,
     answer_request(AnswerRequest) -> RequestAnswered, space_of(GetSpaceOf) -> SpaceOf);
+record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) -> Detached, step(Step) -> Stepped,
+    until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
+    get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);
 record!(sched: out_of_quantum(OutOfQuantum) -> Acknowledged);
 record!(echo: reverse(Reverse) -> Reversed, count(Count) -> Counted);
 
@@ -58,6 +63,7 @@ const DISPATCHED: &[Dispatched] = &[
     (statectl::PROTOCOL, statectl::dispatch),
     (getinfo::PROTOCOL, getinfo::dispatch),
     (vmctl::PROTOCOL, vmctl::dispatch),
+    (trace::PROTOCOL, trace::dispatch),
     (sched::PROTOCOL, sched::dispatch),
     (echo::PROTOCOL, echo::dispatch),
 ];

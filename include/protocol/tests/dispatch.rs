@@ -4,7 +4,7 @@ use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use protocol::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
-use protocol::{Answer, Call, Transport, encode};
+use protocol::{Answer, Call, Caller, Transport, encode};
 
 /// A type that few bit patterns are values of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -46,7 +46,7 @@ struct Lamp {
 }
 
 impl lamp::Server for Lamp {
-    fn dim(&mut self, _: &Message, call: lamp::Dim) -> Answer<lamp::Dimmed> {
+    fn dim(&mut self, _: Caller, call: lamp::Dim) -> Answer<lamp::Dimmed> {
         self.calls.push(lamp::Dim::NAME);
         if call.level > BRIGHTEST {
             return Answer::Fail(Errno::Dom);
@@ -54,12 +54,12 @@ impl lamp::Server for Lamp {
         Answer::Reply(lamp::Dimmed { before: std::mem::replace(&mut self.level, call.level) })
     }
 
-    fn paint(&mut self, _: &Message, call: lamp::Paint) -> Answer<lamp::Painted> {
+    fn paint(&mut self, _: Caller, call: lamp::Paint) -> Answer<lamp::Painted> {
         self.calls.push(lamp::Paint::NAME);
         Answer::Reply(lamp::Painted { before: self.colour.replace(call.colour).unwrap_or(Colour::Red) })
     }
 
-    fn wait(&mut self, _: &Message, _: lamp::Wait) -> Answer<lamp::Waited> {
+    fn wait(&mut self, _: Caller, _: lamp::Wait) -> Answer<lamp::Waited> {
         self.calls.push(lamp::Wait::NAME);
         Answer::Later
     }

@@ -36,8 +36,8 @@ impl<M: Machine> Kernel<'_, M> {
         }
         self.hooks.remove_all(machine, endpoint);
         self.free_privileges(slot);
-        if let Some(space) = self.process_mut(slot).space.take() {
-            self.spaces.unbind(machine, space);
+        if let Some(home) = self.process_mut(slot).space.take() {
+            self.spaces.unbind(machine, home.id());
         }
         *self.process_mut(slot) = Process { endpoint, ..Process::free(slot, M::Frame::default()) };
     }

@@ -24,8 +24,9 @@ impl<M: Machine> Kernel<'_, M> {
     #[inline(always)]
     pub fn fast_sendrec(&mut self, machine: &M, cpu: CpuId, destination: Endpoint) -> Option<Partner<'_, M>> {
         let here = &mut self.cpus[cpu.index()];
-        let to = Slot::of(destination);
-        let [p, it] = self.procs.get_disjoint_mut([here.current()?.index(), to.index()]).ok()?;
+        let procs = &mut *self.procs;
+        let (me, to) = (here.current()?, Slot::of(destination));
+        let (p, it) = (&procs[me.index()], &procs[to.index()]);
         if !is_near(here, cpu, p, it, Trap::SendRec, destination) || p.sends & it.privilege_bit() == 0 {
             return None;
         }
@@ -33,8 +34,11 @@ impl<M: Machine> Kernel<'_, M> {
         if it.rts != Rts::RECEIVING || it.receive_from != Endpoint::ANY && it.receive_from != p.endpoint {
             return None;
         }
-        hand_over(machine, here, p, Rts::RECEIVING | Rts::REPLY, destination, (to, it));
-        let load = self.spaces.enter(cpu, it.space).then_some(it.root);
+        block(machine, here, &mut procs[me.index()], Rts::RECEIVING | Rts::REPLY, destination);
+        here.switch_to(to);
+        let it = &mut procs[to.index()];
+        it.rts = Rts::empty();
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
         Some(Partner { process: it, load })
     }
 
@@ -48,8 +52,9 @@ impl<M: Machine> Kernel<'_, M> {
         from: Endpoint,
     ) -> Option<Partner<'_, M>> {
         let here = &mut self.cpus[cpu.index()];
-        let to = Slot::of(destination);
-        let [p, it] = self.procs.get_disjoint_mut([here.current()?.index(), to.index()]).ok()?;
+        let procs = &mut *self.procs;
+        let (me, to) = (here.current()?, Slot::of(destination));
+        let (p, it) = (&procs[me.index()], &procs[to.index()]);
         if !is_near(here, cpu, p, it, Trap::ReplyReceive, destination) || from != Endpoint::ANY {
             return None;
         }
@@ -59,8 +64,11 @@ impl<M: Machine> Kernel<'_, M> {
         if p.pending != Pending::empty() || p.senders.head().is_some() {
             return None;
         }
-        hand_over(machine, here, p, Rts::RECEIVING, Endpoint::ANY, (to, it));
-        let load = self.spaces.enter(cpu, it.space).then_some(it.root);
+        block(machine, here, &mut procs[me.index()], Rts::RECEIVING, Endpoint::ANY);
+        here.switch_to(to);
+        let it = &mut procs[to.index()];
+        it.rts = Rts::empty();
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
         Some(Partner { process: it, load })
     }
 }
@@ -80,21 +88,11 @@ fn is_near<M: Machine>(
     p.plain_traps.contains(trap.mask()) && it.endpoint == destination && it.cpu == cpu && it.priority < here.bound()
 }
 
-/// The running process blocks, the partner runs on with the rest of its time. No queue is touched: who runs is in none, and
-/// the partner was blocked.
+/// The running process blocks; its partner runs with the rest of its time. No queue is touched: who runs is in none, and the
+/// partner was blocked.
 #[inline(always)]
-fn hand_over<M: Machine>(
-    machine: &M,
-    here: &mut Cpu,
-    p: &mut Process<M>,
-    state: Rts,
-    from: Endpoint,
-    (to, it): (Slot, &mut Process<M>),
-) {
+fn block<M: Machine>(machine: &M, here: &mut Cpu, p: &mut Process<M>, state: Rts, from: Endpoint) {
     p.used.cycles += here.time_since_switch(machine.time_stamp());
     p.rts = state;
     p.receive_from = from;
-    it.rts = Rts::empty();
-    it.ticks_left = p.ticks_left;
-    here.switch_to(to);
 }

@@ -34,7 +34,7 @@ pub enum Violation {
     BadEvent(Slot),
     /// The structure has no owner who has it, or is free and not empty.
     BadPrivileges(PrivilegeId),
-    /// What the process keeps of its privileges, its priority or its space is not what they say.
+    /// What the process keeps of its privileges, or its priority is not what they say.
     BadCopy(Slot),
     /// Another number of processes lives in the space than are counted, or the space has ended.
     BadSpace(SpaceId),
@@ -82,9 +82,10 @@ impl<M: Machine> Kernel<'_, M> {
 
     fn check_spaces(&self) -> Result<(), Violation> {
         let mut bound = [0_u16; SPACES];
-        for id in Slot::all().filter_map(|slot| self.process(slot).space) {
+        for home in Slot::all().filter_map(|slot| self.process(slot).space) {
+            let id = home.id();
             bound[id.index()] += 1;
-            require(self.spaces.root(id).is_some(), Violation::BadSpace(id))?;
+            require(self.spaces.root(id) == Some(home.root()), Violation::BadSpace(id))?;
         }
         self.spaces
             .live()
@@ -164,7 +165,6 @@ impl<M: Machine> Kernel<'_, M> {
         let has_messages = own.notified_by | own.async_from != 0 && self.is_service(slot);
         (p.plain_traps, p.sends, p.urgency) == (traps, own.sends, urgency)
             && (!has_messages || p.pending.contains(Pending::MESSAGES))
-            && p.space.is_none_or(|space| self.spaces.root(space) == Some(p.root))
     }
 
     /// Whoever waits could not have got anything that is there.
@@ -239,11 +239,9 @@ mod tests {
             world.kernel.process_mut(d).pending |= Pending::MESSAGES;
         };
         assert_eq!(found(notified), Err(MissedNotification(d)));
-        let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap());
-        assert_eq!(found(desert), Err(BadSpace(a_space.unwrap())));
-        let move_in =
-            |p: &mut crate::Process<TestMachine>| (p.space, p.root) = (a_space, crate::frames::FrameNumber::ZERO);
-        assert_eq!(found_in(B, move_in), Err(BadSpace(a_space.unwrap())));
+        let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap().id());
+        assert_eq!(found(desert), Err(BadSpace(a_space.unwrap().id())));
+        assert_eq!(found_in(B, |p| p.space = a_space), Err(BadSpace(a_space.unwrap().id())));
     }
 
     #[test]
@@ -266,8 +264,6 @@ mod tests {
         assert_eq!(found_in(A, |p| p.sends |= 1), Err(BadCopy(a)));
         assert_eq!(found_in(A, |p| p.plain_traps = TrapMask::empty()), Err(BadCopy(a)));
         assert_eq!(found(|world| world.kernel.privileges_mut(a).notified_by = 4), Err(BadCopy(a)));
-        assert_eq!(found_in(A, |p| p.root = crate::frames::FrameNumber::ZERO), Ok(()), "that is its root");
-        assert_eq!(found_in(B, |p| p.root = crate::frames::FrameNumber::ZERO), Err(BadCopy(Slot::of(B))));
     }
 
     #[test]

@@ -347,7 +347,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Whom the answer goes to: a process whose SENDREC `me` has taken, and that lets it in. That is all the right that
     /// answering needs.
-    fn check_reply(&self, me: Slot, destination: Endpoint) -> Result<Slot, Errno> {
+    pub(crate) fn check_reply(&self, me: Slot, destination: Endpoint) -> Result<Slot, Errno> {
         let to = self.lookup(destination).ok_or(Errno::DeadSrcDst)?;
         let waits = self.waits_for_answer(to, me) && self.lets_in(to, self.process(me).endpoint, self.kind_of(me));
         if waits { Ok(to) } else { Err(Errno::NotReady) }

@@ -46,6 +46,7 @@ pub mod spaces;
 mod support;
 mod swap;
 pub mod tables;
+mod trace;
 
 pub use events::{MemoryAccess, MemoryEvent};
 pub use fast::Partner;
@@ -59,7 +60,6 @@ pub use tables::Tables;
 
 use crate::alarms::Alarms;
 use crate::filters::Filters;
-use crate::frames::FrameNumber;
 use crate::irq::Hooks;
 use crate::list::List;
 use crate::process::Pending;
@@ -175,28 +175,21 @@ impl<'t, M: Machine> Kernel<'t, M> {
 
     /// Makes the next boot program, on the processor that its entry names, or on the boot processor if that one does not run.
     /// Its slot and endpoint are its place in the order of these calls. It waits for its privileges, unless it is the root
-    /// system process. Returns `None`, with nothing changed, once there are [`MAX_PROGRAMS`] of them.
+    /// system process. Returns `None`, with nothing changed, for a space that has ended, and once there are [`MAX_PROGRAMS`] of
+    /// them.
     pub fn add_boot_program(&mut self, entry: &BootEntry, frame: M::Frame, space: SpaceId) -> Option<Slot> {
         let place = self.boot.len();
-        let endpoint = Endpoint::new(place, 0)?;
-        self.boot.try_push(*entry).ok()?;
+        let endpoint = Endpoint::new(place, 0).filter(|_| !self.boot.is_full())?;
+        let space = self.spaces.bind(space)?;
+        self.boot.push(*entry);
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
-        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame);
-        self.live_in(slot, space);
+        *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
         self.derive(slot);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
         Some(slot)
-    }
-
-    /// Lets a process live in a space from now on.
-    pub(crate) fn live_in(&mut self, slot: Slot, space: SpaceId) {
-        self.spaces.bind(space);
-        let root = self.spaces.root(space).unwrap_or(FrameNumber::ZERO);
-        let p = self.process_mut(slot);
-        (p.space, p.root) = (Some(space), root);
     }
 
     /// The process that runs on `cpu` has trapped; its frame has the registers.
@@ -212,13 +205,25 @@ impl<'t, M: Machine> Kernel<'t, M> {
             p.frame.rewind_trap();
             return Action::Resume;
         }
-        if p.pending.contains(Pending::TRACES_TRAPS) && self.hold_trap(machine, me) {
+        let traced = p.pending.contains(Pending::TRACES_TRAPS);
+        if traced && self.hold_trap(machine, me) {
             return self.action();
         }
+        let action = self.make_trap(machine, me);
+        // Where it waits, it is when it goes on that the trap is done.
+        if traced && self.process(me).rts.is_empty() {
+            self.end_trap(machine, me);
+        }
+        if action == Action::Resume { self.action() } else { action }
+    }
+
+    /// Carries out the trap of `me`, the running process.
+    #[inline(always)]
+    fn make_trap(&mut self, machine: &mut M, me: Slot) -> Action {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
-            Some(Trap::KernelCall) => return self.kernel_call(machine, me, &request),
+            Some(Trap::KernelCall) => return self.kernel_call(machine, me),
             Some(trap) => self.ipc(machine, me, trap, &request),
         };
         if let Err(errno) = done {

@@ -23,10 +23,21 @@ pub struct Request {
 pub trait Frame: Clone + Default {
     /// What the process asks for.
     fn request(&self) -> Request;
+    /// Kind and tag of what the process sends, or asks the kernel for.
+    fn header(&self) -> u64 {
+        self.request().header
+    }
     /// The payload that it sends.
     fn body(&self) -> [u64; BODY_WORDS];
+    /// The same, to put an answer there.
+    fn body_mut(&mut self) -> &mut [u64; BODY_WORDS];
+    /// Gives it all of a message but the payload, and success as the result of its trap.
+    fn set_head(&mut self, source: Endpoint, header: u64, status: Status);
     /// Gives it a message, and success as the result of its trap.
-    fn deliver(&mut self, message: &Message, status: Status);
+    fn deliver(&mut self, message: &Message, status: Status) {
+        self.set_head(message.peer, message.header(), status);
+        *self.body_mut() = message.body;
+    }
     /// Address and number of entries of the table that [`abi::Trap::SendA`] registers.
     fn table(&self) -> (u64, u64);
     /// Lets the process start a program: all registers are zero but these.

@@ -20,6 +20,13 @@ pub enum Crash {
     Hang,
 }
 
+/// What to tell of in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// `trace=ipc`: every message.
+    Ipc,
+}
+
 /// What the command line says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -28,6 +35,8 @@ pub struct Options {
     pub debug_exit: Option<u16>,
     /// See [`Crash`].
     pub crash: Option<Crash>,
+    /// See [`Trace`].
+    pub trace: Option<Trace>,
 }
 
 impl Options {
@@ -38,6 +47,7 @@ impl Options {
             let good = match name {
                 "debug-exit" => store(&mut options.debug_exit, port(value)),
                 "crash" => store(&mut options.crash, crash(value)),
+                "trace" => store(&mut options.trace, trace(value)),
                 _ => true,
             };
             if !good {
@@ -76,6 +86,10 @@ fn crash(text: &str) -> Option<Crash> {
     })
 }
 
+fn trace(text: &str) -> Option<Trace> {
+    (text == "ipc").then_some(Trace::Ipc)
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -91,8 +105,8 @@ mod tests {
 
     #[test]
     fn known_words() {
-        let (o, bad) = parse("debug-exit=0xf4 crash=triple-fault");
-        assert_eq!((o.debug_exit, o.crash), (Some(0xf4), Some(Crash::TripleFault)));
+        let (o, bad) = parse("debug-exit=0xf4 crash=triple-fault trace=ipc");
+        assert_eq!((o.debug_exit, o.crash, o.trace), (Some(0xf4), Some(Crash::TripleFault), Some(Trace::Ipc)));
         assert!(bad.is_empty());
     }
 
@@ -114,7 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_crash_is_reported() {
+    fn bad_words_are_reported() {
         assert_eq!(parse("crash=maybe"), (Options::default(), std::vec![("crash", "maybe")]));
+        assert_eq!(parse("trace=IPC trace="), (Options::default(), std::vec![("trace", "IPC"), ("trace", "")]));
     }
 }

@@ -1,10 +1,10 @@
 //! Processes.
 
 use crate::events::MemoryEvent;
-use crate::frames::FrameNumber;
 use crate::list::{Links, List};
 use crate::sched::Place;
-use crate::{CpuId, Machine, QUANTUM_TICKS, SpaceId};
+use crate::spaces::Home;
+use crate::{CpuId, Machine, QUANTUM_TICKS};
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::{Endpoint, Errno, PrivilegeId, TrapMask};
 use bitflags::bitflags;
@@ -128,9 +128,7 @@ pub struct Process<M: Machine> {
     /// Saved registers.
     pub frame: M::Frame,
     /// Its address space; `None` in a free slot.
-    pub space: Option<SpaceId>,
-    /// The root page table of that: kept, so that a switch need not look for it.
-    pub(crate) root: FrameNumber,
+    pub space: Option<Home>,
     /// Its name for others. A free slot keeps that of the last process.
     pub endpoint: Endpoint,
     pub(crate) rts: Rts,
@@ -160,7 +158,7 @@ pub struct Process<M: Machine> {
     pub(crate) priority: u8,
     /// It is preempted by those that are more urgent than this: its priority, or 0 if by nobody.
     pub(crate) urgency: u8,
-    /// Timer ticks that it may still run before others of its priority do.
+    /// Timer ticks of its turn that are left, while it does not run.
     pub(crate) ticks_left: u16,
     /// Ticks of a whole turn.
     pub(crate) quantum: u16,
@@ -194,7 +192,6 @@ impl<M: Machine> Process<M> {
         Self {
             frame,
             space: None,
-            root: FrameNumber::ZERO,
             endpoint: Endpoint::from_raw(slot.index() as u32),
             rts: Rts::FREE,
             send_to: Endpoint::NONE,
@@ -223,8 +220,9 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, which waits for its privileges and is in no queue.
-    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: Home) -> Self {
         Self {
+            space: Some(space),
             endpoint,
             rts: Rts::NO_PRIV,
             cpu,

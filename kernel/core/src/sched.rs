@@ -15,6 +15,7 @@ pub use abi::boot::MAX_CPUS;
 
 /// The number of a processor; always in range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
 pub struct CpuId(u8);
 
 impl CpuId {
@@ -43,6 +44,9 @@ impl CpuId {
 pub struct Cpu {
     /// Who runs; in no queue meanwhile.
     current: Option<Slot>,
+    /// Timer ticks that it may still run before others of its priority do. They go along with a message that is handed over
+    /// directly.
+    ticks_left: u16,
     ready: [List; PRIORITIES],
     /// A bit for each queue that is not empty.
     occupied: u16,
@@ -66,6 +70,7 @@ impl Cpu {
     /// A processor that has nothing to run.
     pub(crate) const IDLE: Self = Self {
         current: None,
+        ticks_left: 0,
         ready: [List::EMPTY; PRIORITIES],
         occupied: 0,
         bound: UNBOUNDED,
@@ -187,7 +192,7 @@ impl<M: Machine> Kernel<'_, M> {
         let cpu = self.cpu(cpu);
         cpu.current.is_some_and(|me| {
             let p = self.process(me);
-            p.rts.is_empty() && p.ticks_left != 0 && p.urgency < cpu.bound
+            p.rts.is_empty() && cpu.ticks_left != 0 && p.urgency < cpu.bound
         })
     }
 
@@ -228,9 +233,12 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Puts the process that ran into a queue, if it can go on.
     fn put_back(&mut self, cpu: CpuId) {
-        let Some(me) = self.cpu_mut(cpu).current.take() else {
+        let here = self.cpu_mut(cpu);
+        let ticks_left = here.ticks_left;
+        let Some(me) = here.current.take() else {
             return;
         };
+        self.process_mut(me).ticks_left = ticks_left;
         if let Some(place) = self.process_mut(me).moves_to.take() {
             self.take_place(me, place);
             if self.process(me).rts.is_empty() {
@@ -258,8 +266,11 @@ impl<M: Machine> Kernel<'_, M> {
         let cpu = &mut self.cpus[cpu.index()];
         let best = cpu.occupied.trailing_zeros() as usize;
         let next = cpu.ready.get_mut(best).and_then(|queue| queue.pop_front(self.procs));
-        if next.is_some() && cpu.ready[best].head().is_none() {
-            cpu.occupied &= !(1 << best);
+        if let Some(next) = next {
+            if cpu.ready[best].head().is_none() {
+                cpu.occupied &= !(1 << best);
+            }
+            cpu.ticks_left = self.procs[next.index()].ticks_left;
         }
         cpu.bound = cpu.bound_by_ready();
         cpu.current = next;
@@ -279,8 +290,8 @@ impl<M: Machine> Kernel<'_, M> {
     /// A processor is about to run a process. Returns the root page table that it must load; `None` if it has it loaded.
     #[inline(always)]
     pub fn enter_space(&mut self, cpu: CpuId, slot: Slot) -> Option<FrameNumber> {
-        let p = &self.procs[slot.index()];
-        self.spaces.enter(cpu, p.space).then_some(p.root)
+        let home = self.procs[slot.index()].space?;
+        self.spaces.enter(cpu, home)
     }
 
     /// Whether somebody but the kernel decides what becomes of a process whose time is used up. Where that one has died, or
@@ -337,9 +348,9 @@ impl<M: Machine> Kernel<'_, M> {
     pub fn tick(&mut self, machine: &mut M, cpu: CpuId) {
         self.here = cpu;
         if let Some(me) = self.cpu(cpu).current {
-            let p = self.process_mut(me);
-            p.ticks_left = p.ticks_left.saturating_sub(1);
-            p.used.user_ticks += 1;
+            let here = self.cpu_mut(cpu);
+            here.ticks_left = here.ticks_left.saturating_sub(1);
+            self.process_mut(me).used.user_ticks += 1;
             if self.privileges(me).flags.contains(PrivilegeFlags::BILLABLE) {
                 self.cpu_mut(cpu).billed = Some(me);
             } else if let Some(billed) = self.cpu(cpu).billed {
@@ -381,7 +392,7 @@ impl<M: Machine> Kernel<'_, M> {
         let cpu = self.process(slot).cpu;
         if cpu != self.here {
             self.cpu_mut(cpu).bound = 0;
-            self.spaces.drive_out(machine, cpu);
+            self.spaces.stop(machine, cpu);
         }
     }
 

@@ -36,6 +36,9 @@ pub struct Page {
 /// `table` is always a page table of a live space, and the level fits the method. A CPU remembers pages of the one space
 /// that it has loaded, and forgets them all when it loads another.
 pub trait Tables {
+    /// Rights, as an entry has them.
+    type Flags: Copy;
+
     /// The CPU that the kernel runs on now.
     fn cpu(&self) -> CpuId;
     /// Fills a frame with zeros; as a table it has only empty entries then.
@@ -46,10 +49,16 @@ pub trait Tables {
     fn below(&self, table: FrameNumber, index: usize) -> Option<FrameNumber>;
     /// Makes such an entry point to a table, or to none.
     fn set_below(&mut self, table: FrameNumber, index: usize, below: Option<FrameNumber>);
+    /// What entries with these rights have in common.
+    fn flags(rights: Rights) -> Self::Flags;
+    /// Whether an entry of a table of the last level maps a page.
+    fn is_mapped(&self, table: FrameNumber, index: usize) -> bool;
     /// The page that an entry of a table of the last level maps.
     fn page(&self, table: FrameNumber, index: usize) -> Option<Page>;
-    /// Makes such an entry map a page, or none.
-    fn set_page(&mut self, table: FrameNumber, index: usize, page: Option<Page>);
+    /// Makes such an entry map a frame.
+    fn set_page(&mut self, table: FrameNumber, index: usize, frame: FrameNumber, flags: Self::Flags);
+    /// Makes such an entry map nothing.
+    fn clear_page(&mut self, table: FrameNumber, index: usize);
     /// Makes this CPU forget one page, and all tables, of the space that it has loaded.
     fn flush_page(&mut self, address: u64);
     /// Makes it forget all of them.

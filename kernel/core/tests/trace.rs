@@ -1,155 +1,105 @@
-//! Tracing.
+//! The tracer: it changes nothing, and tells of each message once.
 
 use crate::support::*;
-use abi::{Endpoint, Errno, PrivilegeSpec, Signal, Trap};
-use core::mem::offset_of;
-use kernel_core::Rts;
-use protocol::kernel::{EndKSig, GetKSig};
-use protocol::privctl::UpdateSys;
-use protocol::trace::*;
+use abi::{Endpoint, Errno, Kind, Trap};
+use kernel_core::{CpuId, Slot};
+use protocol::Call;
+use protocol::echo::Reverse;
+use protocol::kernel::{Exit, Times};
 
-/// A world in which A traces B, as its signal manager.
+/// Lets `who` trap, and gives the lines about it.
+fn traced(world: &mut World<'_>, who: Endpoint, call: Regs) -> Vec<String> {
+    world.run(who);
+    world.kernel.process_mut(Slot::of(who)).frame = call;
+    let before = world.machine.lines.len();
+    let me = world.kernel.trace_trap(&mut world.machine, CpuId::BOOT).expect("somebody runs");
+    world.step(call);
+    world.kernel.trace_result(&mut world.machine, me);
+    world.machine.lines[before..].to_vec()
+}
+
+fn with_kind(mut call: Regs, kind: Kind, tag: u16) -> Regs {
+    call.rsi = u64::from(kind.0) | u64::from(tag) << 16;
+    call
+}
+
 fn test(run: impl FnOnce(&mut World<'_>)) {
     let mut table = table();
-    let mut world = World::new(&mut table, &four());
-    let spec = PrivilegeSpec { manager: A, ..world.spec() };
-    world.as_root(&UpdateSys { spec, process: B, reset_ranges: 0 }).unwrap();
-    run(&mut world);
-}
-
-const STOP: Stop = Stop { process: B };
-
-/// Takes the signal of B, which must be that of a tracer, and lets it wait for the tracer only.
-fn take_trap(world: &mut World<'_>) {
-    let taken = world.call(A, &GetKSig {}).unwrap();
-    assert_eq!((taken.process, taken.signals), (B, Signal::TRAP.bit()));
-    world.call(A, &STOP).unwrap();
-    world.call(A, &EndKSig { process: B }).unwrap();
-}
-
-/// The same, and goes on until the next event.
-fn until_trap(world: &mut World<'_>) {
-    let taken = world.call(A, &GetKSig {}).unwrap();
-    assert_eq!((taken.process, taken.signals), (B, Signal::TRAP.bit()));
-    world.call(A, &EndKSig { process: B }).unwrap();
-}
-
-/// B makes the trap that it has made before, for it was held back.
-fn again(world: &mut World<'_>, call: Regs) {
-    world.run(B);
-    world.step(Regs { rip: world.regs(B).rip, ..call });
+    run(&mut World::new(&mut table, &four()));
 }
 
 #[test]
-fn a_trap_stops_twice_and_sees_the_original_arguments() {
+fn a_call_and_its_reply_have_names() {
     test(|world| {
-        world.trap(C, receive(Endpoint::ANY));
-        world.call(A, &STOP).unwrap();
-        world.call(A, &UntilTrap { process: B }).unwrap();
-        let call = Regs { rip: 100, ..sendnb(C, 5) };
-        assert_eq!(world.trap(B, call), Outcome::Blocked);
-        assert_eq!(world.regs(B), Regs { rip: 100 - TRAP_LEN, ..call }, "it is held back");
-        assert_eq!(world.outcome(C), Outcome::Blocked, "nothing is sent");
-        until_trap(world);
-        again(world, call);
-        assert_eq!(world.regs(C), delivered(B, Trap::SendNb, 5), "now it is");
-        world.choose(kernel_core::CpuId::BOOT);
-        assert_eq!(world.rts(B), Rts::empty(), "the end of the trap is told before it runs on");
+        assert!(traced(world, B, receive(Endpoint::ANY)).is_empty(), "no message yet");
+        let call = with_kind(sendrec(B, 1), Reverse::KIND, 77);
+        assert_eq!(traced(world, A, call), ["trace: a -> b: SendRec echo.reverse, tag 77"]);
+        let answer = with_kind(reply_receive(A, 1, Endpoint::ANY), Kind::OK, 77);
+        assert_eq!(traced(world, B, answer), ["trace: b -> a: ReplyReceive reply, tag 77"]);
     });
 }
 
 #[test]
-fn detaching_in_the_middle_loses_nothing() {
+fn what_failed_tells_why() {
     test(|world| {
-        world.trap(C, receive(Endpoint::ANY));
-        world.call(A, &STOP).unwrap();
-        world.call(A, &UntilTrap { process: B }).unwrap();
-        world.trap(B, sendnb(C, 5).at(100));
-        take_trap(world);
-        world.call(A, &Detach { process: B }).unwrap();
-        assert_eq!(world.rts(B), Rts::empty());
-        again(world, sendnb(C, 5));
-        assert_eq!(world.regs(C), delivered(B, Trap::SendNb, 5));
-        assert_eq!(world.call(A, &GetKSig {}).unwrap().process, Endpoint::NONE, "nothing more is told");
+        let to_nobody = with_kind(send(Endpoint::new(9, 3).unwrap(), 1), Kind(0x7042), 0);
+        assert_eq!(
+            traced(world, A, to_nobody),
+            ["trace: a -> 9.3: Send 0x7042, tag 0", "trace: a failed: EDEADSRCDST"]
+        );
+        let busy = with_kind(sendnb(B, 1), Kind::failed(Errno::Inval), 1);
+        assert_eq!(traced(world, A, busy), ["trace: a -> b: SendNb reply EINVAL, tag 1", "trace: a failed: ENOTREADY"]);
+        let unasked = with_kind(reply_receive(C, 1, Endpoint::ANY), Kind::OK, 0);
+        assert_eq!(traced(world, A, unasked), ["trace: a -> c: ReplyReceive reply, tag 0: ENOTREADY"]);
+        let unknown = Regs { rax: 0x123, rdi: B.raw().into(), ..Regs::default() };
+        assert_eq!(traced(world, B, unknown), ["trace: b -> b: trap 0x123", "trace: b failed: EBADCALL"]);
+        assert_eq!(traced(world, B, notify(Endpoint::ANY)), ["trace: b -> ANY: Notify", "trace: b failed: EINVAL"]);
     });
 }
 
 #[test]
-fn one_instruction_is_stepped_and_no_more() {
+fn a_message_is_told_when_it_is_sent_and_not_again_when_it_is_taken() {
     test(|world| {
-        world.call(A, &STOP).unwrap();
-        world.call(A, &Step { process: B }).unwrap();
-        assert!(world.regs(B).steps);
-        world.run(B);
-        world.except(Signal::TRAP);
-        assert!(!world.regs(B).steps);
-        take_trap(world);
-        assert_eq!(world.rts(B), Rts::TRACED);
-        world.call(A, &Resume { process: B }).unwrap();
-        assert_eq!(world.rts(B), Rts::empty());
+        let call = with_kind(send(B, 1), Reverse::KIND, 0);
+        assert_eq!(traced(world, A, call), ["trace: a -> b: Send echo.reverse, tag 0"]);
+        assert_eq!(traced(world, C, notify(B)), ["trace: c -> b: Notify"]);
+        assert!(traced(world, B, receive(Endpoint::ANY)).is_empty());
+        assert!(traced(world, B, receive(Endpoint::ANY)).is_empty());
     });
 }
 
 #[test]
-fn only_one_that_a_tracer_stopped_goes_on() {
-    for call in [
-        kernel_call(&Resume { process: B }),
-        kernel_call(&Detach { process: B }),
-        kernel_call(&Step { process: B }),
-        kernel_call(&UntilTrap { process: B }),
-    ] {
-        denied(&four(), |_| {}, A, call, Errno::Inval);
-    }
+fn kernel_calls_have_names() {
+    test(|world| {
+        let times = with_kind(kernel_call(&Times {}), Times::KIND, 5);
+        assert_eq!(traced(world, A, times), ["trace: a -> kernel: KernelCall kernel.times, tag 5"]);
+        let unknown = with_kind(kernel_call(&Times {}), Kind(0x63f), 0);
+        let lines = traced(world, A, unknown);
+        assert_eq!(lines, ["trace: a -> kernel: KernelCall 0x063f, tag 0", "trace: a failed: EBADREQUEST"]);
+        let exit = with_kind(kernel_call(&Exit { status: 3 }), Exit::KIND, 0);
+        assert_eq!(traced(world, A, exit), ["trace: a -> kernel: KernelCall kernel.exit, tag 0", "a exited, status 3"]);
+    });
 }
 
 #[test]
-fn memory_is_read_and_written() {
-    test(|world| {
-        let poke = Poke { process: B, len: 5, address: MEMORY_START, bytes: [7; MAX_POKE] };
-        world.call(A, &poke).unwrap();
-        let peeked = world.call(A, &Peek { process: B, len: 6, address: MEMORY_START }).unwrap().bytes;
-        let original = bytes(B.slot(), MEMORY_START, 6).unwrap();
-        assert_eq!(peeked[..6], [7, 7, 7, 7, 7, original[5]]);
-        assert_eq!(peeked[6..], [0; MAX_PEEK - 6], "nothing that was not asked for");
-    });
-    for len in [0, MAX_PEEK as u32 + 1, u32::MAX] {
-        denied(&four(), |_| {}, A, kernel_call(&Peek { process: B, len, address: MEMORY_START }), Errno::Inval);
-        let poke = Poke { process: B, len, address: MEMORY_START, bytes: [7; MAX_POKE] };
-        denied(&four(), |_| {}, A, kernel_call(&poke), Errno::Inval);
+fn it_changes_nothing_but_the_log() {
+    let calls = [
+        (B, receive(Endpoint::ANY)),
+        (A, sendrec(B, 5)),
+        (C, notify(B)),
+        (B, reply_receive(A, 6, Endpoint::ANY)),
+        (D, send(C, 7)),
+        (A, Regs { rax: Trap::Notify.rax() | 1 << 40, ..Regs::default() }),
+        (C, kernel_call(&Times {})),
+        (A, kernel_call(&Exit { status: 0 })),
+    ];
+    let (mut told, mut quiet) = (table(), table());
+    let (mut told, mut quiet) = (World::new(&mut told, &four()), World::new(&mut quiet, &four()));
+    for (who, call) in calls {
+        traced(&mut told, who, call);
+        quiet.trap(who, call);
+        told.machine.lines.retain(|line| !line.starts_with("trace: "));
+        assert_eq!(told.snapshot(), quiet.snapshot(), "{call:x?}");
     }
-    for address in [0, u64::MAX] {
-        denied(&four(), |_| {}, A, kernel_call(&Peek { process: B, len: 8, address }), Errno::Fault);
-        let poke = Poke { process: B, len: 8, address, bytes: [7; MAX_POKE] };
-        denied(&four(), |_| {}, A, kernel_call(&poke), Errno::Fault);
-    }
-}
-
-const RIP: u32 = (offset_of!(abi::Context, rip) / 8) as u32;
-const RDI: u32 = (offset_of!(abi::Context, rdi) / 8) as u32;
-
-#[test]
-fn registers_are_read_and_set_while_it_does_not_run() {
-    test(|world| {
-        world.call(A, &STOP).unwrap();
-        world.call(A, &SetRegister { process: B, index: RDI, value: 77 }).unwrap();
-        assert_eq!(world.call(A, &GetRegister { process: B, index: RDI }).unwrap().value, 77);
-        assert_eq!(world.regs(B).rdi, 77);
-        world.call(A, &SetRegister { process: B, index: RIP, value: ENTRY }).unwrap();
-        assert_eq!(world.regs(B).rip, ENTRY);
-    });
-    let stopped = |world: &mut World<'_>| drop(world.as_root(&STOP).unwrap());
-    for index in [18, 19, 81, u32::MAX] {
-        denied(&four(), stopped, A, kernel_call(&GetRegister { process: B, index }), Errno::Fault);
-        denied(&four(), stopped, A, kernel_call(&SetRegister { process: B, index, value: 1 }), Errno::Fault);
-    }
-    for value in [0, abi::layout::USER_START - 1, abi::layout::USER_END, 1 << 63] {
-        denied(&four(), stopped, A, kernel_call(&SetRegister { process: B, index: RIP, value }), Errno::Inval);
-    }
-    denied(&four(), |_| {}, A, kernel_call(&GetRegister { process: B, index: 0 }), Errno::Busy);
-    denied(&four(), |_| {}, A, kernel_call(&SetRegister { process: B, index: 0, value: 0 }), Errno::Busy);
-    let waits = |world: &mut World<'_>| {
-        world.trap(B, receive(C));
-        stopped(world);
-    };
-    denied(&four(), waits, A, kernel_call(&SetRegister { process: B, index: 0, value: 0 }), Errno::Busy);
+    assert_eq!(told.aftermath(), quiet.aftermath());
 }

@@ -20,6 +20,7 @@ use crate::run::{
     STATE, fast_reply_receive, fast_sendrec, interrupt_entry, kernel_exception_entry, trap_entry, wait_for_lock,
 };
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
+use crate::traced;
 use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -182,10 +183,10 @@ unsafe extern "C" fn interrupt() {
         kernel_stack = const offset_of!(CpuLocal, kernel_stack),
         rax = const offset_of!(Frame, rax), rbx = const offset_of!(Frame, rbx), rcx = const offset_of!(Frame, rcx),
         rdx = const offset_of!(Frame, rdx), rsi = const offset_of!(Frame, rsi), rdi = const offset_of!(Frame, rdi),
-        rbp = const offset_of!(Frame, rbp), rsp = const offset_of!(Frame, rsp), r8 = const offset_of!(Frame, r8),
-        r9 = const offset_of!(Frame, r9), r10 = const offset_of!(Frame, r10), r11 = const offset_of!(Frame, r11),
-        r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13), r14 = const offset_of!(Frame, r14),
-        r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
+        rbp = const offset_of!(Frame, rbp), rsp = const offset_of!(Frame, rsp), r8 = const Frame::R8,
+        r9 = const Frame::R9, r10 = const Frame::R10, r11 = const offset_of!(Frame, r11),
+        r12 = const Frame::R12, r13 = const Frame::R13, r14 = const Frame::R14,
+        r15 = const Frame::R15, rip = const offset_of!(Frame, rip),
         rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
         selectors = const offset_of!(Frame, selectors), fpu = const offset_of!(Frame, fpu),
         interrupted = const Entered::Interrupt as u64,
@@ -209,7 +210,6 @@ unsafe extern "C" fn trap() {
         "mov [rsp + {rflags}], r11",
         "mov rcx, gs:[{scratch}]",
         "mov [rsp + {rsp}], rcx",
-        "mov [rsp + {rax}], rax",
         "mov [rsp + {rbx}], rbx",
         "mov [rsp + {rdx}], rdx",
         "mov [rsp + {rsi}], rsi",
@@ -218,14 +218,9 @@ unsafe extern "C" fn trap() {
         "mov [rsp + {r8}], r8",
         "mov [rsp + {r9}], r9",
         "mov [rsp + {r10}], r10",
-        "mov [rsp + {r12}], r12",
-        "mov [rsp + {r13}], r13",
-        "mov [rsp + {r14}], r14",
-        "mov [rsp + {r15}], r15",
-        "mov qword ptr [rsp + {entered}], {trapped}",
         "mov rbx, rsp",
         "mov rsp, gs:[{kernel_stack}]",
-        "mov rcx, gs:[{me}]",
+        "movzx ecx, byte ptr gs:[{id}]",
         "xor ebp, ebp", // Backtraces end here.
         "mov r11d, 1",
         "xchg [rip + {lock}], r11b",
@@ -234,19 +229,31 @@ unsafe extern "C" fn trap() {
         "2:",
         "cmp rax, {sendrec}",
         "jne 6f",
+        // The caller blocks; should its trap fail, it finds them again.
+        "mov [rbx + {r12}], r12",
+        "mov [rbx + {r13}], r13",
+        "mov [rbx + {r14}], r14",
+        "mov [rbx + {r15}], r15",
         "call {fast_sendrec}",
         "mov edx, {sendrec_status}",
         "test rax, rax",
         "jnz 3f",
+        "mov eax, {sendrec}",
         "4:",
+        "mov [rbx + {rax}], rax",
+        "mov [rbx + {r12}], r12",
+        "mov [rbx + {r13}], r13",
+        "mov [rbx + {r14}], r14",
+        "mov [rbx + {r15}], r15",
         "mov rdi, gs:[{me}]",
         "call {trap_entry}",
         "jmp {resume}",
         // Another processor is in the kernel.
         "5:",
-        "mov rdi, rcx",
+        "mov rdi, gs:[{me}]",
+        "mov [rbx + {rax}], rax",
         "call {wait_for_lock}",
-        "mov rcx, gs:[{me}]",
+        "movzx ecx, byte ptr gs:[{id}]",
         "mov rax, [rbx + {rax}]",
         "mov rdx, [rbx + {rdx}]",
         "mov rdi, [rbx + {rdi}]",
@@ -257,9 +264,12 @@ unsafe extern "C" fn trap() {
         "call {fast_reply_receive}",
         "mov edx, {reply_receive_status}",
         "test rax, rax",
-        "jz 4b",
+        "jnz 3f",
+        "mov eax, {reply_receive}",
+        "jmp 4b",
         // From the frame at rbx to the process whose frame is at rax, which came by SYSCALL too.
         "3:",
+        "mov gs:[{current}], rax",
         "fxrstor64 [rip + {initial}]",
         "xor ecx, ecx",
         "mov ds, ecx",
@@ -281,15 +291,13 @@ unsafe extern "C" fn trap() {
         "xor eax, eax",
         "sysretq",
         scratch = const offset_of!(CpuLocal, scratch), current = const offset_of!(CpuLocal, current),
-        me = const offset_of!(CpuLocal, me), kernel_stack = const offset_of!(CpuLocal, kernel_stack),
+        me = const offset_of!(CpuLocal, me), id = const offset_of!(CpuLocal, id), kernel_stack = const offset_of!(CpuLocal, kernel_stack),
         rax = const offset_of!(Frame, rax), rbx = const offset_of!(Frame, rbx), rdx = const offset_of!(Frame, rdx),
         rsi = const offset_of!(Frame, rsi), rdi = const offset_of!(Frame, rdi), rbp = const offset_of!(Frame, rbp),
-        rsp = const offset_of!(Frame, rsp), r8 = const offset_of!(Frame, r8), r9 = const offset_of!(Frame, r9),
-        r10 = const offset_of!(Frame, r10), r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13),
-        r14 = const offset_of!(Frame, r14), r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
-        rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
-        endpoint = const offset_of!(Process<X86>, endpoint),
-        trapped = const Entered::Trap as u64,
+        rsp = const offset_of!(Frame, rsp), r8 = const Frame::R8, r9 = const Frame::R9,
+        r10 = const Frame::R10, r12 = const Frame::R12, r13 = const Frame::R13,
+        r14 = const Frame::R14, r15 = const Frame::R15, rip = const offset_of!(Frame, rip),
+        rflags = const offset_of!(Frame, rflags), endpoint = const offset_of!(Process<X86>, endpoint),
         sendrec = const Trap::SendRec.rax(), sendrec_status = const Status::sent_with(Trap::SendRec).0,
         reply_receive = const Trap::ReplyReceive.rax(),
         reply_receive_status = const Status::sent_with(Trap::ReplyReceive).0,
@@ -341,6 +349,7 @@ pub(crate) unsafe extern "C" fn resume() -> ! {
         "mov rbx, [rbx + {rbx}]",
         "sysretq",
         "2:",
+        "mov qword ptr [rbx + {entered}], {trapped}", // So that traps need not say it.
         "fxrstor64 [rbx + {fpu}]",
         "mov ds, [rbx + {selectors}]",
         "mov es, [rbx + {selectors} + 2]",
@@ -370,10 +379,10 @@ pub(crate) unsafe extern "C" fn resume() -> ! {
         "iretq",
         rax = const offset_of!(Frame, rax), rbx = const offset_of!(Frame, rbx), rcx = const offset_of!(Frame, rcx),
         rdx = const offset_of!(Frame, rdx), rsi = const offset_of!(Frame, rsi), rdi = const offset_of!(Frame, rdi),
-        rbp = const offset_of!(Frame, rbp), rsp = const offset_of!(Frame, rsp), r8 = const offset_of!(Frame, r8),
-        r9 = const offset_of!(Frame, r9), r10 = const offset_of!(Frame, r10), r11 = const offset_of!(Frame, r11),
-        r12 = const offset_of!(Frame, r12), r13 = const offset_of!(Frame, r13), r14 = const offset_of!(Frame, r14),
-        r15 = const offset_of!(Frame, r15), rip = const offset_of!(Frame, rip),
+        rbp = const offset_of!(Frame, rbp), rsp = const offset_of!(Frame, rsp), r8 = const Frame::R8,
+        r9 = const Frame::R9, r10 = const Frame::R10, r11 = const offset_of!(Frame, r11),
+        r12 = const Frame::R12, r13 = const Frame::R13, r14 = const Frame::R14,
+        r15 = const Frame::R15, rip = const offset_of!(Frame, rip),
         rflags = const offset_of!(Frame, rflags), entered = const offset_of!(Frame, entered),
         selectors = const offset_of!(Frame, selectors), fpu = const offset_of!(Frame, fpu),
         trapped = const Entered::Trap as u64,
@@ -408,7 +417,7 @@ pub(crate) unsafe extern "C" fn first_resume(frame: *const Frame) -> ! {
     naked_asm!("mov rax, rdi", "jmp {resume}", resume = sym resume)
 }
 
-/// Lets SYSCALL come in at [`trap`], with interrupts, direction, alignment check, nested task, I/O privilege and trap flag
+/// Lets SYSCALL come in at [`trap`], or where messages are [`traced`], with interrupts, direction, alignment check, nested task, I/O privilege and trap flag
 /// cleared. SYSENTER stays off: its code segment is null.
 ///
 /// # Safety
@@ -416,11 +425,12 @@ pub(crate) unsafe extern "C" fn first_resume(frame: *const Frame) -> ! {
 pub(crate) unsafe fn enable_traps() {
     const SYSCALL_ENABLE: u64 = 1;
     const MASKED_FLAGS: u64 = 0x4_7700;
+    let entry = traced::entry().unwrap_or(trap as *const () as u64);
     // SAFETY: by contract the entry code finds what it needs.
     unsafe {
         msr::wrmsr(msr::IA32_EFER, msr::rdmsr(msr::IA32_EFER) | SYSCALL_ENABLE);
         msr::wrmsr(msr::IA32_STAR, u64::from(SYSRET_BASE | 3) << 48 | u64::from(KERNEL_CODE) << 32);
-        msr::wrmsr(msr::IA32_LSTAR, trap as *const () as u64);
+        msr::wrmsr(msr::IA32_LSTAR, entry);
         msr::wrmsr(msr::IA32_FMASK, MASKED_FLAGS);
         msr::wrmsr(msr::IA32_SYSENTER_CS, 0);
     }

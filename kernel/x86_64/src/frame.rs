@@ -1,9 +1,10 @@
 //! The saved registers of a process.
 
-use abi::{BODY_WORDS, Context, Endpoint, FPU_LEN, Message, Signal, Status};
+use abi::{BODY_WORDS, Context, Endpoint, FPU_LEN, Signal, Status};
 use kernel_core::Request;
 
-/// How a process came into the kernel, and so how it leaves: the first word of what the exit code looks at.
+/// How a process came into the kernel, and so how it leaves. An interrupt says so in the frame, and leaving takes it back: so
+/// a trap need not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Entered {
@@ -26,14 +27,9 @@ pub struct Frame {
     pub(crate) rdi: u64,
     pub(crate) rbp: u64,
     pub(crate) rsp: u64,
-    pub(crate) r8: u64,
-    pub(crate) r9: u64,
-    pub(crate) r10: u64,
     pub(crate) r11: u64,
-    pub(crate) r12: u64,
-    pub(crate) r13: u64,
-    pub(crate) r14: u64,
-    pub(crate) r15: u64,
+    /// The registers that carry a payload: r8, r9, r10, r12, r13, r14, r15.
+    pub(crate) body: [u64; BODY_WORDS],
     pub(crate) rip: u64,
     pub(crate) rflags: u64,
     pub(crate) entered: Entered,
@@ -83,6 +79,19 @@ impl Frame {
         Self { rip: entry, rsp: stack, rflags: USER_FLAGS, ..Self::EMPTY }
     }
 
+    /// Where a register of the payload is.
+    const fn body_offset(word: usize) -> usize {
+        core::mem::offset_of!(Self, body) + word * size_of::<u64>()
+    }
+
+    pub(crate) const R8: usize = Self::body_offset(0);
+    pub(crate) const R9: usize = Self::body_offset(1);
+    pub(crate) const R10: usize = Self::body_offset(2);
+    pub(crate) const R12: usize = Self::body_offset(3);
+    pub(crate) const R13: usize = Self::body_offset(4);
+    pub(crate) const R14: usize = Self::body_offset(5);
+    pub(crate) const R15: usize = Self::body_offset(6);
+
     /// A frame of nobody.
     pub const EMPTY: Self = Self {
         rax: 0,
@@ -93,14 +102,8 @@ impl Frame {
         rdi: 0,
         rbp: 0,
         rsp: 0,
-        r8: 0,
-        r9: 0,
-        r10: 0,
         r11: 0,
-        r12: 0,
-        r13: 0,
-        r14: 0,
-        r15: 0,
+        body: [0; BODY_WORDS],
         rip: 0,
         rflags: 0,
         entered: Entered::Interrupt,
@@ -126,15 +129,18 @@ impl kernel_core::Frame for Frame {
     }
 
     fn body(&self) -> [u64; BODY_WORDS] {
-        [self.r8, self.r9, self.r10, self.r12, self.r13, self.r14, self.r15]
+        self.body
     }
 
-    fn deliver(&mut self, message: &Message, status: Status) {
+    fn body_mut(&mut self) -> &mut [u64; BODY_WORDS] {
+        &mut self.body
+    }
+
+    fn set_head(&mut self, source: Endpoint, header: u64, status: Status) {
         self.rax = 0;
-        self.rdi = message.peer.raw().into();
-        self.rsi = message.header();
+        self.rdi = source.raw().into();
+        self.rsi = header;
         self.rdx = status.0;
-        [self.r8, self.r9, self.r10, self.r12, self.r13, self.r14, self.r15] = message.body;
     }
 
     fn table(&self) -> (u64, u64) {
@@ -146,8 +152,8 @@ impl kernel_core::Frame for Frame {
     }
 
     fn context(&self) -> Context {
-        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, .. } =
-            *self;
+        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r11, rip, rflags, body, .. } = *self;
+        let [r8, r9, r10, r12, r13, r14, r15] = body;
         // What a trap did not save it has lost: it gets the initial state.
         let fpu = match self.entered {
             Entered::Trap => Fpu::INITIAL.0,
@@ -168,14 +174,8 @@ impl kernel_core::Frame for Frame {
             rdi,
             rbp,
             rsp,
-            r8,
-            r9,
-            r10,
             r11,
-            r12,
-            r13,
-            r14,
-            r15,
+            body: [r8, r9, r10, r12, r13, r14, r15],
             rip,
             rflags: rflags & CHOSEN_FLAGS | USER_FLAGS,
             entered: Entered::Interrupt,

@@ -30,6 +30,7 @@ pub mod smp;
 pub mod space;
 mod start;
 mod tables;
+pub mod traced;
 
 pub use boot_info::BootInfo;
 pub use frame::Frame;

@@ -9,7 +9,7 @@ use protocol::vmctl::Cache;
 bitflags! {
     /// The flags of an entry.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) struct Flags: u64 {
+    pub struct Flags: u64 {
         const PRESENT = 1;
         const WRITE = 1 << 1;
         const USER = 1 << 2;

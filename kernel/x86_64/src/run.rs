@@ -196,22 +196,19 @@ fn load_space(root: Option<FrameNumber>) {
     }
 }
 
-/// Switches straight to the partner that `decide` finds, and returns its frame; null to take the ordinary way.
+/// Switches straight to the partner that `decide` finds, and returns its frame, for the entry code to make it the current one;
+/// null to take the ordinary way.
 ///
 /// It returns with the kernel lock held: with a frame, since the message is still in the caller's, and as soon as the lock is
 /// free another processor may write the next one there; without one, for [`trap_entry`].
 #[inline(always)]
-fn fast(
-    local: &mut CpuLocal,
-    decide: impl for<'a> FnOnce(&'a mut Kernel<'static, X86>, &X86, CpuId) -> Option<Partner<'a, X86>>,
-) -> *const Frame {
+fn fast(decide: impl for<'a> FnOnce(&'a mut Kernel<'static, X86>, &X86) -> Option<Partner<'a, X86>>) -> *const Frame {
     let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
-    let frame = match decide(kernel, machine, local.id) {
+    let frame = match decide(kernel, machine) {
         Some(Partner { process, load }) => {
             load_space(load);
-            local.current = &raw mut process.frame;
-            local.current
+            &raw const process.frame
         }
         None => null(),
     };
@@ -219,14 +216,15 @@ fn fast(
     frame
 }
 
-/// SENDREC by the fast path, see [`fast`]. The first three arguments stand where the trap left them.
+/// SENDREC by the fast path, see [`fast`]. The first three arguments stand where the trap left them; the last is this
+/// processor.
 pub(crate) unsafe extern "sysv64" fn fast_sendrec(
     destination: u32,
     _header: u64,
     _from: u32,
-    local: &mut CpuLocal,
+    cpu: CpuId,
 ) -> *const Frame {
-    fast(local, |kernel, machine, cpu| kernel.fast_sendrec(machine, cpu, Endpoint::from_raw(destination)))
+    fast(|kernel, machine| kernel.fast_sendrec(machine, cpu, Endpoint::from_raw(destination)))
 }
 
 /// REPLY_RECEIVE, in the same way.
@@ -234,19 +232,37 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     destination: u32,
     _header: u64,
     from: u32,
-    local: &mut CpuLocal,
+    cpu: CpuId,
 ) -> *const Frame {
     let (destination, from) = (Endpoint::from_raw(destination), Endpoint::from_raw(from));
-    fast(local, |kernel, machine, cpu| kernel.fast_reply_receive(machine, cpu, destination, from))
+    fast(|kernel, machine| kernel.fast_reply_receive(machine, cpu, destination, from))
 }
 
 /// A process made a trap; its registers are saved, and the kernel lock is taken.
+#[inline(never)]
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
     let action = kernel.trap(machine, local.id);
     act(kernel, action);
     leave(local, guard)
+}
+
+/// The same when each message is told of.
+pub(crate) unsafe extern "sysv64" fn traced_trap_entry(local: &mut CpuLocal) -> *const Frame {
+    let mut guard = lock(local);
+    let State { kernel, machine } = state(&mut guard);
+    let me = kernel.trace_trap(machine, local.id);
+    // `trap_entry` finds the lock taken.
+    forget(guard);
+    // SAFETY: what holds at this entry holds at that. It does not come back when nobody is left to run: then nobody failed.
+    let next = unsafe { trap_entry(local) };
+    if let Some(me) = me {
+        let mut guard = lock(local);
+        let State { kernel, machine } = state(&mut guard);
+        kernel.trace_result(machine, me);
+    }
+    next
 }
 
 /// An interrupt came, or an exception in ring 3; the registers of the process, if one ran, are saved.

@@ -56,6 +56,8 @@ fn rights(entry: Entry) -> Rights {
 }
 
 impl Tables for X86 {
+    type Flags = Flags;
+
     fn cpu(&self) -> CpuId {
         cpu::this()
     }
@@ -85,10 +87,23 @@ impl Tables for X86 {
         frame(entry).map(|frame| Page { frame, rights: rights(entry) })
     }
 
+    fn flags(rights: Rights) -> Flags {
+        Flags::of(rights)
+    }
+
     #[inline(always)]
-    fn set_page(&mut self, leaf: FrameNumber, index: usize, page: Option<Page>) {
-        let entry = page.map_or(Entry::EMPTY, |page| Entry::new(page.frame.address(), Flags::of(page.rights)));
-        table(leaf).set(index, entry);
+    fn is_mapped(&self, leaf: FrameNumber, index: usize) -> bool {
+        table(leaf).entry(index).has(Flags::PRESENT)
+    }
+
+    #[inline(always)]
+    fn set_page(&mut self, leaf: FrameNumber, index: usize, frame: FrameNumber, flags: Flags) {
+        table(leaf).set(index, Entry::new(frame.address(), flags));
+    }
+
+    #[inline(always)]
+    fn clear_page(&mut self, leaf: FrameNumber, index: usize) {
+        table(leaf).set(index, Entry::EMPTY);
     }
 
     fn flush_page(&mut self, address: u64) {

@@ -79,6 +79,14 @@ pub struct Machine {
     waits_for_gdb: bool,
     timeout: Option<Duration>,
     serial_limit: usize,
+    plugin: Option<Plugin>,
+}
+
+/// A plugin of QEMU's that writes one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Plugin {
+    library: PathBuf,
+    argument: &'static str,
 }
 
 /// Files that exist for one run only.
@@ -88,6 +96,8 @@ pub(crate) struct RunFiles {
     pub(crate) reset_log: PathBuf,
     /// The monitor's socket.
     pub(crate) monitor: PathBuf,
+    /// What a plugin writes.
+    pub(crate) watched: PathBuf,
     /// The firmware, if the machine boots with UEFI.
     pub(crate) uefi: Option<Uefi>,
 }
@@ -117,6 +127,7 @@ impl Machine {
             waits_for_gdb: false,
             timeout: Some(DEFAULT_TIMEOUT),
             serial_limit: DEFAULT_SERIAL_LIMIT,
+            plugin: None,
         }
     }
 
@@ -180,6 +191,13 @@ impl Machine {
         self
     }
 
+    /// Is watched by the QEMU plugin `library`, which is told by `ARGUMENT=FILE` where to write: see
+    /// [`Run::watched`](crate::Run::watched).
+    pub fn watched_by(mut self, library: impl Into<PathBuf>, argument: &'static str) -> Self {
+        self.plugin = Some(Plugin { library: library.into(), argument });
+        self
+    }
+
     /// The image that it boots.
     pub fn image(&self) -> &Path {
         &self.image
@@ -209,6 +227,8 @@ impl Machine {
             "it has no memory".to_owned()
         } else if self.accelerator == Accelerator::CountedTcg && self.cpus > COUNTED_CPUS {
             format!("instructions are counted for one processor only, and it has {}", self.cpus)
+        } else if self.accelerator == Accelerator::Kvm && self.plugin.is_some() {
+            "what the host's processor executes cannot be watched".to_owned()
         } else {
             return Ok(());
         };
@@ -232,6 +252,10 @@ impl Machine {
             Medium::Cdrom => arguments.file("-drive", "if=ide,media=cdrom,format=raw,readonly=on,file=", &self.image),
             Medium::Disk => arguments.file("-drive", "if=ide,format=raw,snapshot=on,file=", &self.image),
         };
+        if let Some(Plugin { library, argument }) = &self.plugin {
+            let output = format!(",{argument}=");
+            arguments.files("-plugin", &[("file=", library), (&output, &files.watched)]);
+        }
         if self.display == Display::None {
             arguments.pair("-display", "none");
         }
@@ -268,13 +292,22 @@ impl Arguments {
         self.add(option).add(value)
     }
 
-    /// An option whose value ends with a file name. QEMU takes a comma for the end of the name unless it is doubled.
+    /// An option whose value ends with a file name.
     fn file(&mut self, option: &str, value: &str, file: &Path) -> &mut Self {
-        let mut bytes = value.as_bytes().to_vec();
-        for &byte in file.as_os_str().as_bytes() {
-            bytes.push(byte);
-            if byte == b',' {
+        self.files(option, &[(value, file)])
+    }
+
+    /// An option whose value has several file names, each behind a text. QEMU takes a comma for the end of a name unless
+    /// it is doubled.
+    fn files(&mut self, option: &str, parts: &[(&str, &Path)]) -> &mut Self {
+        let mut bytes = Vec::new();
+        for (text, file) in parts {
+            bytes.extend_from_slice(text.as_bytes());
+            for &byte in file.as_os_str().as_bytes() {
                 bytes.push(byte);
+                if byte == b',' {
+                    bytes.push(byte);
+                }
             }
         }
         self.pair(option, OsString::from_vec(bytes))
@@ -286,7 +319,12 @@ mod tests {
     use super::*;
 
     fn line(machine: &Machine, uefi: Option<Uefi>) -> String {
-        let files = RunFiles { reset_log: "/run/resets".into(), monitor: "/run/monitor".into(), uefi };
+        let files = RunFiles {
+            reset_log: "/run/resets".into(),
+            monitor: "/run/monitor".into(),
+            watched: "/run/watched".into(),
+            uefi,
+        };
         let words: Vec<String> =
             machine.arguments(&files).into_iter().map(|word| word.into_string().unwrap()).collect();
         words.join(" ")
@@ -341,6 +379,12 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_is_told_where_to_write() {
+        let machine = Machine::new("/a.iso").watched_by("/b,c.so", "events");
+        has(&line(&machine, None), "-plugin file=/b,,c.so,events=/run/watched");
+    }
+
+    #[test]
     fn a_comma_in_a_file_name_stays_in_it() {
         has(&line(&Machine::new("/a,b.iso"), None), "-drive if=ide,media=cdrom,format=raw,readonly=on,file=/a,,b.iso");
     }
@@ -353,5 +397,8 @@ mod tests {
         let counted = Machine::new("a").accelerator(Accelerator::CountedTcg);
         assert!(refusal(counted.clone().smp(4)).contains("one processor only, and it has 4"));
         counted.check().unwrap();
+        let watched = Machine::new("a").watched_by("/b.so", "events");
+        watched.check().unwrap();
+        assert!(refusal(watched.accelerator(Accelerator::Kvm)).contains("cannot be watched"));
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Remains {
     pub(crate) stderr: String,
     /// Its log of resets.
     pub(crate) qemu_log: String,
+    /// What its plugin wrote.
+    pub(crate) watched: String,
     /// How it was started.
     pub(crate) command_line: String,
 }
@@ -154,13 +156,14 @@ impl Process {
     fn remains(&mut self, status: ExitStatus) -> Result<Remains, Error> {
         let stderr = self.stderr.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
         let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        // A QEMU that refused to start has no log.
-        let qemu_log = fs::read(&self.files.reset_log).unwrap_or_default();
-        let qemu_log = String::from_utf8_lossy(&qemu_log).into_owned();
+        // A QEMU that refused to start has no log, and one without a plugin nothing watched.
+        let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let (qemu_log, watched) = (read(&self.files.reset_log), read(&self.files.watched));
         Ok(Remains {
             end: End::of_qemu(status, &qemu_log, &stderr),
             stderr,
             qemu_log,
+            watched,
             command_line: self.command_line.clone(),
         })
     }
@@ -180,7 +183,8 @@ fn run_files(machine: &Machine, scratch: &Path) -> Result<RunFiles, Error> {
         Firmware::Bios => None,
         Firmware::Uefi => Some(Uefi::prepare(scratch)?),
     };
-    Ok(RunFiles { reset_log: scratch.join("resets.log"), monitor: scratch.join("monitor"), uefi })
+    let [reset_log, monitor, watched] = ["resets.log", "monitor", "watched"].map(|name| scratch.join(name));
+    Ok(RunFiles { reset_log, monitor, watched, uefi })
 }
 
 /// Hands on what QEMU writes, until it ends. When nobody listens any more it is read all the same, so that QEMU never

@@ -23,15 +23,17 @@ pub struct Run {
     pub command_line: String,
     /// QEMU's own log, with the state of the processor at each reset.
     pub qemu_log: String,
+    /// What the plugin wrote by which the machine was watched; empty without one.
+    pub watched: String,
 }
 
 impl Run {
     /// Judges what is left of a QEMU which the runner ended with `stopped`, or which ended by itself.
     pub(crate) fn judged(serial: String, stopped: Option<End>, remains: Remains, goal: &Goal) -> Self {
-        let Remains { end, stderr, qemu_log, command_line } = remains;
+        let Remains { end, stderr, qemu_log, watched, command_line } = remains;
         let evidence = Evidence { end: stopped.unwrap_or(end), serial, stderr };
         let verdict = judge(&evidence, goal);
-        Self { evidence, verdict, command_line, qemu_log }
+        Self { evidence, verdict, command_line, qemu_log, watched }
     }
 
     /// Keeps the whole serial log as `FOLDER/NAME.serial.log`, and beside it `NAME.qemu.log` with all the rest. Gives

@@ -25,10 +25,10 @@ const FLAG_SEPARATOR: &str = "\x1f";
 #[derive(Debug, thiserror::Error)]
 pub enum CargoError {
     /// Cargo does not know the workspace.
-    #[error("cargo cannot read the workspace of {}: {source}", manifest.display())]
+    #[error("cargo cannot read the workspace of {}: {source}", dir.display())]
     Metadata {
-        /// The image manifest in it.
-        manifest: PathBuf,
+        /// The directory in it.
+        dir: PathBuf,
         /// What cargo said.
         source: cargo_metadata::Error,
     },
@@ -64,7 +64,7 @@ pub(super) struct Fresh {
 /// Builds every binary that the manifest names, in one invocation of its own: cargo unifies the features of all packages
 /// of an invocation, and a host tool's must not reach the programs.
 pub(super) fn build(manifest: &Manifest, progress: Progress) -> Result<Fresh, CargoError> {
-    let metadata = metadata(manifest)?;
+    let metadata = metadata(crate::fsutil::parent(&manifest.path))?;
     for source in manifest.sources() {
         find_binary(manifest, &metadata, source)?;
     }
@@ -86,8 +86,8 @@ pub(super) fn build(manifest: &Manifest, progress: Progress) -> Result<Fresh, Ca
     Ok(Fresh { dir: target_dir.join(TARGET).join(PROFILE), _lock: lock })
 }
 
-/// Waits until no other build of images uses the target directory. Cargo's own lock ends before the files are read.
-fn lock(target_dir: &Path) -> Result<File, FileError> {
+/// Waits until no other build uses the target directory. Cargo's own lock ends before the files are read.
+pub(super) fn lock(target_dir: &Path) -> Result<File, FileError> {
     std::fs::create_dir_all(target_dir).during("create directory", target_dir)?;
     let path = target_dir.join(LOCK_FILE);
     let file = File::create(&path).during("create", &path)?;
@@ -95,9 +95,9 @@ fn lock(target_dir: &Path) -> Result<File, FileError> {
     Ok(file)
 }
 
-fn metadata(manifest: &Manifest) -> Result<Metadata, CargoError> {
-    let dir = crate::fsutil::parent(&manifest.path);
-    let failed = |source| CargoError::Metadata { manifest: manifest.path.clone(), source };
+/// The workspace that a directory lies in.
+pub(super) fn metadata(dir: &Path) -> Result<Metadata, CargoError> {
+    let failed = |source| CargoError::Metadata { dir: dir.into(), source };
     MetadataCommand::new().current_dir(dir).no_deps().exec().map_err(failed)
 }
 
@@ -112,13 +112,13 @@ fn find_binary(manifest: &Manifest, metadata: &Metadata, source: &Source) -> Res
     Ok(())
 }
 
-fn cargo(root: &Path) -> Command {
+pub(super) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).stdin(Stdio::null());
     command
 }
 
-fn run(command: &mut Command) -> Result<(), CargoError> {
+pub(super) fn run(command: &mut Command) -> Result<(), CargoError> {
     // What a tool prints is for people, and stdout may be somebody's input.
     let status = command.stdout(std::io::stderr()).status();
     match status {

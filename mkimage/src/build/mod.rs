@@ -1,8 +1,10 @@
 //! Builds the programs of a manifest, checks them and packs them.
 
 mod cargo;
+mod plugin;
 
 pub use cargo::{CargoError, TARGET};
+pub use plugin::plugin;
 
 use crate::elf;
 use crate::fsutil::{self, Context, FileError};

@@ -6,6 +6,7 @@ mod check;
 mod inspect;
 mod install;
 mod iso;
+mod latency;
 mod migrate;
 mod run;
 mod symbolize;
@@ -40,6 +41,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Symbolize(symbolize::Symbolize),
     Bench(bench::Bench),
+    Latency(latency::Latency),
 }
 
 /// Does what the arguments ask for.
@@ -54,6 +56,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Migrate(command) => command.run(),
         Command::Symbolize(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Latency(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

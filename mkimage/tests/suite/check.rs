@@ -42,7 +42,10 @@ fn the_loaders_rules_hold() {
 
 #[test]
 fn the_note_must_fit() {
-    program_refused(&Elf::program(abi::ABI_VERSION + 1, b"code"), "was built for ABI version 2, this is 1");
+    program_refused(
+        &Elf::program(abi::ABI_VERSION + 1, b"code"),
+        &format!("was built for ABI version {}, this is {}", abi::ABI_VERSION + 1, abi::ABI_VERSION),
+    );
     program_refused(&Elf::program(0, b"code"), "ABI version 0");
     let mut without = program();
     without.headers.pop();

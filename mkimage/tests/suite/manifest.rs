@@ -2,6 +2,7 @@
 
 use crate::sample;
 use abi::TrapMask;
+use abi::boot::BootFlags;
 use mkimage::manifest::{Manifest, ManifestError, Position};
 use std::path::Path;
 
@@ -37,15 +38,17 @@ fn a_good_manifest_says_what_it_says() {
     assert_eq!(echo.traps, TrapMask::RECEIVE | TrapMask::REPLY_RECEIVE);
     assert_eq!((&*ping.name, ping.priority, ping.sends), ("ping", 3, 0b01));
     assert_eq!((ping.traps, ping.calls), (TrapMask::SENDREC, 1 << 25 | 1 << 44 | 1 << 53));
+    assert_eq!((echo.flags, ping.flags), (BootFlags::empty(), BootFlags::ROOT));
 }
 
 #[test]
 fn nothing_is_allowed_by_default() {
-    let text =
-        "format = 1\nname = \"x\"\n[kernel]\npackage = \"k\"\n[[program]]\nname = \"a\"\npackage = \"b\"\nbin = \"c\"";
+    let text = "format = 1\nname = \"x\"\n[kernel]\npackage = \"k\"\n\
+                [[program]]\nname = \"a\"\npackage = \"b\"\nbin = \"c\"\nroot = true\npager = false";
     let manifest = parse(text).unwrap();
     let [program] = &manifest.programs[..] else { panic!("{manifest:?}") };
     assert_eq!((program.traps, program.sends, program.calls), (TrapMask::empty(), 0, 0));
+    assert_eq!(program.flags, BootFlags::ROOT);
     assert_eq!((&*program.source.package, &*program.source.bin), ("b", "c"));
     assert_eq!(manifest.cmdline, "");
 }
@@ -132,7 +135,7 @@ fn programs() {
     refused(&changed("priority = 3", "priority = 259"), "17:12", "not 259");
     refused(&changed("priority = 3", "cpu = 8"), "17:7", "0 (the first) to 7, not 8");
     refused(&changed("priority = 3", "cpu = -1"), "17:7", "not -1");
-    refused("format = 1\nname = \"x\"\nprogram = []\n[kernel]\npackage = \"k\"", "3:11", "1 to 64 programs, not 0");
+    refused("format = 1\nname = \"x\"\nprogram = []\n[kernel]\npackage = \"k\"", "3:11", "1 to 58 programs, not 0");
 }
 
 #[test]
@@ -144,9 +147,43 @@ fn masks() {
     refused(&changed("sends = [\"echo\"]", "sends = [\"*\"]"), "19:10", "`*` is not allowed: name each program");
     refused(&changed("sends = [\"echo\"]", "sends = [\"eco\"]"), "19:10", "`eco`: known are echo, ping");
     refused(&changed("sends = [\"echo\"]", "sends = [\"echo\", \"echo\"]"), "19:18", "twice");
-    refused(&changed("\"times\"", "\"time\""), "20:10", "no kernel call `time`: known are times, ");
+    refused(&changed("\"times\"", "\"time\""), "20:10", "no kernel call `time`: known are fork, exec, ");
     refused(&changed("\"times\"", "\"kernel.times\""), "20:10", "no kernel call `kernel.times`");
     refused(&changed("\"times\"", "\"reverse\""), "20:10", "no kernel call `reverse`");
+}
+
+#[test]
+fn calls_may_be_named_by_their_group() {
+    let manifest =
+        parse(&changed("\"times\"", "\"privctl\", \"irqctl\", \"getinfo\", \"vmctl\", \"statectl\"")).unwrap();
+    let groups = protocol::kernel::GROUPS.iter().filter(|group| group.protocol.name != "trace");
+    let rights = groups.fold(1 << 44 | 1 << 53, |rights, group| rights | 1 << group.number);
+    assert_eq!(manifest.programs[1].calls, rights);
+    refused(&changed("\"times\"", "\"allow\""), "20:10", "no kernel call `allow`");
+    refused(&changed("\"times\"", "\"kernel\""), "20:10", "no kernel call `kernel`");
+}
+
+#[test]
+fn asynchronous_messages_are_a_trap_like_others() {
+    let manifest = parse(&changed("\"sendrec\"", "\"senda\"")).unwrap();
+    assert_eq!(manifest.programs[1].traps, TrapMask::SENDA);
+}
+
+#[test]
+fn one_program_is_the_root_system_process() {
+    refused(&changed("root = true", ""), "8:1", "no program has `root = true`");
+    refused(&changed("root = true", "root = false"), "8:1", "no program has `root = true`");
+    refused(&changed("calls = [\"exit\"]", "root = true"), "21:8", "before this one is the root system process");
+    refused(&changed("root = true", "root = 1"), "21:8", "invalid type: integer");
+}
+
+#[test]
+fn one_program_at_most_is_the_memory_server() {
+    let manifest = parse(&changed("root = true", "root = true\npager = true")).unwrap();
+    assert_eq!(manifest.programs[1].flags, BootFlags::ROOT | BootFlags::PAGER);
+    let twice = changed("root = true", "root = true\npager = true").replace("calls = [\"exit\"]", "pager = true");
+    refused(&twice, "22:9", "before this one is the memory server");
+    refused(&changed("root = true", "root = true\npager = \"yes\""), "22:9", "invalid type: string");
 }
 
 #[test]
@@ -166,11 +203,12 @@ fn all_faults_are_shown_in_the_order_of_lines() {
 
 #[test]
 fn as_many_programs_as_a_table_holds() {
-    let program = |i: usize| format!("[[program]]\nname = \"p{i}\"\npackage = \"p\"\nsends = [\"p63\"]\n");
+    let program =
+        |i: usize| format!("[[program]]\nname = \"p{i}\"\npackage = \"p\"\nsends = [\"p57\"]\nroot = {}\n", i == 9);
     let text = |count: usize| {
         let programs: String = (0..count).map(program).collect();
         format!("format = 1\nname = \"x\"\n[kernel]\npackage = \"k\"\n{programs}")
     };
-    assert_eq!(parse(&text(64)).unwrap().programs[0].sends, 1 << 63);
-    refused(&text(65), "5:1", "1 to 64 programs, not 65");
+    assert_eq!(parse(&text(58)).unwrap().programs[0].sends, 1 << 57);
+    refused(&text(59), "5:1", "1 to 58 programs, not 59");
 }

@@ -2,7 +2,8 @@
 
 use crate::elf::Elf;
 use crate::sample;
-use mkimage::image::{FORMAT, ImageError, Role};
+use abi::boot::TableError;
+use mkimage::image::{FORMAT, Image, ImageError, Role, VerifyError};
 use mkimage::migrate;
 
 const FORMAT_1: &[u8] = include_bytes!("../fixtures/format-1.img");
@@ -28,6 +29,17 @@ fn a_migrated_image_is_in_the_current_format() {
     assert_eq!(migrate::read(&migrated).unwrap(), migrate::read(FORMAT_1).unwrap());
     // Of the current format, so nothing is to be changed.
     assert_eq!(migrated, FORMAT_1);
+}
+
+#[test]
+fn what_a_migrated_image_boots_is_not_changed() {
+    // Its programs are built for another ABI, and no root system process is among them: only a new build helps.
+    let image = migrate::read(FORMAT_1).unwrap();
+    let refusal = image.verify().unwrap_err();
+    assert_eq!(refusal, VerifyError::Abi(1));
+    assert!(refusal.to_string().contains("see UPDATING.md, build it again"));
+    let renumbered = Image { abi: abi::ABI_VERSION, ..image };
+    assert_eq!(renumbered.verify(), Err(VerifyError::Table(TableError::Format(1))));
 }
 
 #[test]

@@ -28,6 +28,7 @@ priority = 3
 traps = ["sendrec"]
 sends = ["echo"]
 calls = ["times", "diag_write", "exit"]
+root = true
 "#
     )
 }

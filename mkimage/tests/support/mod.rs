@@ -2,7 +2,9 @@
 
 #![allow(dead_code)] // Each test target uses its part.
 
-use mkimage::build::{Binaries, build, debug_dir, save};
+pub(crate) mod suites;
+
+use mkimage::build::{self, Binaries, build, debug_dir, save};
 use mkimage::image::Image;
 use mkimage::iso;
 use mkimage::progress::Progress;
@@ -48,6 +50,12 @@ fn make(manifest: &str) -> Result<Made, String> {
     let iso = output.with_extension("iso");
     iso::write(&built.image, &iso, Progress::Silent).map_err(|e| text(&e))?;
     Ok(Made { debug: debug_dir(&output, &built.image.name), image: built.image, iso })
+}
+
+/// The plugin that watches guests; built once in each test process.
+pub(crate) fn plugin() -> &'static Path {
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    PLUGIN.get_or_init(|| build::plugin(root(), Progress::Silent).expect("the plugin is built"))
 }
 
 /// A machine with BIOS that boots an ISO.

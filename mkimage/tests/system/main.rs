@@ -6,9 +6,12 @@ mod support;
 mod bench;
 mod boots;
 mod crashes;
+mod latency;
 mod malformed;
 mod misreports;
+mod page;
 mod screens;
+mod traces;
 mod wrong_sets;
 
 use mkimage::image::Image;

@@ -2,7 +2,7 @@
 
 use crate::support::bios;
 use crate::{DEBUG_EXIT, changed, run};
-use abi::boot::{BootEntry, BootHeader};
+use abi::boot::{BootEntry, BootFlags, BootHeader};
 use abi::report::KERNEL_PANIC;
 use mkimage::image::{File, Image, Role};
 use qemu::{End, Goal};
@@ -31,19 +31,26 @@ fn file<'a>(image: &'a mut Image, name: &str) -> &'a mut File {
     image.files.iter_mut().find(|file| file.name == name).expect("the image has the file")
 }
 
-/// Replaces a program, and lets the boot table say that this is right.
-pub(crate) fn replace(image: &mut Image, name: &str, elf: Vec<u8>) {
+/// Changes the entries of the boot table, and makes its checksum right again.
+fn change_entries(image: &mut Image, change: impl FnOnce(&mut [BootEntry])) {
     let table = &mut image.files.iter_mut().find(|f| f.role == Role::BootTable).expect("there is a table").bytes;
     let (header, entries) = table.split_at_mut(size_of::<BootHeader>());
     let mut all: Vec<BootEntry> = entries
         .chunks_exact(size_of::<BootEntry>())
         .map(|bytes| BootEntry::read_from_bytes(bytes).expect("an entry"))
         .collect();
-    let entry = all.iter_mut().find(|e| e.name() == Some(name)).expect("the table names it");
-    entry.size = elf.len() as u64;
-    entry.crc32 = crc32fast::hash(&elf);
+    change(&mut all);
     entries.copy_from_slice(all.as_bytes());
     header.copy_from_slice(BootHeader::of(&all).as_bytes());
+}
+
+/// Replaces a program, and lets the boot table say that this is right.
+pub(crate) fn replace(image: &mut Image, name: &str, elf: Vec<u8>) {
+    change_entries(image, |all| {
+        let entry = all.iter_mut().find(|e| e.name() == Some(name)).expect("the table names it");
+        entry.size = elf.len() as u64;
+        entry.crc32 = crc32fast::hash(&elf);
+    });
     file(image, name).bytes = elf;
 }
 
@@ -83,6 +90,45 @@ fn a_damaged_boot_table() {
 #[test]
 fn a_boot_table_of_another_format() {
     stops("other-format", "has format 9", |image| file(image, "boot-table").bytes[8] = 9);
+}
+
+#[test]
+fn a_boot_table_with_another_number_of_root_system_processes() {
+    let all = |flags: BootFlags| move |image: &mut Image| change_entries(image, |all| set_flags(all, flags));
+    stops("no-root", "names 0 root system processes, should be 1", all(BootFlags::empty()));
+    stops("roots", "names 3 root system processes, should be 1", all(BootFlags::ROOT));
+}
+
+#[test]
+fn a_boot_table_with_two_memory_servers() {
+    stops("pagers", "names 2 memory servers, should be 0 or 1", |image| {
+        change_entries(image, |all| set_flags(&mut all[1..], BootFlags::PAGER));
+    });
+}
+
+fn set_flags(entries: &mut [BootEntry], flags: BootFlags) {
+    for entry in entries {
+        entry.flags = flags.bits();
+    }
+}
+
+#[test]
+fn a_root_system_process_that_crashes_ends_the_system() {
+    const UD2: [u8; 2] = [0x0f, 0x0b];
+    let disk = changed(|image| {
+        image.cmdline = DEBUG_EXIT.into();
+        let mut elf = file(image, "rs").bytes.clone();
+        let parsed = goblin::elf::Elf::parse(&elf).expect("a program is an ELF file");
+        let holds_entry = |p: &&goblin::elf::ProgramHeader| p.vm_range().contains(&(parsed.entry as usize));
+        let segment = parsed.program_headers.iter().find(holds_entry).expect("the entry is loaded");
+        let at = (parsed.entry - segment.p_vaddr + segment.p_offset) as usize;
+        elf[at..at + UD2.len()].copy_from_slice(&UD2);
+        replace(image, "rs", elf);
+    });
+    let run = run("crashing-root", &bios(&disk.iso), &Goal::Line("ping: ".into()));
+    let (serial, end) = (&run.evidence.serial, &run.evidence.end);
+    assert_eq!(*end, End::Exited(KERNEL_PANIC), "{}\n{serial}", run.verdict);
+    assert!(serial.contains("selix: rs cannot go on, and nobody is there to deal with it"), "{serial}");
 }
 
 #[test]

@@ -46,6 +46,7 @@ const LAYERS: &[Layer] = &[
     layer("userland/drivers/*", PROGRAM),
     layer("userland/bin/*", PROGRAM),
     layer("userland/tests/*", SUITE),
+    layer("mkimage/plugin", &[]),
     Layer { place: "mkimage/qemu", from: &["include/abi"], tests: &["mkimage"] },
     Layer {
         place: "mkimage",

@@ -6,8 +6,15 @@ use toml::{Table, Value};
 
 /// Packages that may contain unsafe code, and so have lints of their own. A place that ends with `/` is a folder of
 /// packages, each of which may decide.
-const MAY_BE_UNSAFE: &[&str] =
-    &["libbare", "kernel", "kernel/x86_64", "userland/lib/rt", "userland/lib/suite", "userland/tests/"];
+const MAY_BE_UNSAFE: &[&str] = &[
+    "libbare",
+    "kernel",
+    "kernel/x86_64",
+    "mkimage/plugin",
+    "userland/lib/rt",
+    "userland/lib/suite",
+    "userland/tests/",
+];
 
 const INHERITED: &[&str] = &["version", "edition", "license", "rust-version", "publish"];
 const DEPENDENCY_TABLES: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];

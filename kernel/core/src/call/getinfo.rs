@@ -2,12 +2,12 @@
 
 use super::Context;
 use crate::{CpuId, Machine, Rts, SLOTS, Slot};
-use abi::{Endpoint, Errno, Message, PrivilegeId};
-use protocol::Answer;
+use abi::{Endpoint, Errno, PrivilegeId};
 use protocol::getinfo::*;
+use protocol::{Answer, Caller};
 
 impl<M: Machine> Server for Context<'_, '_, M> {
-    fn boot_policy(&mut self, _: &Message, call: GetBootPolicy) -> Answer<BootPolicy> {
+    fn boot_policy(&mut self, _: Caller, call: GetBootPolicy) -> Answer<BootPolicy> {
         let place = usize::try_from(call.index).unwrap_or(usize::MAX);
         let entry = self.kernel.boot.get(place).zip(Endpoint::new(place, 0));
         let policy = entry.map(|(entry, endpoint)| BootPolicy {
@@ -22,7 +22,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         policy.ok_or(Errno::Dom).into()
     }
 
-    fn process(&mut self, _: &Message, call: GetProcess) -> Answer<ProcessInfo> {
+    fn process(&mut self, _: Caller, call: GetProcess) -> Answer<ProcessInfo> {
         let Some(slot) = usize::try_from(call.slot).ok().filter(|slot| *slot < SLOTS).map(Slot::at) else {
             return Answer::Fail(Errno::Dom);
         };
@@ -50,7 +50,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         })
     }
 
-    fn cpu_time(&mut self, _: &Message, call: GetCpuTime) -> Answer<CpuTime> {
+    fn cpu_time(&mut self, _: Caller, call: GetCpuTime) -> Answer<CpuTime> {
         let time = |slot| {
             let used = self.kernel.process(slot).used;
             CpuTime { user: used.user_ticks, system: used.system_ticks, cycles: used.cycles }
@@ -58,7 +58,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         self.named_or_self(call.process).map(time).into()
     }
 
-    fn privileges(&mut self, _: &Message, call: GetPrivileges) -> Answer<PrivilegesInfo> {
+    fn privileges(&mut self, _: Caller, call: GetPrivileges) -> Answer<PrivilegesInfo> {
         let Some(id) = u32::try_from(call.id).ok().and_then(PrivilegeId::new) else {
             return Answer::Fail(Errno::Dom);
         };
@@ -78,7 +78,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         })
     }
 
-    fn machine(&mut self, _: &Message, _: GetMachine) -> Answer<MachineInfo> {
+    fn machine(&mut self, _: Caller, _: GetMachine) -> Answer<MachineInfo> {
         Answer::Reply(MachineInfo {
             cpus: self.kernel.online as u64,
             hz: self.machine.hz(),
@@ -87,7 +87,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         })
     }
 
-    fn idle_time(&mut self, _: &Message, call: GetIdleTime) -> Answer<IdleTime> {
+    fn idle_time(&mut self, _: Caller, call: GetIdleTime) -> Answer<IdleTime> {
         let id = usize::try_from(call.cpu).ok().and_then(CpuId::new).filter(|id| self.kernel.is_online(*id));
         let time = |id| {
             let cpu = self.kernel.cpu(id);

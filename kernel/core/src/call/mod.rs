@@ -13,10 +13,11 @@ mod vmctl;
 
 use crate::frames::FrameNumber;
 use crate::process::Pending;
-use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Request, Slot};
-use abi::{Endpoint, Errno, Kind, Message, Status};
-use protocol::Answer;
+use crate::spaces::Home;
+use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Slot};
+use abi::{BODY_WORDS, Endpoint, Errno, Kind, Status};
 use protocol::kernel::{GROUP_SPAN, PROTOCOL};
+use protocol::{Answer, Caller, Place};
 
 /// Everything that a call acts on.
 pub(crate) struct Context<'a, 't, M: Machine> {
@@ -49,13 +50,25 @@ fn answer<R>(result: Result<R, Stop>) -> Answer<R> {
     }
 }
 
+/// The arguments stand in the caller's frame, and the answer goes there.
+struct InFrame;
+
+impl<'a, 't, M: Machine> Place<Context<'a, 't, M>> for InFrame {
+    #[inline(always)]
+    fn payload<'b>(&'b mut self, context: &'b mut Context<'a, 't, M>) -> &'b mut [u64; BODY_WORDS] {
+        context.kernel.process_mut(context.me).frame.body_mut()
+    }
+}
+
+/// Bits of the kind in the register that it shares with the tag.
+const KIND_BITS: u32 = u16::BITS;
+
 impl<M: Machine> Kernel<'_, M> {
     /// Carries out a kernel call of `me`, the running process.
-    pub(crate) fn kernel_call(&mut self, machine: &mut M, me: Slot, request: &Request) -> Action {
-        let mut message = Message::new(Endpoint::SYSTEM, Kind(0));
-        message.set_header(request.header);
-        message.body = self.process(me).frame.body();
-        let result = match protocol::kernel::right(message.kind) {
+    pub(crate) fn kernel_call(&mut self, machine: &mut M, me: Slot) -> Action {
+        let header = self.process(me).frame.header();
+        let (kind, tag) = (Kind(header as u16), (header >> KIND_BITS) as u16);
+        let result = match protocol::kernel::right(kind) {
             None => Err(Errno::BadRequest),
             Some(right) if self.privileges(me).calls & right == 0 => Err(Errno::CallDenied),
             Some(_) => Ok(()),
@@ -64,15 +77,17 @@ impl<M: Machine> Kernel<'_, M> {
             self.process_mut(me).frame.set_result(errno.to_result());
             return Action::Resume;
         }
+        let from = Caller { endpoint: self.process(me).endpoint, tag };
         let mut context = Context { kernel: self, machine, me, action: Action::Resume };
-        let reply = context.dispatch(&message);
+        let answer = context.dispatch(kind, from);
         let action = context.action;
-        if let Some(reply) = reply {
-            let frame = &mut self.process_mut(me).frame;
-            match reply.kind.status() {
-                Some(Err(errno)) => frame.set_result(errno.to_result()),
-                _ => frame.deliver(&reply, Status::default()),
+        match answer {
+            Some(Kind::OK) => {
+                let header = u64::from(Kind::OK.0) | u64::from(tag) << KIND_BITS;
+                self.process_mut(me).frame.set_head(Endpoint::SYSTEM, header, Status::default());
             }
+            Some(failure) => self.process_mut(me).frame.set_result(failure.result()),
+            None => {}
         }
         if action == Action::Resume { self.action() } else { action }
     }
@@ -81,9 +96,8 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn resume_call(&mut self, machine: &mut M, me: Slot) {
         let p = self.process_mut(me);
         p.pending.remove(Pending::CALL);
-        let request = p.frame.request();
         // None of the calls that can be suspended has anything for the machine to do.
-        let _ = self.kernel_call(machine, me, &request);
+        let _ = self.kernel_call(machine, me);
     }
 
     /// The process that an endpoint in a call names.
@@ -103,14 +117,12 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The root page table of a process.
     fn root_of(&self, slot: Slot) -> Option<FrameNumber> {
-        let p = self.process(slot);
-        p.space.map(|_| p.root)
+        self.process(slot).space.map(Home::root)
     }
 }
 
 impl<M: Machine> Context<'_, '_, M> {
-    fn dispatch(&mut self, message: &Message) -> Option<Message> {
-        let group = message.kind.0.wrapping_sub(PROTOCOL.base) / GROUP_SPAN;
+    fn dispatch(&mut self, kind: Kind, from: Caller) -> Option<Kind> {
         const fn group_of(protocol: &protocol::Protocol) -> u16 {
             (protocol.base - PROTOCOL.base) / GROUP_SPAN
         }
@@ -120,14 +132,14 @@ impl<M: Machine> Context<'_, '_, M> {
         const GETINFO: u16 = group_of(&protocol::getinfo::PROTOCOL);
         const VMCTL: u16 = group_of(&protocol::vmctl::PROTOCOL);
         const TRACE: u16 = group_of(&protocol::trace::PROTOCOL);
-        match group {
-            PRIVCTL => protocol::privctl::dispatch(self, message),
-            IRQCTL => protocol::irqctl::dispatch(self, message),
-            STATECTL => protocol::statectl::dispatch(self, message),
-            GETINFO => protocol::getinfo::dispatch(self, message),
-            VMCTL => protocol::vmctl::dispatch(self, message),
-            TRACE => protocol::trace::dispatch(self, message),
-            _ => protocol::kernel::dispatch(self, message),
+        match kind.0.wrapping_sub(PROTOCOL.base) / GROUP_SPAN {
+            PRIVCTL => protocol::privctl::dispatch_in(self, &mut InFrame, from, kind),
+            IRQCTL => protocol::irqctl::dispatch_in(self, &mut InFrame, from, kind),
+            STATECTL => protocol::statectl::dispatch_in(self, &mut InFrame, from, kind),
+            GETINFO => protocol::getinfo::dispatch_in(self, &mut InFrame, from, kind),
+            VMCTL => protocol::vmctl::dispatch_in(self, &mut InFrame, from, kind),
+            TRACE => protocol::trace::dispatch_in(self, &mut InFrame, from, kind),
+            _ => protocol::kernel::dispatch_in(self, &mut InFrame, from, kind),
         }
     }
 

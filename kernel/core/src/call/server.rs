@@ -2,31 +2,31 @@
 
 use super::{Context, Stop, answer};
 use crate::{Action, Machine, MemoryAccess, Rts};
-use abi::{Endpoint, Errno, Message, Signal};
-use protocol::Answer;
+use abi::{Endpoint, Errno, Signal};
 use protocol::kernel::*;
+use protocol::{Answer, Caller};
 
 /// Most bytes that one MEMSET fills; its answer tells how far it came.
 const MEMSET_STEP: u64 = 16 * 1024;
 
 impl<M: Machine> Server for Context<'_, '_, M> {
-    fn fork(&mut self, _: &Message, call: Fork) -> Answer<Forked> {
+    fn fork(&mut self, _: Caller, call: Fork) -> Answer<Forked> {
         self.kernel.fork(call.parent, call.slot).map(|child| Forked { child }).into()
     }
 
-    fn exec(&mut self, _: &Message, call: Exec) -> Answer<Executed> {
+    fn exec(&mut self, _: Caller, call: Exec) -> Answer<Executed> {
         self.kernel.exec(&call).map(|()| Executed {}).into()
     }
 
-    fn clear(&mut self, _: &Message, call: Clear) -> Answer<Cleared> {
+    fn clear(&mut self, _: Caller, call: Clear) -> Answer<Cleared> {
         self.clear_process(call.process).map(|()| Cleared {}).into()
     }
 
-    fn schedule(&mut self, _: &Message, call: Schedule) -> Answer<Scheduled> {
+    fn schedule(&mut self, _: Caller, call: Schedule) -> Answer<Scheduled> {
         Context::schedule(self, call).map(|()| Scheduled {}).into()
     }
 
-    fn kill(&mut self, _: &Message, call: Kill) -> Answer<Killed> {
+    fn kill(&mut self, _: Caller, call: Kill) -> Answer<Killed> {
         let signal = Signal::from_user(call.signal).ok_or(Errno::Inval);
         let target = self.kernel.named(call.process).and_then(|slot| Ok((slot, signal?)));
         target
@@ -37,7 +37,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             .into()
     }
 
-    fn getksig(&mut self, _: &Message, _: GetKSig) -> Answer<KSig> {
+    fn getksig(&mut self, _: Caller, _: GetKSig) -> Answer<KSig> {
         let (process, signals) = match self.kernel.take_signaled(self.me) {
             Some((slot, signals)) => (self.kernel.process(slot).endpoint, signals),
             None => (Endpoint::NONE, 0),
@@ -45,41 +45,41 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         Answer::Reply(KSig { process, reserved: 0, signals })
     }
 
-    fn endksig(&mut self, _: &Message, call: EndKSig) -> Answer<EndedKSig> {
+    fn endksig(&mut self, _: Caller, call: EndKSig) -> Answer<EndedKSig> {
         let me = self.me;
         let slot = self.kernel.named(call.process);
         slot.and_then(|slot| self.kernel.end_signals(me, slot)).map(|()| EndedKSig {}).into()
     }
 
-    fn sigsend(&mut self, _: &Message, call: SigSend) -> Answer<SigSent> {
+    fn sigsend(&mut self, _: Caller, call: SigSend) -> Answer<SigSent> {
         answer(self.send_signal(&call))
     }
 
-    fn sigreturn(&mut self, _: &Message, call: SigReturn) -> Answer<SigReturned> {
+    fn sigreturn(&mut self, _: Caller, call: SigReturn) -> Answer<SigReturned> {
         answer(self.return_from_signal(&call))
     }
 
-    fn memset(&mut self, _: &Message, call: MemSet) -> Answer<MemorySet> {
+    fn memset(&mut self, _: Caller, call: MemSet) -> Answer<MemorySet> {
         answer(self.fill_memory(&call))
     }
 
-    fn umap(&mut self, _: &Message, call: UMap) -> Answer<UMapped> {
+    fn umap(&mut self, _: Caller, call: UMap) -> Answer<UMapped> {
         answer(self.find_memory(&call))
     }
 
-    fn devio(&mut self, _: &Message, call: DevIo) -> Answer<DevIoDone> {
+    fn devio(&mut self, _: Caller, call: DevIo) -> Answer<DevIoDone> {
         self.port_access(call).into()
     }
 
-    fn sdevio(&mut self, _: &Message, call: SDevIo) -> Answer<SDevIoDone> {
+    fn sdevio(&mut self, _: Caller, call: SDevIo) -> Answer<SDevIoDone> {
         answer(self.port_string(call))
     }
 
-    fn vdevio(&mut self, _: &Message, call: VDevIo) -> Answer<VDevIoDone> {
+    fn vdevio(&mut self, _: Caller, call: VDevIo) -> Answer<VDevIoDone> {
         answer(self.port_list(call))
     }
 
-    fn setalarm(&mut self, _: &Message, call: SetAlarm) -> Answer<AlarmSet> {
+    fn setalarm(&mut self, _: Caller, call: SetAlarm) -> Answer<AlarmSet> {
         let now = self.machine.ticks();
         let deadline = match (call.absolute != 0, call.ticks) {
             (false, 0) => None,
@@ -90,28 +90,28 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         left.map(|left| AlarmSet { left, now }).into()
     }
 
-    fn times(&mut self, _: &Message, _: Times) -> Answer<Uptime> {
+    fn times(&mut self, _: Caller, _: Times) -> Answer<Uptime> {
         Answer::Reply(Uptime { ticks: self.machine.ticks(), hz: self.machine.hz() })
     }
 
-    fn boot_entry(&mut self, _: &Message, call: GetBootEntry) -> Answer<BootProgram> {
+    fn boot_entry(&mut self, _: Caller, call: GetBootEntry) -> Answer<BootProgram> {
         let place = usize::try_from(call.index).unwrap_or(usize::MAX);
         let program = self.kernel.boot.get(place).zip(Endpoint::new(place, 0));
         let program = program.map(|(entry, endpoint)| BootProgram { name: entry.name, endpoint, reserved: 0 });
         program.ok_or(Errno::Dom).into()
     }
 
-    fn abort(&mut self, _: &Message, call: Abort) -> Answer<Aborted> {
+    fn abort(&mut self, _: Caller, call: Abort) -> Answer<Aborted> {
         self.action = Action::Abort { how: call.how, status: call.status };
         Answer::Later
     }
 
-    fn whoami(&mut self, _: &Message, _: WhoAmI) -> Answer<Identity> {
+    fn whoami(&mut self, _: Caller, _: WhoAmI) -> Answer<Identity> {
         let p = self.kernel.process(self.me);
         Answer::Reply(Identity { name: p.name, endpoint: p.endpoint, reserved: 0 })
     }
 
-    fn settime(&mut self, _: &Message, call: SetTime) -> Answer<TimeSet> {
+    fn settime(&mut self, _: Caller, call: SetTime) -> Answer<TimeSet> {
         const NANOSECONDS: u32 = 1_000_000_000;
         if call.nanoseconds >= NANOSECONDS {
             return Answer::Fail(Errno::Inval);
@@ -121,7 +121,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         Answer::Reply(TimeSet {})
     }
 
-    fn diag_write(&mut self, _: &Message, call: DiagWrite) -> Answer<DiagWritten> {
+    fn diag_write(&mut self, _: Caller, call: DiagWrite) -> Answer<DiagWritten> {
         let mut text = [0; MAX_DIAG];
         let Some(text) = usize::try_from(call.len).ok().filter(|&len| len > 0).and_then(|len| text.get_mut(..len))
         else {
@@ -134,23 +134,23 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         }))
     }
 
-    fn runctl(&mut self, _: &Message, call: RunCtl) -> Answer<RunCtlDone> {
+    fn runctl(&mut self, _: Caller, call: RunCtl) -> Answer<RunCtlDone> {
         let slot = self.kernel.named(call.process);
         slot.and_then(|slot| self.kernel.run_control(self.machine, slot, call.action)).map(|()| RunCtlDone {}).into()
     }
 
-    fn update(&mut self, _: &Message, call: Update) -> Answer<Updated> {
+    fn update(&mut self, _: Caller, call: Update) -> Answer<Updated> {
         self.kernel.update(self.machine, &call).map(|()| Updated {}).into()
     }
 
-    fn exit(&mut self, _: &Message, call: Exit) -> Answer<Exited> {
+    fn exit(&mut self, _: Caller, call: Exit) -> Answer<Exited> {
         self.machine.log(format_args!("{} exited, status {}", self.kernel.process(self.me).name(), call.status));
         self.kernel.block(self.machine, self.me, Rts::EXITED);
         self.kernel.raise(self.machine, self.me, Signal::ABRT);
         Answer::Later
     }
 
-    fn schedctl(&mut self, _: &Message, call: SchedCtl) -> Answer<SchedCtlDone> {
+    fn schedctl(&mut self, _: Caller, call: SchedCtl) -> Answer<SchedCtlDone> {
         self.take_schedule(call).map(|()| SchedCtlDone {}).into()
     }
 }

@@ -60,7 +60,7 @@ impl<M: Machine> Context<'_, '_, M> {
         }
         self.reach(self.me, call.address, len, MemoryAccess::Read)?;
         let space = self.kernel.process(self.me).space.ok_or(Errno::Fault)?;
-        let name = self.kernel.spaces.name(space);
+        let name = self.kernel.spaces.name(space.id());
         let offset = call.address % PAGE_SIZE;
         let (first, pages) = (call.address - offset, (offset + len).div_ceil(PAGE_SIZE));
         let start = self.kernel.spaces.query(self.machine, name, first)?;

@@ -6,19 +6,19 @@ use crate::privileges::UserTable;
 use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
 use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
-use abi::{Endpoint, Errno, Kind, Message};
+use abi::{Endpoint, Errno, Kind};
 use arrayvec::ArrayVec;
-use protocol::Answer;
 use protocol::statectl::*;
+use protocol::{Answer, Caller};
 use zerocopy::{FromZeros, IntoBytes};
 
 impl<M: Machine> Server for Context<'_, '_, M> {
-    fn clear_ipc_refs(&mut self, _: &Message, _: ClearRefs) -> Answer<RefsCleared> {
+    fn clear_ipc_refs(&mut self, _: Caller, _: ClearRefs) -> Answer<RefsCleared> {
         self.kernel.clear_ipc_refs(self.machine, self.me);
         Answer::Reply(RefsCleared {})
     }
 
-    fn set_state_table(&mut self, _: &Message, call: SetStateTable) -> Answer<StateTableSet> {
+    fn set_state_table(&mut self, _: Caller, call: SetStateTable) -> Answer<StateTableSet> {
         if !self.kernel.is_service(self.me) {
             return Answer::Fail(Errno::Perm);
         }
@@ -27,17 +27,17 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         Answer::Reply(StateTableSet {})
     }
 
-    fn add_blacklist(&mut self, _: &Message, call: AddBlacklist) -> Answer<BlacklistAdded> {
+    fn add_blacklist(&mut self, _: Caller, call: AddBlacklist) -> Answer<BlacklistAdded> {
         let added = self.add_filter(FilterKind::Blacklist, call.address, call.count);
         answer(added.map(|()| BlacklistAdded {}))
     }
 
-    fn add_whitelist(&mut self, _: &Message, call: AddWhitelist) -> Answer<WhitelistAdded> {
+    fn add_whitelist(&mut self, _: Caller, call: AddWhitelist) -> Answer<WhitelistAdded> {
         let added = self.add_filter(FilterKind::Whitelist, call.address, call.count);
         answer(added.map(|()| WhitelistAdded {}))
     }
 
-    fn clear_filters(&mut self, _: &Message, _: ClearFilters) -> Answer<FiltersCleared> {
+    fn clear_filters(&mut self, _: Caller, _: ClearFilters) -> Answer<FiltersCleared> {
         self.kernel.clear_filters(self.me);
         Answer::Reply(FiltersCleared {})
     }

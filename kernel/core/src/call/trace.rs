@@ -4,10 +4,10 @@ use super::{Context, Stop as Stopping, answer};
 use crate::process::Pending;
 use crate::{Frame, Kernel, Machine, Rts, Slot};
 use abi::layout::{USER_END, USER_START};
-use abi::{Endpoint, Errno, Message, Signal};
+use abi::{Endpoint, Errno, Signal};
 use core::mem::offset_of;
-use protocol::Answer;
 use protocol::trace::*;
+use protocol::{Answer, Caller};
 use zerocopy::IntoBytes;
 
 /// Registers that a tracer can name: those before the FPU's.
@@ -16,7 +16,7 @@ const REGISTERS: usize = offset_of!(abi::Context, fpu) / size_of::<u64>();
 const RIP: usize = offset_of!(abi::Context, rip) / size_of::<u64>();
 
 impl<M: Machine> Server for Context<'_, '_, M> {
-    fn stop(&mut self, _: &Message, call: Stop) -> Answer<Stopped> {
+    fn stop(&mut self, _: Caller, call: Stop) -> Answer<Stopped> {
         let slot = self.kernel.named(call.process);
         slot.map(|slot| {
             self.kernel.stop_tracing(slot);
@@ -26,11 +26,11 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         .into()
     }
 
-    fn resume(&mut self, _: &Message, call: Resume) -> Answer<Resumed> {
+    fn resume(&mut self, _: Caller, call: Resume) -> Answer<Resumed> {
         self.go_on(call.process, Pending::empty()).map(|()| Resumed {}).into()
     }
 
-    fn detach(&mut self, _: &Message, call: Detach) -> Answer<Detached> {
+    fn detach(&mut self, _: Caller, call: Detach) -> Answer<Detached> {
         let slot = self.traced(call.process);
         slot.map(|slot| {
             self.kernel.stop_tracing(slot);
@@ -40,15 +40,15 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         .into()
     }
 
-    fn step(&mut self, _: &Message, call: Step) -> Answer<Stepped> {
+    fn step(&mut self, _: Caller, call: Step) -> Answer<Stepped> {
         self.go_on(call.process, Pending::STEPS).map(|()| Stepped {}).into()
     }
 
-    fn until_trap(&mut self, _: &Message, call: UntilTrap) -> Answer<TrapAwaited> {
+    fn until_trap(&mut self, _: Caller, call: UntilTrap) -> Answer<TrapAwaited> {
         self.go_on(call.process, Pending::TRACES_TRAPS).map(|()| TrapAwaited {}).into()
     }
 
-    fn peek(&mut self, _: &Message, call: Peek) -> Answer<Peeked> {
+    fn peek(&mut self, _: Caller, call: Peek) -> Answer<Peeked> {
         let mut bytes = [0; MAX_PEEK];
         let peeked = part(&mut bytes, call.len).map_err(Stopping::from).and_then(|part| {
             let slot = self.kernel.named(call.process)?;
@@ -57,7 +57,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         answer(peeked.map(|()| Peeked { bytes }))
     }
 
-    fn poke(&mut self, _: &Message, mut call: Poke) -> Answer<Poked> {
+    fn poke(&mut self, _: Caller, mut call: Poke) -> Answer<Poked> {
         let poked = part(&mut call.bytes, call.len).map_err(Stopping::from).and_then(|part| {
             let slot = self.kernel.named(call.process)?;
             self.write(slot, call.address, part)
@@ -65,7 +65,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         answer(poked.map(|()| Poked {}))
     }
 
-    fn get_register(&mut self, _: &Message, call: GetRegister) -> Answer<Register> {
+    fn get_register(&mut self, _: Caller, call: GetRegister) -> Answer<Register> {
         let register = self.idle(call.process).and_then(|slot| {
             let index = register_index(call.index)?;
             let mut context = self.kernel.process(slot).frame.context();
@@ -76,7 +76,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         register.into()
     }
 
-    fn set_register(&mut self, _: &Message, call: SetRegister) -> Answer<RegisterSet> {
+    fn set_register(&mut self, _: Caller, call: SetRegister) -> Answer<RegisterSet> {
         let set = self.idle(call.process).and_then(|slot| {
             let index = register_index(call.index)?;
             let p = self.kernel.process_mut(slot);

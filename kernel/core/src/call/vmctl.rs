@@ -2,87 +2,87 @@
 
 use super::Context;
 use crate::{Kernel, Machine, Rts, Slot};
-use abi::{Errno, Message};
-use protocol::Answer;
+use abi::Errno;
 use protocol::vmctl::*;
+use protocol::{Answer, Caller};
 
 impl<M: Machine> Server for Context<'_, '_, M> {
-    fn create(&mut self, _: &Message, call: CreateSpace) -> Answer<SpaceCreated> {
+    fn create(&mut self, _: Caller, call: CreateSpace) -> Answer<SpaceCreated> {
         self.kernel.spaces.create(self.machine, call.root).map(|space| SpaceCreated { space }).into()
     }
 
-    fn destroy(&mut self, _: &Message, call: DestroySpace) -> Answer<SpaceDestroyed> {
+    fn destroy(&mut self, _: Caller, call: DestroySpace) -> Answer<SpaceDestroyed> {
         let more = self.kernel.spaces.destroy(self.machine, call.space);
         more.map(|more| SpaceDestroyed { more: more.into() }).into()
     }
 
-    fn map(&mut self, _: &Message, call: MapRun) -> Answer<RunMapped> {
+    fn map(&mut self, _: Caller, call: MapRun) -> Answer<RunMapped> {
         let resources = &self.kernel.privileges[self.kernel.process(self.me).privilege_id.index()].resources;
         let may_use = |range: core::ops::Range<u64>| resources.allows_memory(range.start, range.end - range.start);
         let mapped = self.kernel.spaces.map(self.machine, &call, may_use);
         mapped.map(|mapped| RunMapped { done: mapped.done, lacks: mapped.lacks }).into()
     }
 
-    fn unmap(&mut self, _: &Message, call: UnmapRun) -> Answer<RunUnmapped> {
+    fn unmap(&mut self, _: Caller, call: UnmapRun) -> Answer<RunUnmapped> {
         let unmapped = self.kernel.spaces.unmap(self.machine, call.space, call.address, call.count);
         unmapped.map(|unmapped| RunUnmapped { unmapped }).into()
     }
 
-    fn protect(&mut self, _: &Message, call: ProtectRun) -> Answer<RunProtected> {
+    fn protect(&mut self, _: Caller, call: ProtectRun) -> Answer<RunProtected> {
         let ProtectRun { space, address, count, access } = call;
         let protected = self.kernel.spaces.protect(self.machine, space, address, count, access);
         protected.map(|protected| RunProtected { protected }).into()
     }
 
-    fn query(&mut self, _: &Message, call: QueryRun) -> Answer<RunFound> {
+    fn query(&mut self, _: Caller, call: QueryRun) -> Answer<RunFound> {
         self.kernel.spaces.query(self.machine, call.space, call.address).into()
     }
 
-    fn claim(&mut self, _: &Message, call: Claim) -> Answer<Claimed> {
+    fn claim(&mut self, _: Caller, call: Claim) -> Answer<Claimed> {
         self.kernel.spaces.claim(call.count).map(|(first, count)| Claimed { first, count }).into()
     }
 
-    fn give_back(&mut self, _: &Message, call: GiveBack) -> Answer<GivenBack> {
+    fn give_back(&mut self, _: Caller, call: GiveBack) -> Answer<GivenBack> {
         self.kernel.spaces.give_back(call.first, call.count).map(|done| GivenBack { done }).into()
     }
 
-    fn donate(&mut self, _: &Message, call: Donate) -> Answer<Donated> {
+    fn donate(&mut self, _: Caller, call: Donate) -> Answer<Donated> {
         let done = self.kernel.spaces.donate(self.machine, call.space, call.first, call.count);
         done.map(|done| Donated { done }).into()
     }
 
-    fn release(&mut self, _: &Message, call: Release) -> Answer<Released> {
+    fn release(&mut self, _: Caller, call: Release) -> Answer<Released> {
         self.kernel.spaces.release(call.first, call.count).map(|done| Released { done }).into()
     }
 
-    fn frame_info(&mut self, _: &Message, call: GetFrameInfo) -> Answer<FrameUse> {
+    fn frame_info(&mut self, _: Caller, call: GetFrameInfo) -> Answer<FrameUse> {
         self.kernel.spaces.frame_info(call.frame).into()
     }
 
-    fn settle(&mut self, _: &Message, call: Settle) -> Answer<Settled> {
+    fn settle(&mut self, _: Caller, call: Settle) -> Answer<Settled> {
         let slot = self.kernel.named(call.process);
         slot.and_then(|slot| self.kernel.settle(self.machine, slot, call.space)).map(|()| Settled {}).into()
     }
 
-    fn clear_page_fault(&mut self, _: &Message, call: ClearPageFault) -> Answer<PageFaultCleared> {
+    fn clear_page_fault(&mut self, _: Caller, call: ClearPageFault) -> Answer<PageFaultCleared> {
         let slot = self.kernel.named(call.process);
         slot.and_then(|slot| self.kernel.end_page_fault(slot)).map(|()| PageFaultCleared {}).into()
     }
 
-    fn next_event(&mut self, _: &Message, _: NextEvent) -> Answer<EventTold> {
+    fn next_event(&mut self, _: Caller, _: NextEvent) -> Answer<EventTold> {
         let event = self.kernel.take_memory_event().ok_or(Errno::NoEnt);
         event.map(|event| EventTold { words: event.words() }).into()
     }
 
-    fn answer_request(&mut self, _: &Message, call: AnswerRequest) -> Answer<RequestAnswered> {
+    fn answer_request(&mut self, _: Caller, call: AnswerRequest) -> Answer<RequestAnswered> {
         let slot = self.kernel.named(call.process);
         slot.and_then(|slot| self.kernel.end_memory_request(slot, call.available != 0))
             .map(|()| RequestAnswered {})
             .into()
     }
 
-    fn space_of(&mut self, _: &Message, call: GetSpaceOf) -> Answer<SpaceOf> {
-        let space_of = |slot| self.kernel.process(slot).space.map_or(0, |space| self.kernel.spaces.name(space));
+    fn space_of(&mut self, _: Caller, call: GetSpaceOf) -> Answer<SpaceOf> {
+        let space_of = |slot| self.kernel.process(slot).space.map_or(0, |home| self.kernel.spaces.name(home.id()));
         self.kernel.named(call.process).map(|slot| SpaceOf { space: space_of(slot) }).into()
     }
 }
@@ -94,14 +94,11 @@ impl<M: Machine> Kernel<'_, M> {
         if self.process(slot).rts.is_empty() || self.runs(slot) {
             return Err(Errno::Busy);
         }
-        let before = self.process_mut(slot).space.take();
-        if let Some(space) = space {
-            self.live_in(slot, space);
+        let home = space.and_then(|space| self.spaces.bind(space));
+        if let Some(before) = core::mem::replace(&mut self.process_mut(slot).space, home) {
+            self.spaces.unbind(machine, before.id());
         }
-        if let Some(before) = before {
-            self.spaces.unbind(machine, before);
-        }
-        if space.is_some() {
+        if home.is_some() {
             self.unblock(slot, Rts::NO_SPACE);
         } else {
             self.block(machine, slot, Rts::NO_SPACE);

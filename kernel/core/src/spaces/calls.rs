@@ -136,7 +136,7 @@ impl Spaces<'_> {
         let pages = user_pages(address, check_count(count.into())?)?;
         let unmapped = in_windows(&pages, |window| self.unmap_window(tables, id, root, window));
         if unmapped > 0 {
-            self.forget(tables, id, pages);
+            self.forget(tables, root, pages);
         }
         Ok(unmapped)
     }
@@ -153,11 +153,11 @@ impl Spaces<'_> {
         count: u32,
         access: Access,
     ) -> Result<u64, Errno> {
-        let (id, root) = self.find_root(space)?;
+        let (_, root) = self.find_root(space)?;
         let pages = user_pages(address, check_count(count.into())?)?;
         let protected = in_windows(&pages, |window| self.protect_window(tables, root, window, access));
         if protected > 0 {
-            self.forget(tables, id, pages);
+            self.forget(tables, root, pages);
         }
         Ok(protected)
     }
@@ -225,7 +225,7 @@ impl Spaces<'_> {
     /// See there.
     pub fn give_back(&mut self, first: u64, count: u64) -> Result<u64, Errno> {
         let count = check_count(count)?;
-        each_frame(first, count, count, |frame| self.frames.give_back(frame))
+        Ok(self.frames.give_back(frames_at(first, count)?, count)?.into())
     }
 
     /// [`vmctl::Donate`]: returns how many frames are page tables now.
@@ -277,8 +277,7 @@ fn each_frame(
 ) -> Result<u64, Errno> {
     let first = frames_at(first, count)?;
     for done in 0..count.min(most) {
-        let refused = first.checked_add(done).ok_or(FrameError::OutOfRange).and_then(&mut each);
-        match refused {
+        match each(first.offset(done)) {
             Ok(()) => {}
             Err(error) if done == 0 => return Err(error.into()),
             Err(_) => return Ok(done.into()),

@@ -42,6 +42,25 @@ impl SpaceId {
     }
 }
 
+/// The space of a process. It has the root table in it, so that a switch need not look it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    id: SpaceId,
+    root: FrameNumber,
+}
+
+impl Home {
+    /// Which space it is.
+    pub fn id(self) -> SpaceId {
+        self.id
+    }
+
+    /// Its root table, as long as the process lives there.
+    pub fn root(self) -> FrameNumber {
+        self.root
+    }
+}
+
 /// An entry of the table of spaces.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(32))] // So that an index turns into an address by a shift.
@@ -64,12 +83,15 @@ impl Space {
 /// The table of spaces.
 pub type SpaceTable = [Space; SPACES];
 
+/// Stands for the root table of the kernel's own space: no table is ever there.
+const KERNELS_OWN: FrameNumber = FrameNumber::LAST;
+
 /// All spaces, and all frames.
 pub struct Spaces<'t> {
     table: &'t mut SpaceTable,
     frames: Frames<'t>,
-    /// The space that each CPU has loaded; `None` for the kernel's own.
-    loaded: [Option<SpaceId>; MAX_CPUS],
+    /// The root table that each CPU has loaded; [`KERNELS_OWN`] for the kernel's.
+    loaded: [FrameNumber; MAX_CPUS],
     /// Where to look for a free entry: so that none is used again soon.
     next: usize,
 }
@@ -77,7 +99,7 @@ pub struct Spaces<'t> {
 impl<'t> Spaces<'t> {
     /// No spaces. `table` has [`Space::FREE`] everywhere.
     pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>) -> Self {
-        Self { table, frames, loaded: [None; MAX_CPUS], next: 0 }
+        Self { table, frames, loaded: [KERNELS_OWN; MAX_CPUS], next: 0 }
     }
 
     /// What each frame is used for.
@@ -158,9 +180,11 @@ impl<'t> Spaces<'t> {
         self.next = id.index() + 1;
     }
 
-    /// One more process lives in a space.
-    pub fn bind(&mut self, id: SpaceId) {
+    /// One more process lives in a space; `None` if it has ended.
+    pub fn bind(&mut self, id: SpaceId) -> Option<Home> {
+        let root = self.root(id)?;
         self.space_mut(id).bound += 1; // There are fewer processes than a u16 counts.
+        Some(Home { id, root })
     }
 
     /// One process less does, for it ended or moved. It does not run any more, on any CPU. A space of the kernel's own ends
@@ -173,62 +197,70 @@ impl<'t> Spaces<'t> {
         }
     }
 
-    /// A CPU is about to run a process that lives in a space. Whether it must load that first.
+    /// A CPU is about to run a process. Returns the root table that it must load; `None` if it has it loaded.
     #[inline(always)]
-    pub fn enter(&mut self, cpu: CpuId, id: Option<SpaceId>) -> bool {
-        // By their numbers: an Option is compared with more steps.
-        let number = |id: Option<SpaceId>| id.map_or(0, |id| id.0.get());
-        number(core::mem::replace(&mut self.loaded[cpu.index()], id)) != number(id)
+    pub fn enter(&mut self, cpu: CpuId, home: Home) -> Option<FrameNumber> {
+        let loaded = &mut self.loaded[cpu.index()];
+        if *loaded == home.root {
+            return None;
+        }
+        *loaded = home.root;
+        Some(home.root)
     }
 
     /// A CPU has nothing to run. Whether it must load the kernel's own space.
     #[must_use]
     pub fn idle(&mut self, cpu: CpuId) -> bool {
-        self.loaded[cpu.index()].take().is_some()
+        core::mem::replace(&mut self.loaded[cpu.index()], KERNELS_OWN) != KERNELS_OWN
     }
 
-    /// The space that a CPU has loaded; `None` for the kernel's own.
-    pub fn loaded(&self, cpu: CpuId) -> Option<SpaceId> {
-        self.loaded[cpu.index()]
+    /// The root table that a CPU has loaded; `None` for the kernel's own.
+    pub fn loaded(&self, cpu: CpuId) -> Option<FrameNumber> {
+        Some(self.loaded[cpu.index()]).filter(|&root| root != KERNELS_OWN)
     }
 
     /// Makes another CPU leave the space that it has loaded, and user mode with it. Returns when it has; a process that
     /// runs there goes on after the CPU has been in the kernel.
-    pub(crate) fn drive_out(&mut self, tables: &mut impl Tables, cpu: CpuId) {
-        if self.loaded[cpu.index()].take().is_some() {
-            tables.leave_others(1 << cpu.index());
+    pub(crate) fn stop(&mut self, tables: &mut impl Tables, cpu: CpuId) {
+        if self.loaded(cpu).is_some() {
+            self.drive_out(tables, 1 << cpu.index());
         }
     }
 
     /// Makes all CPUs but this one leave a space. Returns whether this one has it loaded.
-    fn drive_others_out(&mut self, tables: &mut impl Tables, id: SpaceId) -> bool {
-        let here = tables.cpu().index();
-        let mut others = 0;
+    fn drive_others_out(&mut self, tables: &mut impl Tables, root: FrameNumber) -> bool {
+        let here = 1 << tables.cpu().index();
+        let holds = |(cpu, loaded): (usize, &FrameNumber)| u32::from(*loaded == root) << cpu;
+        let all: u32 = self.loaded.iter().enumerate().map(holds).sum();
+        if all & !here != 0 {
+            self.drive_out(tables, all & !here);
+        }
+        all & here != 0
+    }
+
+    #[cold]
+    fn drive_out(&mut self, tables: &mut impl Tables, others: u32) {
         for (cpu, loaded) in self.loaded.iter_mut().enumerate() {
-            if cpu != here && *loaded == Some(id) {
-                *loaded = None;
-                others |= 1 << cpu;
+            if others >> cpu & 1 != 0 {
+                *loaded = KERNELS_OWN;
             }
         }
-        if others != 0 {
-            tables.leave_others(others);
-        }
-        self.loaded[here] == Some(id)
+        tables.leave_others(others);
     }
 
     /// Makes all CPUs leave a space.
-    fn drive_all_out(&mut self, tables: &mut impl Tables, id: SpaceId) {
-        if self.drive_others_out(tables, id) {
-            self.loaded[tables.cpu().index()] = None;
+    fn drive_all_out(&mut self, tables: &mut impl Tables, root: FrameNumber) {
+        if self.drive_others_out(tables, root) {
+            self.loaded[tables.cpu().index()] = KERNELS_OWN;
             tables.leave();
         }
     }
 
     /// Makes every CPU forget a run of pages that were taken from a space.
-    fn forget(&mut self, tables: &mut impl Tables, id: SpaceId, pages: Range<u64>) {
+    fn forget(&mut self, tables: &mut impl Tables, root: FrameNumber, pages: Range<u64>) {
         /// More pages than this are not worth forgetting one by one.
         const MOST_SINGLY: u64 = 16;
-        if !self.drive_others_out(tables, id) {
+        if !self.drive_others_out(tables, root) {
             return;
         }
         if walk::pages_in(&pages) > MOST_SINGLY {

@@ -7,8 +7,11 @@ use crate::Tables;
 use crate::frames::FrameNumber;
 use crate::tables::Rights;
 use abi::Errno;
-use abi::layout::USER_END;
+use abi::layout::{PAGE_SIZE, USER_END};
 use protocol::vmctl::{Access, Backing, Cache, MAX_RUN};
+
+/// Most pages that a step to the end of a space unmaps: to find the first may take as long.
+const MOST_DROPPED: u64 = 128;
 
 impl Spaces<'_> {
     /// A space in which nothing is mapped, of the kernel's pool.
@@ -73,9 +76,10 @@ impl Spaces<'_> {
         let Some(root) = self.root(id) else {
             return false;
         };
-        self.drive_all_out(tables, id);
-        if let Some(start) = self.lowest_leaf(tables, root) {
-            self.unmap_window(tables, id, root, &window(&(start..USER_END), 1));
+        self.drive_all_out(tables, root);
+        if let Some(start) = self.lowest_page(tables, root) {
+            let end = USER_END.min(start + MOST_DROPPED * PAGE_SIZE);
+            self.unmap_window(tables, id, root, &window(&(start..end), 1));
             return true;
         }
         for _ in 0..MAX_RUN {

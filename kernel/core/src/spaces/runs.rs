@@ -10,6 +10,9 @@ use abi::layout::{PAGE_SIZE, USER_END};
 use core::ops::Range;
 use protocol::vmctl::{Access, Backing, MAX_CLEARED};
 
+/// Most pages that a search compares.
+const MOST_COMPARED: u64 = 256;
+
 /// Why a run of mappings does not go on.
 pub(super) enum Stop {
     /// The next page is refused.
@@ -51,55 +54,65 @@ impl Spaces<'_> {
     ///
     /// # Errors
     /// Why the next page cannot be mapped; those before it are.
-    pub(super) fn map_window(&mut self, tables: &mut impl Tables, run: &mut Mapping) -> Result<(), Stop> {
-        self.check_frame(run)?; // No table is made for a page that is refused.
-        let leaf = self.make_leaf(tables, run.id, run.root, run.pages.start).map_err(Stop::Lacks)?;
+    pub(super) fn map_window<T: Tables>(&mut self, tables: &mut T, run: &mut Mapping) -> Result<(), Stop> {
+        let reached = self.reach(tables, run.root, run.pages.start);
+        let leaf = if reached.level == 0 {
+            reached.table
+        } else {
+            self.check_frame(run)?; // No table is made for a page that is refused.
+            self.extend(tables, run.id, reached, run.pages.start).map_err(Stop::Lacks)?
+        };
+        match run.rights.backing {
+            Backing::Memory => {
+                self.fill(tables, leaf, run, |spaces, tables, run, frame| match spaces.frames.map(frame) {
+                    Err(FrameError::WrongKind(FrameKind::Idle)) => spaces.map_idle(tables, run, frame),
+                    counted => Ok(counted?),
+                })
+            }
+            Backing::Device => {
+                self.fill(tables, leaf, run, |spaces, _, _, frame| Ok(spaces.frames.check_device(frame)?))
+            }
+        }
+    }
+
+    /// Fills a leaf table with what it takes of a run, as long as `take` grants the frames.
+    #[inline(always)]
+    fn fill<T: Tables>(
+        &mut self,
+        tables: &mut T,
+        leaf: FrameNumber,
+        run: &mut Mapping,
+        take: impl Fn(&mut Self, &mut T, &mut Mapping, FrameNumber) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         let window = window(&run.pages, 1);
-        let first = index(window.start, 0);
+        let (first, frame, flags) = (index(window.start, 0), run.frame, T::flags(run.rights));
         let count = pages_in(&window) as usize;
         let (mut done, mut stop) = (0, Ok(()));
         while done < count {
-            stop = self.map_page(tables, leaf, first + done, run);
-            if stop.is_err() {
+            if tables.is_mapped(leaf, first + done) {
+                stop = Err(Stop::Refused(Errno::Exist));
                 break;
             }
+            let frame = frame.offset(done as u32);
+            if let Err(why) = take(self, tables, run, frame) {
+                stop = Err(why);
+                break;
+            }
+            tables.set_page(leaf, first + done, frame, flags);
             done += 1;
         }
         self.frames.use_entries(leaf, done as u32);
         run.pages.start += done as u64 * PAGE_SIZE;
+        run.frame = frame.offset(done as u32);
         stop
     }
 
-    #[inline(always)]
-    fn map_page(
-        &mut self,
-        tables: &mut impl Tables,
-        leaf: FrameNumber,
-        at: usize,
-        run: &mut Mapping,
-    ) -> Result<(), Stop> {
-        if tables.page(leaf, at).is_some() {
-            return Err(Stop::Refused(Errno::Exist));
-        }
-        match run.rights.backing {
-            Backing::Device => self.frames.check_device(run.frame)?,
-            Backing::Memory => match self.frames.map(run.frame) {
-                Err(FrameError::WrongKind(FrameKind::Idle)) => self.map_idle(tables, run)?,
-                counted => counted?,
-            },
-        }
-        tables.set_page(leaf, at, Some(Page { frame: run.frame, rights: run.rights }));
-        // The last frame that a number can name has no next one, and is the last of its run.
-        run.frame = run.frame.checked_add(1).unwrap_or(run.frame);
-        Ok(())
-    }
-
     #[cold]
-    fn map_idle(&mut self, tables: &mut impl Tables, run: &mut Mapping) -> Result<(), Stop> {
+    fn map_idle(&mut self, tables: &mut impl Tables, run: &mut Mapping, frame: FrameNumber) -> Result<(), Stop> {
         run.may_clear = run.may_clear.checked_sub(1).ok_or(Stop::Tired)?;
-        tables.clear(run.frame);
-        self.frames.make_user(run.frame)?;
-        Ok(self.frames.map(run.frame)?)
+        tables.clear(frame);
+        self.frames.make_user(frame)?;
+        Ok(self.frames.map(frame)?)
     }
 
     /// Whether the next frame of a run could be mapped.
@@ -134,23 +147,23 @@ impl Spaces<'_> {
             let Some(page) = tables.page(leaf, at) else {
                 continue;
             };
-            tables.set_page(leaf, at, None);
+            tables.clear_page(leaf, at);
             if page.rights.backing == Backing::Memory {
                 let counted = self.frames.unmap(page.frame);
                 debug_assert_eq!(counted, Ok(()));
             }
             unmapped += 1;
         }
-        if unmapped > 0 {
-            self.drop_pages(tables, id, root, window.start, unmapped);
+        if unmapped > 0 && self.frames.drop_entries(leaf, unmapped) == 0 {
+            self.prune(tables, id, root, window.start);
         }
         unmapped
     }
 
     /// Gives the pages of one leaf table an access; returns how many there are. CPUs still remember the old one.
-    pub(super) fn protect_window(
+    pub(super) fn protect_window<T: Tables>(
         &mut self,
-        tables: &mut impl Tables,
+        tables: &mut T,
         root: FrameNumber,
         window: &Range<u64>,
         access: Access,
@@ -162,7 +175,7 @@ impl Spaces<'_> {
         let mut protected = 0;
         for at in first..first + pages_in(window) as usize {
             if let Some(page) = tables.page(leaf, at) {
-                tables.set_page(leaf, at, Some(Page { rights: Rights { access, ..page.rights }, ..page }));
+                tables.set_page(leaf, at, page.frame, T::flags(Rights { access, ..page.rights }));
                 protected += 1;
             }
         }
@@ -178,7 +191,7 @@ impl Spaces<'_> {
         let first = index(address, 0);
         let page = tables.page(table, first);
         // The last page below the end of programs' memory ends a table but for one entry, which is always empty.
-        let limit = ENTRIES.min(first + ((USER_END - address) / PAGE_SIZE) as usize);
+        let limit = ENTRIES.min(first + ((USER_END - address) / PAGE_SIZE).min(MOST_COMPARED) as usize);
         let alike = (first..limit).take_while(|&at| match (page, tables.page(table, at)) {
             (None, other) => other.is_none(),
             (Some(page), other) => {

@@ -55,19 +55,19 @@ impl Spaces<'_> {
         (reached.level == 0).then_some(reached.table)
     }
 
-    /// The same, with missing tables made of the stock of the space.
+    /// Makes the tables that are missing on the way to an address, of the stock of the space; returns the last.
     ///
     /// # Errors
     /// How many tables the stock lacks; nothing has changed then.
-    #[inline]
-    pub(super) fn make_leaf(
+    #[cold]
+    pub(super) fn extend(
         &mut self,
         tables: &mut impl Tables,
         id: SpaceId,
-        root: FrameNumber,
+        reached: Reached,
         address: u64,
     ) -> Result<FrameNumber, u32> {
-        let Reached { mut table, mut level } = self.reach(tables, root, address);
+        let Reached { mut table, mut level } = reached;
         let lacks = level.saturating_sub(self.space(id).stock.len());
         if lacks > 0 {
             return Err(lacks);
@@ -83,16 +83,10 @@ impl Spaces<'_> {
         Ok(table)
     }
 
-    /// Counts entries of the leaf table of an address that are in use no more, and puts the tables that have none left on the
-    /// way to it into the stock. Nobody may use them before all CPUs have forgotten them.
-    pub(super) fn drop_pages(
-        &mut self,
-        tables: &mut impl Tables,
-        id: SpaceId,
-        root: FrameNumber,
-        address: u64,
-        pages: u32,
-    ) {
+    /// Takes the leaf table of an address, which has no entry in use any more, and the tables above it that have none then,
+    /// out of the space and into its stock. Nobody may use them before all CPUs have forgotten them.
+    #[cold]
+    pub(super) fn prune(&mut self, tables: &mut impl Tables, id: SpaceId, root: FrameNumber, address: u64) {
         let mut path = [root; ROOT as usize + 1];
         for level in (0..ROOT).rev() {
             let above = path[level as usize + 1];
@@ -101,29 +95,27 @@ impl Spaces<'_> {
                 None => return,
             }
         }
-        let mut dropped = pages;
         for level in 0..ROOT {
             let (table, above) = (path[level as usize], path[level as usize + 1]);
-            if self.frames.drop_entries(table, dropped) > 0 {
-                return;
-            }
             tables.set_below(above, index(address, level + 1), None);
             self.frames.push_stock(&mut self.table[id.index()].stock, table);
-            dropped = 1;
+            if self.frames.drop_entries(above, 1) > 0 {
+                return;
+            }
         }
-        self.frames.drop_entries(root, dropped);
     }
 
-    /// The lowest address that a leaf table of a space begins with.
-    pub(super) fn lowest_leaf(&self, tables: &impl Tables, root: FrameNumber) -> Option<u64> {
+    /// The lowest page of a space.
+    pub(super) fn lowest_page(&self, tables: &impl Tables, root: FrameNumber) -> Option<u64> {
         let mut table = root;
         let mut address = 0;
         for level in (1..=ROOT).rev() {
             let entries = if level == ROOT { KERNEL_HALF } else { ENTRIES };
             let (index, below) = (0..entries).find_map(|i| Some((i, tables.below(table, i)?)))?;
-            address |= (index as u64 * PAGE_SIZE) << (level * ENTRIES.ilog2());
+            address += (index as u64 * PAGE_SIZE) << (level * ENTRIES.ilog2());
             table = below;
         }
-        Some(address)
+        let index = (0..ENTRIES).find(|&i| tables.is_mapped(table, i))?;
+        Some(address + index as u64 * PAGE_SIZE)
     }
 }

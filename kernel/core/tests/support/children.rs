@@ -83,8 +83,7 @@ impl World<'_> {
     /// The number of the root table of the space that a process lives in.
     pub(crate) fn memory_of(&self, who: Endpoint) -> usize {
         let space = self.kernel.process(Slot::of(who)).space.expect("it has a space");
-        let root = self.kernel.spaces.root(space).expect("it lives");
-        (root.address() / abi::layout::PAGE_SIZE) as usize
+        (space.root().address() / abi::layout::PAGE_SIZE) as usize
     }
 
     /// Puts something into a program's memory.

@@ -57,6 +57,14 @@ impl Frame for Regs {
         *self = Self { rax: 0, rdi, rsi, rdx, body: message.body, ..*self };
     }
 
+    fn body_mut(&mut self) -> &mut [u64; BODY_WORDS] {
+        &mut self.body
+    }
+
+    fn set_head(&mut self, source: Endpoint, header: u64, status: Status) {
+        (self.rax, self.rdi, self.rsi, self.rdx) = (0, source.raw().into(), header, status.0);
+    }
+
     fn table(&self) -> (u64, u64) {
         (self.rdi, self.rdx)
     }
@@ -85,7 +93,7 @@ impl Frame for Regs {
     }
 
     fn rewind_trap(&mut self) {
-        self.rip -= TRAP_LEN;
+        self.rip = self.rip.wrapping_sub(TRAP_LEN);
     }
 
     fn set_result(&mut self, result: i64) {
@@ -137,6 +145,9 @@ pub(crate) struct TestMachine {
     pub(crate) memory: TestMemory,
 }
 
+/// The time, the kernel's lines, and programs' texts.
+type Seen<'m> = (u64, &'m [String], &'m [(String, Vec<u8>)]);
+
 impl TestMachine {
     /// Not 1, so that it is not taken for the ticks.
     pub(crate) const HZ: u64 = 250;
@@ -154,7 +165,7 @@ impl TestMachine {
     }
 
     /// What a model knows of, too: the time and the log.
-    pub(crate) fn seen(&self) -> (u64, &[String], &[(String, Vec<u8>)]) {
+    pub(crate) fn seen(&self) -> Seen<'_> {
         (self.ticks, &self.lines, &self.texts)
     }
 }

@@ -21,7 +21,7 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeId, Signal, TrapMask};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
-use kernel_core::spaces::{SPACES, Space, SpaceTable};
+use kernel_core::spaces::{Home, SPACES, Space, SpaceTable};
 use kernel_core::{
     Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, QUANTUM_TICKS, Rts, Slot, SpaceId, Spaces, Table,
 };
@@ -126,7 +126,7 @@ pub(crate) enum Outcome {
 /// All that can be seen from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapshot {
-    processes: Vec<(Endpoint, Rts, Option<SpaceId>, PrivilegeId, Regs)>,
+    processes: Vec<(Endpoint, Rts, Option<Home>, PrivilegeId, Regs)>,
     privileges: Vec<Privileges>,
     running: Option<Slot>,
     machine: TestMachine,

@@ -2,7 +2,7 @@
 
 use super::TestMachine;
 use kernel_core::frames::FrameNumber;
-use kernel_core::tables::{ENTRIES, KERNEL_HALF, Page};
+use kernel_core::tables::{ENTRIES, KERNEL_HALF, Page, Rights};
 use kernel_core::{CpuId, MAX_CPUS, Tables};
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -36,6 +36,8 @@ pub(crate) struct TestMemory {
     pub(crate) remembered: [Remembered; MAX_CPUS],
     /// CPUs that were made to leave their programs, a bit each.
     pub(crate) driven_out: u32,
+    /// The root tables that CPUs have loaded; `None` for the kernel's own.
+    pub(crate) loaded: [Option<FrameNumber>; MAX_CPUS],
     /// How many frames were cleared.
     pub(crate) cleared: usize,
 }
@@ -54,12 +56,16 @@ impl TestMemory {
         };
     }
 
-    fn forget(&mut self, cpu: usize) {
+    /// A CPU loads a root table, or the kernel's own, and forgets all that it remembers.
+    pub(crate) fn load(&mut self, cpu: usize, root: Option<FrameNumber>) {
+        self.loaded[cpu] = root;
         self.remembered[cpu] = Remembered::default();
     }
 }
 
 impl Tables for TestMachine {
+    type Flags = Rights;
+
     fn cpu(&self) -> CpuId {
         CpuId::new(self.memory.cpu).expect("tests have so many CPUs")
     }
@@ -71,9 +77,8 @@ impl Tables for TestMachine {
     }
 
     fn make_root(&mut self, table: FrameNumber) {
-        for index in KERNEL_HALF..ENTRIES {
-            self.memory.set(table, index, Some(Entry::Kernel));
-        }
+        // One entry stands for all of the kernel's half.
+        self.memory.set(table, KERNEL_HALF, Some(Entry::Kernel));
     }
 
     fn below(&self, table: FrameNumber, index: usize) -> Option<FrameNumber> {
@@ -99,8 +104,20 @@ impl Tables for TestMachine {
         }
     }
 
-    fn set_page(&mut self, table: FrameNumber, index: usize, page: Option<Page>) {
-        self.memory.set(table, index, page.map(Entry::Page));
+    fn flags(rights: Rights) -> Rights {
+        rights
+    }
+
+    fn is_mapped(&self, table: FrameNumber, index: usize) -> bool {
+        self.page(table, index).is_some()
+    }
+
+    fn set_page(&mut self, table: FrameNumber, index: usize, frame: FrameNumber, rights: Rights) {
+        self.memory.set(table, index, Some(Entry::Page(Page { frame, rights })));
+    }
+
+    fn clear_page(&mut self, table: FrameNumber, index: usize) {
+        self.memory.set(table, index, None);
     }
 
     fn flush_page(&mut self, address: u64) {
@@ -110,16 +127,16 @@ impl Tables for TestMachine {
     }
 
     fn flush_all(&mut self) {
-        self.memory.forget(self.memory.cpu);
+        self.memory.remembered[self.memory.cpu] = Remembered::default();
     }
 
     fn leave(&mut self) {
-        self.memory.forget(self.memory.cpu);
+        self.memory.load(self.memory.cpu, None);
     }
 
     fn leave_others(&mut self, cpus: u32) {
         assert!(cpus != 0 && cpus >> self.memory.cpu & 1 == 0, "only others are asked");
         self.memory.driven_out |= cpus;
-        (0..MAX_CPUS).filter(|cpu| cpus >> cpu & 1 != 0).for_each(|cpu| self.memory.forget(cpu));
+        (0..MAX_CPUS).filter(|cpu| cpus >> cpu & 1 != 0).for_each(|cpu| self.memory.load(cpu, None));
     }
 }

@@ -9,10 +9,12 @@ mod line;
 mod log;
 #[cfg(panic = "abort")]
 mod program;
+mod senda;
 mod start;
 mod trap;
 
 pub use line::Line;
 pub use log::{log, write_line};
+pub use senda::{AsyncSlot, senda};
 pub use start::exit;
 pub use trap::{Received, Registers, kernel_call, notify, receive, reply_receive, send, send_nb, sendrec, trap};

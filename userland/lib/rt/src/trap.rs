@@ -1,7 +1,8 @@
 //! The traps, as functions.
 //!
-//! All of them are safe: today no trap and no kernel call makes the kernel write the caller's memory. One that does needs
-//! a function of its own that takes the memory by reference.
+//! All of them are safe: no trap here makes the kernel write the caller's memory. A kernel call that does names the memory by
+//! its address, and the kernel acts on it as a device would; such a call deserves a function that takes the memory by
+//! reference, as [`crate::senda()`] does.
 
 use abi::{BODY_WORDS, Endpoint, Errno, Message, Status, Trap};
 use core::arch::asm;

@@ -1,8 +1,8 @@
 //! Kernel calls.
 
 use abi::{Endpoint, Errno, Message};
-use protocol::Transport;
 use protocol::kernel::{Abort, AbortHow, BootProgram, Client, GetBootEntry, Identity, Times, WhoAmI};
+use protocol::{Transport, getinfo, irqctl, privctl, statectl, trace, vmctl};
 
 pub use rt::exit;
 
@@ -16,10 +16,35 @@ impl Transport for KernelTransport {
     }
 }
 
-/// All kernel calls, one method each.
+/// All kernel calls that belong to no group, one method each.
 #[must_use]
 pub const fn kernel() -> Client<KernelTransport> {
     Client { to: Endpoint::SYSTEM, transport: KernelTransport }
+}
+
+macro_rules! groups {
+    ($($(#[$doc:meta])* $group:ident)+) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub const fn $group() -> $group::Client<KernelTransport> {
+            $group::Client { to: Endpoint::SYSTEM, transport: KernelTransport }
+        }
+    )+};
+}
+
+groups! {
+    /// The kernel calls that give and take privileges.
+    privctl
+    /// The kernel calls for interrupts.
+    irqctl
+    /// The kernel calls by which a service changes what others have to do with it.
+    statectl
+    /// The kernel calls that tell about the system.
+    getinfo
+    /// The memory server's kernel calls.
+    vmctl
+    /// The kernel calls of a tracer.
+    trace
 }
 
 /// Timer ticks since boot.

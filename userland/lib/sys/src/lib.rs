@@ -6,7 +6,10 @@ mod kernel;
 mod serve;
 
 pub use ipc::Ipc;
-pub use kernel::{KernelTransport, abort, boot_programs, exit, kernel, lookup, name_of, ticks, whoami};
+pub use kernel::{
+    KernelTransport, abort, boot_programs, exit, getinfo, irqctl, kernel, lookup, name_of, privctl, statectl, ticks,
+    trace, vmctl, whoami,
+};
 pub use rt::entry;
 pub use serve::{Port, Stopped, Traps, serve, serve_over};
 

@@ -2,8 +2,8 @@
 #![no_std]
 
 use abi::{Endpoint, Message};
-use protocol::Answer;
 use protocol::echo::{Count, Counted, Reverse, Reversed, Server};
+use protocol::{Answer, Caller};
 
 /// Callers that are counted at the same time.
 pub const CALLERS: usize = 64;
@@ -41,15 +41,15 @@ impl Default for Echo {
 }
 
 impl Server for Echo {
-    fn reverse(&mut self, from: &Message, call: Reverse) -> Answer<Reversed> {
-        self.count_call(from.peer);
+    fn reverse(&mut self, from: Caller, call: Reverse) -> Answer<Reversed> {
+        self.count_call(from.endpoint);
         let mut words = call.words;
         words.reverse();
         Answer::Reply(Reversed { words })
     }
 
-    fn count(&mut self, from: &Message, _: Count) -> Answer<Counted> {
-        Answer::Reply(Counted { calls: self.count_call(from.peer) })
+    fn count(&mut self, from: Caller, _: Count) -> Answer<Counted> {
+        Answer::Reply(Counted { calls: self.count_call(from.endpoint) })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use abi::{Errno, Message};
 use peer::{GetOutcome, Idle, Leave, Left, NotifiedFirst, NotifyFirst, Outcome, Perform, Performed, Server, WasIdle};
-use protocol::Answer;
+use protocol::{Answer, Caller};
 
 sys::entry!(main);
 
@@ -39,7 +39,7 @@ fn obey() -> Result<core::convert::Infallible, Errno> {
 }
 
 impl Server for Peer {
-    fn perform(&mut self, _: &Message, call: Perform) -> Answer<Performed> {
+    fn perform(&mut self, _: Caller, call: Perform) -> Answer<Performed> {
         let Perform { rax, rdi, rsi, rdx, words } = call;
         let after = rt::trap(rt::Registers { rax, rdi, rsi, rdx, body: peer::body(words) });
         self.outcome = Outcome {
@@ -53,19 +53,19 @@ impl Server for Peer {
         Answer::Later
     }
 
-    fn outcome(&mut self, _: &Message, _: GetOutcome) -> Answer<Outcome> {
+    fn outcome(&mut self, _: Caller, _: GetOutcome) -> Answer<Outcome> {
         Answer::Reply(self.outcome)
     }
 
-    fn notify_first(&mut self, from: &Message, _: NotifyFirst) -> Answer<NotifiedFirst> {
-        rt::notify(from.peer).map(|()| NotifiedFirst {}).into()
+    fn notify_first(&mut self, from: Caller, _: NotifyFirst) -> Answer<NotifiedFirst> {
+        rt::notify(from.endpoint).map(|()| NotifiedFirst {}).into()
     }
 
-    fn leave(&mut self, _: &Message, _: Leave) -> Answer<Left> {
+    fn leave(&mut self, _: Caller, _: Leave) -> Answer<Left> {
         sys::exit(0)
     }
 
-    fn idle(&mut self, _: &Message, _: Idle) -> Answer<WasIdle> {
+    fn idle(&mut self, _: Caller, _: Idle) -> Answer<WasIdle> {
         Answer::Later
     }
 }

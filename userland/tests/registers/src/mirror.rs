@@ -4,7 +4,7 @@
 
 use abi::{Endpoint, Errno, Kind, Message, Status, Trap};
 use probe::Register;
-use protocol::{Answer, Call, encode};
+use protocol::{Answer, Call, Caller, encode};
 use registers::mirror::{Reflect, Reflected, Server, Spend, Spending, dispatch};
 use registers::report::Spent;
 use registers::{filled, message_in, spend_time, with_message};
@@ -47,18 +47,18 @@ impl Mirror {
 }
 
 impl Server for Mirror {
-    fn spend(&mut self, from: &Message, call: Spend) -> Answer<Spending> {
+    fn spend(&mut self, from: Caller, call: Spend) -> Answer<Spending> {
         let spent = spend_time(call.seed).unwrap_or_else(|what| {
             sys::log!("changed by time: {what}");
             Spent { start: 0, end: 0, trouble: 1 }
         });
-        if let Err(error) = rt::send(&Message { peer: from.peer, ..encode(Spent::KIND, &spent) }) {
+        if let Err(error) = rt::send(&Message { peer: from.endpoint, ..encode(Spent::KIND, &spent) }) {
             sys::log!("cannot report: {error}");
         }
         Answer::Later
     }
 
-    fn reflect(&mut self, _: &Message, call: Reflect) -> Answer<Reflected> {
+    fn reflect(&mut self, _: Caller, call: Reflect) -> Answer<Reflected> {
         Answer::Reply(Reflected { words: call.words, trouble: self.trouble })
     }
 }

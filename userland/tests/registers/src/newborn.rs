@@ -6,7 +6,7 @@ use abi::Message;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use probe::{Fpu, Register, State};
-use protocol::Answer;
+use protocol::{Answer, Caller};
 use registers::newborn::{Birth, GetBirth, Server, dispatch};
 
 /// Written by [`_start`] only.
@@ -69,7 +69,7 @@ fn describe(state: &State) -> Birth {
 }
 
 impl Server for Newborn {
-    fn birth(&mut self, _: &Message, _: GetBirth) -> Answer<Birth> {
+    fn birth(&mut self, _: Caller, _: GetBirth) -> Answer<Birth> {
         Answer::Reply(self.birth)
     }
 }

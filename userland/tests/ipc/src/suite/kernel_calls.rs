@@ -3,11 +3,12 @@
 use crate::peers::{Peer, WORDS, me, program};
 use abi::{Endpoint, Errno, Kind, Message, Trap};
 use protocol::Call;
-use protocol::kernel::{Abort, DiagWrite, GetBootEntry, MAX_DIAG, PROTOCOL, Times};
+use protocol::kernel::{Abort, DiagWrite, GROUPS, GetBootEntry, MAX_DIAG, PROTOCOL, Times};
 use suite::{Outcome, check, check_eq};
 
 pub(crate) fn every_unknown_number() -> Outcome {
-    let known = |kind: u16| PROTOCOL.calls.iter().any(|call| PROTOCOL.base + call.number == kind);
+    let all = || GROUPS.iter().map(|group| &group.protocol).chain([&PROTOCOL]);
+    let known = |kind: u16| all().any(|p| p.calls.iter().any(|call| p.base + call.number == kind));
     for kind in (0..=u16::MAX).filter(|&kind| !known(kind)) {
         let before = Message { body: peer::body(WORDS), tag: kind, ..Message::new(Endpoint::SYSTEM, Kind(kind)) };
         let mut message = before;

@@ -11,6 +11,7 @@ mod notify;
 mod order;
 mod peers;
 mod reply;
+mod root;
 
 suite::suite! {
     order {
@@ -49,6 +50,13 @@ suite::suite! {
         answers_and_receives_what_waits,
         a_failed_answer_is_told_by_the_status,
         an_answer_to_nobody_receives_all_the_same,
+    }
+    root {
+        everybody_has_the_privileges_of_the_boot_table,
+        the_root_system_process_manages_itself,
+        whoever_has_no_process_has_no_privileges,
+        requests_to_the_root_system_process_are_refused,
+        messages_that_want_no_answer_get_none,
     }
     kernel_calls {
         every_unknown_number,

@@ -5,6 +5,11 @@
 //! that the kernel took from its own pool becomes free, one that the memory server claimed becomes idle and the server's
 //! again. Whoever turns a frame into a page table or a program's memory clears it first.
 
+mod uses;
+
+#[cfg(test)]
+mod tests;
+
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
 use arrayvec::ArrayVec;
@@ -16,8 +21,8 @@ use core::ops::Range;
 pub struct FrameNumber(u32);
 
 impl FrameNumber {
-    /// The first frame of memory: nobody's.
-    pub(crate) const ZERO: Self = Self(0);
+    /// The last one, which is in no frame table: a list could not link it.
+    pub(crate) const LAST: Self = Self(u32::MAX);
 
     /// The frame that holds a physical address; `None` beyond 16 TiB.
     pub fn containing(address: u64) -> Option<Self> {
@@ -32,6 +37,11 @@ impl FrameNumber {
     /// The frame so many frames behind; `None` beyond 16 TiB.
     pub fn checked_add(self, frames: u32) -> Option<Self> {
         self.0.checked_add(frames).map(Self)
+    }
+
+    /// The frame so many frames behind, in a run that is known to exist.
+    pub(crate) const fn offset(self, frames: u32) -> Self {
+        Self(self.0.wrapping_add(frames))
     }
 
     const fn index(self) -> usize {
@@ -75,7 +85,7 @@ enum Origin {
 }
 
 /// An entry of the frame table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameInfo {
     kind: FrameKind,
     origin: Origin,
@@ -291,14 +301,19 @@ impl Frames<'_> {
         Some((first, count))
     }
 
-    /// Frees an idle frame.
+    /// Frees idle frames of a run, up to the first that is none; returns how many. The lowest are taken first, so that they
+    /// can be claimed as a run again.
     ///
     /// # Errors
-    /// If it is none.
-    pub fn give_back(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        self.get(frame, FrameKind::Idle)?;
-        self.push_free(frame.index());
-        Ok(())
+    /// If the first one is not idle.
+    pub fn give_back(&mut self, first: FrameNumber, count: u32) -> Result<u32, FrameError> {
+        self.get(first, FrameKind::Idle)?;
+        let run = self.table.get(first.index()..).unwrap_or_default().iter().take(count as usize);
+        let idle = run.take_while(|info| info.kind == FrameKind::Idle).count();
+        for index in (first.index()..first.index() + idle).rev() {
+            self.push_free(index);
+        }
+        Ok(idle as u32)
     }
 
     /// Gives a frame that nobody uses any more back to whom it came from.
@@ -308,238 +323,5 @@ impl Frames<'_> {
             Origin::Pool => self.push_free(frame.index()),
             Origin::Claimed => *info = FrameInfo { kind: FrameKind::Idle, pins: 0, value: 0, ..*info },
         }
-    }
-}
-
-/// Programs' memory.
-impl Frames<'_> {
-    /// Makes an idle frame a program's, mapped nowhere yet. The caller has cleared it.
-    ///
-    /// # Errors
-    /// If it is not idle.
-    pub fn make_user(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        self.get(frame, FrameKind::Idle)?.kind = FrameKind::User;
-        Ok(())
-    }
-
-    /// Counts one more mapping of a program's frame.
-    ///
-    /// # Errors
-    /// If it is none, or is mapped in 2^32 - 1 places.
-    #[inline]
-    pub fn map(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        let info = self.get(frame, FrameKind::User)?;
-        info.value = info.value.checked_add(1).ok_or(FrameError::Count)?;
-        Ok(())
-    }
-
-    /// Counts one mapping less. With the last mapping and pin a frame of the kernel's pool becomes free; one that was
-    /// claimed keeps its contents, so that it can be mapped elsewhere, until it is released.
-    ///
-    /// # Errors
-    /// If it is no program's frame, or is mapped nowhere.
-    #[inline]
-    pub fn unmap(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        let info = self.get(frame, FrameKind::User)?;
-        info.value = info.value.checked_sub(1).ok_or(FrameError::Count)?;
-        if info.value == 0 && info.pins == 0 && info.origin == Origin::Pool {
-            self.push_free(frame.index());
-        }
-        Ok(())
-    }
-
-    /// Keeps a program's frame from being released, whether it is mapped or not: a device knows its address.
-    ///
-    /// # Errors
-    /// If it is no program's frame, or is pinned 2^16 - 1 times.
-    pub fn pin(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        let info = self.get(frame, FrameKind::User)?;
-        info.pins = info.pins.checked_add(1).ok_or(FrameError::Count)?;
-        Ok(())
-    }
-
-    /// Takes a pin away; see [`Frames::unmap`] for the last.
-    ///
-    /// # Errors
-    /// If it is no program's frame, or is not pinned.
-    pub fn unpin(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        let info = self.get(frame, FrameKind::User)?;
-        info.pins = info.pins.checked_sub(1).ok_or(FrameError::Count)?;
-        if info.value == 0 && info.pins == 0 && info.origin == Origin::Pool {
-            self.push_free(frame.index());
-        }
-        Ok(())
-    }
-
-    /// Gives a program's frame that is mapped nowhere and not pinned back to whom it came from.
-    ///
-    /// # Errors
-    /// If it is none, or is mapped or pinned.
-    pub fn release(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        let info = self.get(frame, FrameKind::User)?;
-        if info.value != 0 {
-            return Err(FrameError::Mapped);
-        }
-        if info.pins != 0 {
-            return Err(FrameError::Pinned);
-        }
-        self.drop_unused(frame);
-        Ok(())
-    }
-
-    /// Checks that programs may see a frame as a device's: it is no memory of ours, and the kernel keeps it for nobody.
-    ///
-    /// # Errors
-    /// What it is instead.
-    pub fn check_device(&self, frame: FrameNumber) -> Result<(), FrameError> {
-        let kind = self.kind(frame).unwrap_or(FrameKind::Reserved);
-        if kind != FrameKind::Reserved {
-            return Err(FrameError::WrongKind(kind));
-        }
-        let page = frame.address()..frame.address() + PAGE_SIZE;
-        let kept = self.kept.iter().any(|range| range.start < page.end && page.start < range.end);
-        if kept { Err(FrameError::WrongKind(FrameKind::Kernel)) } else { Ok(()) }
-    }
-}
-
-/// Page tables.
-impl Frames<'_> {
-    /// Makes an idle frame a page table. The caller has cleared it.
-    ///
-    /// # Errors
-    /// If it is not idle.
-    pub fn make_table(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        self.get(frame, FrameKind::Idle)?.kind = FrameKind::PageTable;
-        Ok(())
-    }
-
-    /// Gives a page table, to which no other table and no CPU refers any more, back to whom it came from.
-    ///
-    /// # Errors
-    /// If it is none.
-    pub fn free_table(&mut self, frame: FrameNumber) -> Result<(), FrameError> {
-        self.get(frame, FrameKind::PageTable)?;
-        self.drop_unused(frame);
-        Ok(())
-    }
-
-    /// Whether the kernel took a frame from its own pool.
-    pub(crate) fn is_of_pool(&self, frame: FrameNumber) -> bool {
-        self.info(frame).is_ok_and(|info| info.origin == Origin::Pool)
-    }
-
-    /// Puts an empty page table into a stock.
-    pub(crate) fn push_stock(&mut self, stock: &mut Stock, table: FrameNumber) {
-        self.table[table.index()].value = stock.first;
-        *stock = Stock { first: table.link(), len: stock.len + 1 };
-    }
-
-    /// Takes a page table out of a stock, with no entry in use.
-    pub(crate) fn pop_stock(&mut self, stock: &mut Stock) -> Option<FrameNumber> {
-        let table = FrameNumber::from_link(stock.first)?;
-        let info = &mut self.table[table.index()];
-        *stock = Stock { first: core::mem::take(&mut info.value), len: stock.len - 1 };
-        Some(table)
-    }
-
-    /// More entries of a table are in use.
-    pub(crate) fn use_entries(&mut self, table: FrameNumber, entries: u32) {
-        self.table[table.index()].value += entries;
-    }
-
-    /// Fewer are; returns how many are left.
-    pub(crate) fn drop_entries(&mut self, table: FrameNumber, entries: u32) -> u32 {
-        let used = &mut self.table[table.index()].value;
-        *used -= entries;
-        *used
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    extern crate std;
-    use super::*;
-    use std::vec::Vec;
-
-    const P: u64 = PAGE_SIZE;
-
-    fn table(frames: usize) -> Vec<FrameInfo> {
-        std::vec![FrameInfo::RESERVED; frames]
-    }
-
-    #[test]
-    fn only_whole_frames_inside_the_table_become_free() {
-        let mut t = table(8);
-        let mut f = Frames::new(&mut t);
-        f.add_free(P - 1..3 * P + 5);
-        assert_eq!(f.free_count(), 2);
-        f.add_free(6 * P..100 * P);
-        assert_eq!(f.free_count(), 4);
-        f.add_free(u64::MAX - P..u64::MAX);
-        f.add_free(5 * P + 1..5 * P + 2);
-        assert_eq!(f.free_count(), 4);
-        f.add_free(0..8 * P);
-        assert_eq!(f.free_count(), 8, "frames that are free already are not counted twice");
-    }
-
-    #[test]
-    fn every_frame_is_handed_out_once_lowest_first() {
-        let mut t = table(16);
-        let mut f = Frames::new(&mut t);
-        f.add_free(0..16 * P);
-        let taken: Vec<_> = core::iter::from_fn(|| f.take_for_user()).map(FrameNumber::address).collect();
-        assert_eq!(taken, (0..16).map(|i| i * P).collect::<Vec<_>>());
-        assert_eq!(f.take_for_table(), None);
-    }
-
-    #[test]
-    fn a_frame_comes_back_with_its_last_mapping() {
-        let mut t = table(1);
-        let mut f = Frames::new(&mut t);
-        f.add_free(0..P);
-        let frame = f.take_for_user().unwrap();
-        f.map(frame).unwrap();
-        f.map(frame).unwrap();
-        assert_eq!(f.release(frame), Err(FrameError::Mapped));
-        f.unmap(frame).unwrap();
-        assert_eq!(f.free_count(), 0);
-        f.unmap(frame).unwrap();
-        assert_eq!((f.free_count(), f.kind(frame)), (1, Ok(FrameKind::Free)));
-    }
-
-    #[test]
-    fn no_step_fits_a_frame_of_another_kind() {
-        let mut t = table(4);
-        let mut f = Frames::new(&mut t);
-        f.add_free(0..2 * P);
-        f.add_kernel(2 * P..3 * P);
-        let (user, page_table) = (f.take_for_user().unwrap(), f.take_for_table().unwrap());
-        let (kernel, hole, outside) = (FrameNumber(2), FrameNumber(3), FrameNumber(4));
-        for (frame, kind) in
-            [(page_table, FrameKind::PageTable), (kernel, FrameKind::Kernel), (hole, FrameKind::Reserved)]
-        {
-            let wrong = Err(FrameError::WrongKind(kind));
-            assert_eq!((f.map(frame), f.unmap(frame), f.release(frame)), (wrong, wrong, wrong));
-        }
-        for (frame, kind) in [(user, FrameKind::User), (kernel, FrameKind::Kernel), (hole, FrameKind::Reserved)] {
-            assert_eq!(f.free_table(frame), Err(FrameError::WrongKind(kind)));
-        }
-        assert_eq!(f.map(outside), Err(FrameError::OutOfRange));
-        assert_eq!(f.unmap(user), Err(FrameError::Count));
-        f.release(user).unwrap();
-        assert_eq!(f.release(user), Err(FrameError::WrongKind(FrameKind::Free)));
-        f.free_table(page_table).unwrap();
-        assert_eq!(f.free_table(page_table), Err(FrameError::WrongKind(FrameKind::Free)));
-        assert_eq!(f.free_count(), 2);
-    }
-
-    #[test]
-    fn boot_memory_can_be_reclaimed_once() {
-        let mut t = table(4);
-        let mut f = Frames::new(&mut t);
-        f.add_kernel(0..4 * P);
-        f.reclaim(P..3 * P);
-        f.reclaim(P..3 * P);
-        assert_eq!(f.free_count(), 2);
     }
 }

@@ -1,0 +1,35 @@
+//! The in-system suites.
+
+use super::{bios, uefi};
+use qemu::{Cpu, Machine};
+use std::path::Path;
+
+/// How to make a machine that boots an ISO.
+pub(crate) type MakeMachine = fn(&Path) -> Machine;
+
+/// A suite: its name here, its manifest, and the machines that it runs on, by their labels.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) manifest: &'static str,
+    pub(crate) machines: &'static [(&'static str, MakeMachine)],
+}
+
+const PLAIN: (&str, MakeMachine) = ("", bios);
+const UEFI: (&str, MakeMachine) = ("uefi", uefi);
+const TWO: (&str, MakeMachine) = ("2-cpus", |iso| bios(iso).smp(2));
+const FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).smp(4));
+const EIGHT: (&str, MakeMachine) = ("8-cpus", |iso| bios(iso).smp(8));
+const UEFI_FOUR: (&str, MakeMachine) = ("uefi-4-cpus", |iso| uefi(iso).smp(4));
+/// A processor without SMEP, SMAP and UMIP.
+const OLD: (&str, MakeMachine) = ("old-cpu", |iso| bios(iso).cpu(Cpu::Plain));
+
+/// All of them.
+pub(crate) const SUITES: &[Entry] = &[
+    Entry { name: "ipc", manifest: "userland/tests/ipc/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
+    Entry { name: "memory", manifest: "userland/tests/hostile/memory.toml", machines: &[PLAIN, UEFI, OLD] },
+    Entry { name: "instructions", manifest: "userland/tests/hostile/instructions.toml", machines: &[PLAIN] },
+    Entry { name: "control", manifest: "userland/tests/hostile/control.toml", machines: &[PLAIN, OLD] },
+    Entry { name: "traps", manifest: "userland/tests/hostile/traps.toml", machines: &[PLAIN] },
+    Entry { name: "smp", manifest: "userland/tests/smp/image.toml", machines: &[PLAIN, TWO, FOUR, EIGHT, UEFI_FOUR] },
+    Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
+];
