@@ -34,8 +34,7 @@ impl<M: Machine> Kernel<'_, M> {
         for cpu in &mut self.cpus {
             cpu.forget(slot);
         }
-        self.hooks.remove_all(machine, endpoint);
-        self.free_privileges(slot);
+        self.free_privileges(machine, slot);
         if let Some(home) = self.process_mut(slot).space.take() {
             self.spaces.unbind(machine, home.id());
         }

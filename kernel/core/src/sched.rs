@@ -153,6 +153,18 @@ impl<M: Machine> Kernel<'_, M> {
         self.cpu(self.process(slot).cpu).current == Some(slot)
     }
 
+    /// Whether a process cannot run, and its processor has left it: so its registers are where they can be changed.
+    pub(crate) fn is_stopped(&self, slot: Slot) -> bool {
+        !self.process(slot).rts.is_empty() && !self.runs(slot)
+    }
+
+    /// Whether what a process waits for will put something into its registers. The kernel's own message needs them not.
+    pub(crate) fn waits_in_trap(&self, slot: Slot) -> bool {
+        let p = self.process(slot);
+        let sends = p.rts.contains(Rts::SENDING) && !p.pending.contains(Pending::KERNEL_SENDS);
+        sends || p.rts.intersects(Rts::RECEIVING | Rts::MEMORY_REQUEST)
+    }
+
     /// Puts a process behind those of its priority that are ready on its processor.
     pub(crate) fn enqueue_tail(&mut self, slot: Slot) {
         let (cpu, priority) = self.place(slot);

@@ -6,6 +6,7 @@ use kernel_core::devices::Width;
 use kernel_core::ranges::{MAX_LINES, MAX_MEMORY_RANGES, MAX_PORT_RANGES};
 use kernel_core::{CpuId, Rts, Slot};
 use protocol::getinfo::GetPrivileges;
+use protocol::irqctl::SetPolicy;
 use protocol::kernel::{DevIo, PortAccess, Times};
 use protocol::privctl::*;
 
@@ -333,6 +334,33 @@ fn a_user_sends_no_notifications_and_gets_one_only_while_it_waits() {
         let now = world.machine.ticks;
         assert_eq!(world.trap(A, notify(user)), Outcome::Done);
         assert_eq!(world.regs(user), notified(A, now));
+    });
+}
+
+#[test]
+fn managers_are_services_and_users_do_not_manage_themselves() {
+    test(|world| {
+        world.trap(D, receive(ANY));
+        let user = world.user(D, FREE);
+        for bad in [PrivilegeSpec { manager: user, ..spec() }, PrivilegeSpec { backup: user, ..spec() }] {
+            assert_eq!(world.as_root(&UpdateSys { spec: bad, process: B, reset_ranges: 0 }), Err(Errno::Inval));
+        }
+        let spec = PrivilegeSpec { manager: Endpoint::SELF, ..spec() };
+        let users = UpdateSys { spec, process: Endpoint::NONE, reset_ranges: 0 };
+        assert_eq!(world.as_root(&users), Err(Errno::Inval));
+    });
+}
+
+#[test]
+fn one_that_is_no_service_any_more_has_no_hooks() {
+    test(|world| {
+        world.as_root(&AddIrq { process: B, line: 3 }).unwrap();
+        world.call(B, &SetPolicy { line: 3, bit: 0, reenable: 1 }).unwrap();
+        b_waits(world);
+        world.as_root(&SetUser { process: B }).unwrap();
+        assert!(!world.machine.devices.open.contains(&3));
+        world.kernel.interrupt(&mut world.machine, 3);
+        assert_eq!(world.machine.lines, ["nobody handles interrupt line 3: masked"]);
     });
 }
 

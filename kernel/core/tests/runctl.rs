@@ -3,7 +3,9 @@
 use crate::support::*;
 use abi::{Endpoint, Errno, PrivilegeSpec, Signal, Trap};
 use kernel_core::{CpuId, Rts, Slot};
-use protocol::kernel::{Clear, EndKSig, GetKSig, KEEP, Kill, RunAction, RunCtl, SchedCtl, Schedule, Scheduler};
+use protocol::kernel::{
+    Clear, EndKSig, Exec, GetKSig, KEEP, Kill, RunAction, RunCtl, SchedCtl, Schedule, Scheduler, SigSend,
+};
 use protocol::privctl::{Allow, Disallow, UpdateSys};
 use protocol::trace;
 use protocol::vmctl::Settle;
@@ -187,6 +189,24 @@ fn one_that_runs_elsewhere_executes_nothing_after_the_stop_returns() {
             assert_eq!(world.choose(SECOND), None);
         });
     }
+}
+
+#[test]
+fn the_registers_of_one_that_another_processor_has_not_left_yet_are_left_alone() {
+    pair(|world| {
+        world.run(A);
+        world.step(kernel_call(&control(B, RunAction::Stop)));
+        let name = abi::boot::BootEntry::encode_name("new").unwrap();
+        let exec = Exec { name, stack: STACK, entry: ENTRY, process: B, reserved: 0 };
+        assert_eq!(world.call(A, &exec), Err(Errno::Busy));
+        let sigsend = SigSend { handler: ENTRY, trampoline: ENTRY, mask: 0, process: B, signal: 10 };
+        assert_eq!(world.call(A, &sigsend), Err(Errno::Busy));
+        assert_eq!(world.call(A, &trace::SetRegister { process: B, index: 0, value: 0 }), Err(Errno::Busy));
+        assert_eq!(world.call(A, &Settle { process: B, reserved: 0, space: 0 }), Err(Errno::Busy));
+        assert_eq!(world.choose(SECOND), None);
+        world.call(A, &exec).unwrap();
+        assert_eq!(world.regs(B).rip, ENTRY);
+    });
 }
 
 #[test]

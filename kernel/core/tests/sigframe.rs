@@ -5,7 +5,7 @@ use abi::boot::BootFlags;
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno, SignalFrame};
 use kernel_core::Rts;
-use protocol::kernel::{RunAction, RunCtl, SigReturn, SigSend, UMap};
+use protocol::kernel::{DiagWrite, KEEP, RunAction, RunCtl, SchedCtl, Scheduler, SigReturn, SigSend, UMap};
 use protocol::vmctl::{AnswerRequest, NextEvent};
 
 const HANDLER: u64 = USER_START + 0x500;
@@ -119,6 +119,46 @@ fn a_frame_on_an_absent_page_is_pushed_once_when_the_page_is_there() {
     let frame = answer_in::<SigSend>(&world.regs(A)).unwrap().frame;
     assert_eq!(world.regs(B).rsp, frame - 8, "one frame");
     assert_eq!(world.load::<SignalFrame>(B, frame).context.rip, ENTRY, "of the registers of before");
+}
+
+#[test]
+fn a_call_that_was_to_go_on_starts_again_after_the_handler() {
+    let mut table = table();
+    let mut programs = four();
+    programs[3].flags = BootFlags::PAGER.bits();
+    let mut world = World::new(&mut table, &programs);
+    let call = kernel_call(&DiagWrite { address: MEMORY_START, len: 8 });
+    let call = Regs { rip: ENTRY, rsp: STACK, ..call };
+    world.remove_page(B, MEMORY_START);
+    assert_eq!(world.trap(B, call), Outcome::Blocked);
+    world.call(A, &RunCtl { process: B, action: RunAction::Stop }).unwrap();
+    assert_eq!(world.trap(A, kernel_call(&SEND)), Outcome::Failed(Errno::Busy), "it waits for memory");
+    world.bring_page(B, MEMORY_START);
+    world.call(D, &AnswerRequest { process: B, available: 1 }).unwrap();
+    let frame = world.call(A, &SEND).unwrap().frame;
+    world.call(A, &RunCtl { process: B, action: RunAction::Resume }).unwrap();
+    world.run(B);
+    assert_eq!(world.regs(B).rip, HANDLER, "nothing was called with the registers of the handler");
+    assert!(world.machine.texts.is_empty());
+    world.call(A, &RunCtl { process: B, action: RunAction::Stop }).unwrap();
+    world.call(A, &SigReturn { process: B, reserved: 0, frame }).unwrap();
+    assert_eq!(world.regs(B), Regs { rip: ENTRY - TRAP_LEN, ..call }, "it makes the same trap again");
+}
+
+#[test]
+fn one_whose_time_is_used_up_gets_its_frame_while_the_kernel_sends_for_it() {
+    test(|world| {
+        world.call(A, &RunCtl { process: B, action: RunAction::Resume }).unwrap();
+        let scheduler = Scheduler::Caller;
+        world.call(C, &SchedCtl { process: B, scheduler, priority: KEEP, quantum: KEEP, cpu: KEEP }).unwrap();
+        world.run(B);
+        world.tick(kernel_core::QUANTUM_TICKS);
+        assert_eq!(world.rts(B), Rts::NO_QUANTUM | Rts::SENDING);
+        world.call(A, &SEND).unwrap();
+        assert_eq!(world.regs(B).rip, HANDLER);
+        world.trap(C, receive(B));
+        assert!(abi::Status(world.regs(C).rdx).is_from_kernel());
+    });
 }
 
 #[test]

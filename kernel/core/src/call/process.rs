@@ -52,7 +52,7 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Inval);
         }
         // One that could run is in the middle of something.
-        if self.process(slot).rts.is_empty() {
+        if !self.is_stopped(slot) {
             return Err(Errno::Busy);
         }
         self.withdraw_message(slot);
