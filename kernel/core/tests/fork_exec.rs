@@ -238,11 +238,9 @@ fn the_dead_in_every_state_leave_a_slot_that_can_be_used() {
         |world| assert_eq!(world.trap(B, sendrec(A, 1)), Outcome::Blocked),
         |world| assert_eq!(world.trap(B, receive(ANY)), Outcome::Blocked),
         |world| assert_eq!(world.trap(B, reply_receive(A, 1, C)), Outcome::Blocked),
-        |world| {
-            drop(world.call(A, &protocol::kernel::RunCtl { process: B, action: protocol::kernel::RunAction::Stop }))
-        },
-        |world| drop(world.as_root(&Disallow { process: B })),
-        |world| drop(world.call(A, &protocol::trace::Stop { process: B })),
+        |world| world.does(A, &protocol::kernel::RunCtl { process: B, action: protocol::kernel::RunAction::Stop }),
+        |world| world.root_does(&Disallow { process: B }),
+        |world| world.does(A, &protocol::trace::Stop { process: B }),
         |world| {
             let spec = abi::PrivilegeSpec { manager: A, ..world.spec() };
             world.as_root(&protocol::privctl::UpdateSys { spec, process: B, reset_ranges: 0 }).unwrap();

@@ -76,7 +76,7 @@ fn one_without_privileges_never_runs_though_messages_queue_for_it() {
 #[test]
 fn allow_and_disallow_alternate() {
     denied(&four(), |_| {}, A, kernel_call(&Allow { process: B }), Errno::Perm);
-    let disallowed = |world: &mut World<'_>| drop(world.as_root(&Disallow { process: B }).unwrap());
+    let disallowed = |world: &mut World<'_>| world.root_does(&Disallow { process: B });
     denied(&four(), disallowed, A, kernel_call(&Disallow { process: B }), Errno::Perm);
     test(|world| {
         disallowed(world);

@@ -100,26 +100,26 @@ struct Reason {
 
 const REASONS: [Reason; 6] = [
     Reason {
-        set: |world| drop(world.as_root(&control(B, RunAction::Stop)).unwrap()),
-        clear: |world| drop(world.as_root(&control(B, RunAction::Resume)).unwrap()),
+        set: |world| world.root_does(&control(B, RunAction::Stop)),
+        clear: |world| world.root_does(&control(B, RunAction::Resume)),
     },
     Reason {
-        set: |world| drop(world.as_root(&trace::Stop { process: B }).unwrap()),
-        clear: |world| drop(world.as_root(&trace::Resume { process: B }).unwrap()),
+        set: |world| world.root_does(&trace::Stop { process: B }),
+        clear: |world| world.root_does(&trace::Resume { process: B }),
     },
     Reason {
-        set: |world| drop(world.as_root(&Disallow { process: B }).unwrap()),
-        clear: |world| drop(world.as_root(&Allow { process: B }).unwrap()),
+        set: |world| world.root_does(&Disallow { process: B }),
+        clear: |world| world.root_does(&Allow { process: B }),
     },
     Reason {
-        set: |world| drop(world.as_root(&Kill { process: B, signal: 10 }).unwrap()),
+        set: |world| world.root_does(&Kill { process: B, signal: 10 }),
         clear: |world| {
             world.call(A, &GetKSig {}).unwrap();
             world.call(A, &EndKSig { process: B }).unwrap();
         },
     },
     Reason {
-        set: |world| drop(world.as_root(&Settle { process: B, reserved: 0, space: 0 })),
+        set: |world| world.root_does(&Settle { process: B, reserved: 0, space: 0 }),
         clear: |world| {
             let space = world.kernel.spaces.name(world.kernel.spaces.live().nth(B.slot()).unwrap());
             world.as_root(&Settle { process: B, reserved: 0, space }).unwrap();
@@ -127,7 +127,9 @@ const REASONS: [Reason; 6] = [
     },
     Reason {
         set: |_| {}, // It receives from D already.
-        clear: |world| drop(world.trap(D, send(B, 1))),
+        clear: |world| {
+            world.trap(D, send(B, 1));
+        },
     },
 ];
 

@@ -6,7 +6,8 @@ use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno, SignalFrame};
 use kernel_core::Rts;
 use protocol::kernel::{DiagWrite, KEEP, RunAction, RunCtl, SchedCtl, Scheduler, SigReturn, SigSend, UMap};
-use protocol::vmctl::{AnswerRequest, NextEvent};
+use protocol::vmctl::{Access, Backing, Cache};
+use protocol::vmctl::{AnswerRequest, Claim, Donate, GetSpaceOf, MapRun, NextEvent};
 
 const HANDLER: u64 = USER_START + 0x500;
 const TRAMPOLINE: u64 = USER_START + 0x600;
@@ -76,7 +77,9 @@ fn a_stack_that_takes_no_frame_is_a_fault() {
 fn one_that_runs_or_waits_for_a_message_gets_no_frame() {
     denied(&four(), |_| {}, A, kernel_call(&SEND), Errno::Busy);
     for call in [send(C, 1), sendrec(C, 1), receive(C)] {
-        let waits = |world: &mut World<'_>| drop(world.trap(B, call));
+        let waits = |world: &mut World<'_>| {
+            world.trap(B, call);
+        };
         denied(&four(), waits, A, kernel_call(&SEND), Errno::Busy);
         denied(&four(), waits, A, kernel_call(&SigReturn { process: B, reserved: 0, frame: STACK }), Errno::Busy);
     }
@@ -159,6 +162,35 @@ fn one_whose_time_is_used_up_gets_its_frame_while_the_kernel_sends_for_it() {
         world.trap(C, receive(B));
         assert!(abi::Status(world.regs(C).rdx).is_from_kernel());
     });
+}
+
+/// Maps the frames in the program of A, one behind the other.
+fn map(world: &mut World<'_>, address: u64, frames: &[u64]) {
+    let space = world.call(A, &GetSpaceOf { process: A }).unwrap().space;
+    for (page, frame) in (address..).step_by(PAGE_SIZE as usize).zip(frames) {
+        let (count, access) = (1, Access::Write);
+        let (cache, backing) = (Cache::Normal, Backing::Memory);
+        let run = MapRun { space, address: page, frame: *frame, count, access, cache, backing };
+        while world.call(A, &run).unwrap().done == 0 {
+            let first = world.call(A, &Claim { count: 1 }).unwrap().first;
+            world.call(A, &Donate { space, first, count: 1 }).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_run_of_frames_has_a_physical_address_and_scattered_ones_have_none() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    let first = world.call(A, &Claim { count: 4 }).unwrap().first;
+    let frame = |n: u64| first + n * PAGE_SIZE;
+    map(&mut world, MEMORY_START, &[frame(1), frame(2), frame(0)]);
+    let umap = |world: &mut World<'_>, offset, len| {
+        world.call(A, &UMap { address: MEMORY_START + offset, len }).map(|mapped| mapped.physical)
+    };
+    assert_eq!(umap(&mut world, 16, 2 * PAGE_SIZE - 16), Ok(frame(1) + 16));
+    assert_eq!(umap(&mut world, 2 * PAGE_SIZE, PAGE_SIZE), Ok(frame(0)));
+    assert_eq!(umap(&mut world, 16, 2 * PAGE_SIZE), Err(Errno::Fault), "across to a frame from elsewhere");
 }
 
 #[test]

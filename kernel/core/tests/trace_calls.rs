@@ -156,7 +156,7 @@ fn registers_are_read_and_set_while_it_does_not_run() {
         world.call(A, &SetRegister { process: B, index: RIP, value: ENTRY }).unwrap();
         assert_eq!(world.regs(B).rip, ENTRY);
     });
-    let stopped = |world: &mut World<'_>| drop(world.as_root(&STOP).unwrap());
+    let stopped = |world: &mut World<'_>| world.root_does(&STOP);
     for index in [18, 19, 81, u32::MAX] {
         denied(&four(), stopped, A, kernel_call(&GetRegister { process: B, index }), Errno::Fault);
         denied(&four(), stopped, A, kernel_call(&SetRegister { process: B, index, value: 1 }), Errno::Fault);

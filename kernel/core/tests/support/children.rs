@@ -4,6 +4,7 @@ use super::{World, spec_of};
 use abi::boot::BootEntry;
 use abi::{Endpoint, Errno, PrivilegeSpec};
 use kernel_core::Slot;
+use protocol::Call;
 use protocol::kernel::{Exec, Fork, KEEP, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys, SetUser, UpdateSys};
 use protocol::vmctl::Settle;
@@ -67,6 +68,20 @@ impl World<'_> {
     pub(crate) fn allow_sends(&mut self, who: Endpoint) {
         let spec = PrivilegeSpec { sends: u64::MAX, ..self.spec() };
         self.as_root(&UpdateSys { spec, process: who, reset_ranges: 0 }).expect("it is a service");
+    }
+
+    /// The root makes a kernel call, which succeeds.
+    pub(crate) fn root_does<C: Call>(&mut self, request: &C) {
+        if let Err(errno) = self.as_root(request) {
+            panic!("{}: {errno}", C::NAME);
+        }
+    }
+
+    /// A process makes a kernel call, which succeeds.
+    pub(crate) fn does<C: Call>(&mut self, who: Endpoint, request: &C) {
+        if let Err(errno) = self.call(who, request) {
+            panic!("{}: {errno}", C::NAME);
+        }
     }
 
     /// What users may do from now on.
