@@ -142,6 +142,7 @@ impl<M: Machine> Kernel<'_, M> {
         let alone = p.rts == Rts::FREE && p.senders.head().is_none() && p.pending.is_empty();
         let homeless = p.rts.intersects(Rts::FREE | Rts::NO_SPACE);
         require(free == alone && p.space.is_none() == homeless, Violation::BadFlags(slot))?;
+        require(self.alive.contains(slot) != free, Violation::BadFlags(slot))?;
         let of_receiving = p.rts.intersects(Rts::REPLY | Rts::SPECIAL);
         let receiving = p.rts.contains(Rts::RECEIVING);
         let special = !receiving || p.rts.contains(self.special(slot));
@@ -160,10 +161,10 @@ impl<M: Machine> Kernel<'_, M> {
     /// Whether what a process keeps of other things is what they say.
     fn is_derived(&self, slot: Slot) -> bool {
         let (p, own) = (self.process(slot), self.privileges(slot));
-        let traps = if self.is_special(slot) { TrapMask::empty() } else { own.traps };
+        let traps = self.plain_traps(slot, own.traps, own.flags);
         let urgency = if own.flags.contains(PrivilegeFlags::PREEMPTIBLE) { p.priority } else { 0 };
         let has_messages = own.notified_by | own.async_from != 0 && self.is_service(slot);
-        (p.plain_traps, p.sends, p.urgency) == (traps, own.sends, urgency)
+        (p.plain_traps, p.sends, p.calls, p.urgency) == (traps, own.sends, own.calls, urgency)
             && (!has_messages || p.pending.contains(Pending::MESSAGES))
     }
 
@@ -262,6 +263,9 @@ mod tests {
         assert_eq!(found_in(A, |p| p.urgency += 1), Err(BadCopy(a)));
         assert_eq!(found_in(D, |p| p.urgency = 0), Err(BadCopy(d)));
         assert_eq!(found_in(A, |p| p.sends |= 1), Err(BadCopy(a)));
+        assert_eq!(found_in(A, |p| p.calls -= 1), Err(BadCopy(a)));
+        assert_eq!(found(|world| world.kernel.alive.remove(d)), Err(BadFlags(d)));
+        assert_eq!(found(|world| world.kernel.alive.insert(Slot::of(FREE))), Err(BadFlags(Slot::of(FREE))));
         assert_eq!(found_in(A, |p| p.plain_traps = TrapMask::empty()), Err(BadCopy(a)));
         assert_eq!(found(|world| world.kernel.privileges_mut(a).notified_by = 4), Err(BadCopy(a)));
     }

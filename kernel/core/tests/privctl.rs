@@ -329,6 +329,10 @@ fn a_user_sends_no_notifications_and_gets_one_only_while_it_waits() {
         world.allow_sends(A);
         assert_eq!(world.trap(user, notify(A)), Outcome::Failed(Errno::TrapDenied));
         assert_eq!(world.trap(A, notify(user)), Outcome::Failed(Errno::NotReady));
+        world.trap(A, receive(ANY));
+        world.run(user);
+        assert!(!world.kernel.fast_notify(&world.machine, CpuId::BOOT, A), "not even fast");
+        world.trap(B, sendnb(A, 1));
         world.trap(user, receive(ANY));
         world.run(A);
         let now = world.machine.ticks;
