@@ -188,6 +188,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
+        self.derive(slot);
         self.alive.insert(slot);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
@@ -208,22 +209,30 @@ impl<'t, M: Machine> Kernel<'t, M> {
             p.frame.rewind_trap();
             return Action::Resume;
         }
-        if p.pending.contains(Pending::TRACES_TRAPS) && self.hold_trap(machine, me) {
-            return self.action();
+        let traced = p.pending.contains(Pending::TRACES_TRAPS);
+        if traced && self.hold_trap(machine, me) {
+            return self.action;
         }
+        self.make_trap(machine, me);
+        // Where it waits, it is when it goes on that the trap is done.
+        if traced && self.process(me).rts.is_empty() {
+            self.end_trap(machine, me);
+        }
+        self.action
+    }
+
+    /// Carries out the trap of `me`, the running process.
+    #[inline(always)]
+    fn make_trap(&mut self, machine: &mut M, me: Slot) {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
-            Some(Trap::KernelCall) => {
-                self.kernel_call(machine, me);
-                return self.action;
-            }
+            Some(Trap::KernelCall) => return self.kernel_call(machine, me),
             Some(trap) => self.ipc(machine, me, trap, &request),
         };
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());
         }
-        self.action
     }
 
     /// The process that runs on `cpu` did something that the processor does not do for it; `why` tells the log what.
