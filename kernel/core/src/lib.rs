@@ -211,7 +211,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         }
         let traced = p.pending.contains(Pending::TRACES_TRAPS);
         if traced && self.hold_trap(machine, me) {
-            return self.action;
+            return self.take_action();
         }
         self.make_trap(machine, me);
         // Where it waits, it is when it goes on that the trap is done.
@@ -269,6 +269,10 @@ impl<'t, M: Machine> Kernel<'t, M> {
     /// What the machine must do at the end of an entry.
     pub fn action(&self) -> Action {
         self.action
+    }
+
+    fn take_action(&mut self) -> Action {
+        core::mem::replace(&mut self.action, Action::Resume)
     }
 }
 
