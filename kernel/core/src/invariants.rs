@@ -4,7 +4,7 @@ use crate::process::Pending;
 use crate::spaces::SPACES;
 use crate::{CpuId, Kernel, Machine, Privileges, Rts, SLOTS, Slot, SpaceId};
 use abi::boot::PRIORITIES;
-use abi::{PrivilegeFlags, PrivilegeId, TrapMask};
+use abi::{PrivilegeFlags, PrivilegeId};
 
 /// Something that must never be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
     use crate::list::{Links, List};
     use crate::support::*;
-    use abi::Endpoint;
+    use abi::{Endpoint, TrapMask};
 
     /// What is found after `damage` in a world in which A runs, B is ready, C sends to A, and D receives from anybody.
     fn found(damage: impl FnOnce(&mut World<'_>)) -> Result<(), Violation> {
