@@ -18,7 +18,7 @@ pub(crate) const KERNEL_CALLS: [u64; 6] = [TIMES, BOOT_ENTRY, ABORT, WHOAMI, DIA
 /// The kind of an answer that says success.
 const OK: u64 = 0x8000;
 /// Most bytes for the log.
-const LONGEST_TEXT: u64 = 1024;
+const LONGEST_TEXT: u64 = 144;
 /// Number of ways to abort.
 const WAYS: u32 = 3;
 
