@@ -156,7 +156,8 @@ impl<M: Machine> Kernel<'_, M> {
             };
             let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| flags.contains(AsyncFlags::VALID))
             else {
-                if entry.flags != 0 {
+                // Once: then it is done.
+                if entry.flags != 0 && entry.flags & AsyncFlags::DONE.bits() == 0 {
                     notify |= self.finish_entry(machine, sender, address, index, &entry, Err(Errno::Inval));
                 }
                 continue;
