@@ -356,7 +356,8 @@ impl<M: Machine> Kernel<'_, M> {
     /// Whether `me`, by waiting to send to `to`, would close a circle of processes that wait for each other. It does not if `to`
     /// receives from it, and has a filter that does not let the message in yet.
     fn send_closes_circle(&self, me: Slot, to: Slot) -> bool {
-        self.closes_circle(me, to).is_some_and(|last| last != to || self.process(to).rts.contains(Rts::SENDING))
+        let takes_later = |last| last == to && to != me && !self.process(to).rts.contains(Rts::SENDING);
+        self.closes_circle(me, to).is_some_and(|last| !takes_later(last))
     }
 
     fn sends_to(&self, sender: Slot, receiver: Slot) -> bool {
