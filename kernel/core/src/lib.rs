@@ -211,7 +211,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         }
         let traced = p.pending.contains(Pending::TRACES_TRAPS);
         if traced && self.hold_trap(machine, me) {
-            return self.take_action();
+            return self.action;
         }
         self.make_trap(machine, me);
         // Where it waits, it is when it goes on that the trap is done.
@@ -271,9 +271,6 @@ impl<'t, M: Machine> Kernel<'t, M> {
         self.action
     }
 
-    fn take_action(&mut self) -> Action {
-        core::mem::replace(&mut self.action, Action::Resume)
-    }
 }
 
 const _: () = assert!(PRIVILEGES == alarms::ALARMS);
