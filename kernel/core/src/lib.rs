@@ -270,7 +270,6 @@ impl<'t, M: Machine> Kernel<'t, M> {
     pub fn action(&self) -> Action {
         self.action
     }
-
 }
 
 const _: () = assert!(PRIVILEGES == alarms::ALARMS);
