@@ -2,11 +2,11 @@
 //! the same in both.
 
 use crate::against_model_steps::{Chooser, Step};
-use crate::model::{Ask, CPUS, Call, Model, SLOTS, slot, space_name};
+use crate::model::{Ask, CPUS, Call, Model, SLOTS, sent_with, slot, space_name};
 use crate::support::*;
-use abi::boot::BootEntry;
+use abi::boot::{BootEntry, BootFlags};
 use abi::layout::PAGE_SIZE;
-use abi::{Endpoint, Errno, Message, PRIVILEGES, PrivilegeId, Status, Trap};
+use abi::{Endpoint, Errno, Message, PRIVILEGES, PrivilegeId, PrivilegeSpec, Status, Trap};
 use kernel_core::{Action, CpuId, Frame, MemoryAccess, Rts, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Boot programs besides the root, which comes behind them.
 const PROGRAMS: usize = 5;
+/// The one of them that is the memory server.
+const PAGER: usize = 4;
 /// Steps of the longest sequence.
 const STEPS: usize = 1000;
 /// Steps in which nobody runs, after which nobody will.
@@ -42,7 +44,9 @@ fn cpu_id(cpu: usize) -> CpuId {
 
 /// The boot table: programs on all processors, and the root.
 fn entries() -> Vec<BootEntry> {
-    let entry = |place: usize| BootEntry { cpu: [0, 1, 0, 2, 3][place], ..program(&format!("p{place}")) };
+    let flags = |place| if place == PAGER { BootFlags::PAGER.bits() } else { 0 };
+    let entry =
+        |place: usize| BootEntry { flags: flags(place), cpu: [0, 1, 0, 2, 3][place], ..program(&format!("p{place}")) };
     (0..PROGRAMS).map(entry).chain([root_entry()]).collect()
 }
 
@@ -60,7 +64,7 @@ impl<'t> Pair<'t> {
         }
         let mut pair =
             Self { world, model: Model::new(&entries, PROGRAMS), tally, serial: 0, booting: true, busy: Vec::new() };
-        pair.settle(0);
+        pair.settle(0)?;
         pair.boot(&entries)?;
         pair.booting = false;
         Ok(pair)
@@ -85,6 +89,11 @@ impl<'t> Pair<'t> {
             let spec = spec_of(entry, root);
             self.as_root(Call::UpdateSys(UpdateSys { spec, process: name(place), reset_ranges: 0 }))?;
             self.as_root(Call::Allow(Allow { process: name(place) }))?;
+        }
+        let spec = PrivilegeSpec { sends: u64::MAX, calls: u64::MAX, flags: 0, ..spec_of(&entries[0], root) };
+        self.as_root(Call::UpdateSys(UpdateSys { spec, process: Endpoint::NONE, reset_ranges: 0 }))?;
+        for space in 0..SLOTS {
+            self.step(&Chooser::first_elements(space))?;
         }
         let placed = SchedCtl { process: root, scheduler: Scheduler::Kernel, priority: 7, quantum: KEEP, cpu: KEEP };
         self.as_root(Call::SchedCtl(placed))?;
@@ -141,7 +150,7 @@ impl<'t> Pair<'t> {
                 }
             }
         }
-        self.settle(cpu);
+        self.settle(cpu)?;
         self.compare()
     }
 
@@ -166,7 +175,7 @@ impl<'t> Pair<'t> {
         if !self.booting {
             self.tally.borrow_mut().count(ask.name(), &end_of(&self.model, me, &regs));
         }
-        self.settle(cpu);
+        self.settle(cpu)?;
         self.compare()
     }
 
@@ -204,7 +213,7 @@ impl<'t> Pair<'t> {
 
     /// Those processors choose who runs that must: the one that was in the kernel, those that were asked to, and those that
     /// were made to leave what they did.
-    fn settle(&mut self, cpu: usize) {
+    fn settle(&mut self, cpu: usize) -> Result<(), TestCaseError> {
         let World { kernel, machine, .. } = &mut self.world;
         let all = || (0..CPUS).map(cpu_id);
         let lost = |cpu: &CpuId| self.busy.contains(cpu) && kernel.cpu(*cpu).current().is_none();
@@ -216,13 +225,14 @@ impl<'t> Pair<'t> {
                     machine.memory.load(cpu.index(), Some(root));
                 }
             }
-            kernel.check_invariants().expect("invariants hold after each step");
+            prop_assert_eq!(kernel.check_invariants(), Ok(()));
             must.extend(kernel.take_kicks(cpu));
             let stopped = |slot: Slot| !kernel.process(slot).rts().is_empty();
             must.extend(all().filter(|cpu| kernel.cpu(*cpu).current().is_some_and(stopped)));
         }
         self.busy = all().filter(|cpu| kernel.cpu(*cpu).current().is_some()).collect();
         self.model.settle(cpu);
+        Ok(())
     }
 
     /// Every process sees the same in both.
@@ -263,6 +273,13 @@ fn end_of(model: &Model, me: usize, asked: &Regs) -> String {
     let p = model.program(me);
     let end = match Errno::from_result(p.regs.rax as i64) {
         _ if !p.rts.is_empty() => "waits",
+        Ok(_) if p.regs.rdx != asked.rdx && p.regs.rdx & 0xffff == sent_with(Trap::Notify) => {
+            let from = Endpoint::from_raw(p.regs.rdi as u32);
+            let task = [Endpoint::ASYNCM, Endpoint::CLOCK, Endpoint::SYSTEM, Endpoint::HARDWARE].contains(&from);
+            return if task { format!("{from}") } else { "notified".to_owned() };
+        }
+        Ok(_) if p.regs.rdx & 0xffff == sent_with(Trap::SendA) => "asynchronous",
+        Ok(_) if Status(p.regs.rdx).is_from_kernel() && p.regs.rsi == 0x901 => "out of quantum",
         Ok(_) if Status(p.regs.rdx).failed_reply().is_some() && p.regs.body[6] != asked.body[6] => "failed reply",
         Ok(_) => "ok",
         Err(errno) => errno.code(),
@@ -281,7 +298,61 @@ impl Tally {
     fn count(&mut self, what: &str, end: &str) {
         *self.ends.entry((what.to_owned(), end.to_owned())).or_default() += 1;
     }
+
+    fn of(&self, what: &str, end: &str) -> usize {
+        self.ends.get(&(what.to_owned(), end.to_owned())).copied().unwrap_or(0)
+    }
 }
+
+/// Ends that each run must come to.
+const ENDS: [(&str, &[&str]); 46] = [
+    ("send", &["ok", "waits", "EINVAL", "EDEADSRCDST", "ECALLDENIED", "ETRAPDENIED", "ELOCKED"]),
+    ("sendrec", &["waits", "EINVAL", "EDEADSRCDST", "ECALLDENIED", "ETRAPDENIED", "ELOCKED"]),
+    ("sendnb", &["ok", "EINVAL", "EDEADSRCDST", "ECALLDENIED", "ETRAPDENIED", "ENOTREADY"]),
+    ("notify", &["ok", "EINVAL", "EDEADSRCDST", "ECALLDENIED", "ETRAPDENIED", "ENOTREADY"]),
+    ("receive", &["ok", "waits", "EDEADSRCDST", "ELOCKED", "asynchronous", "notified"]),
+    ("receive", &["ASYNCM", "CLOCK", "SYSTEM", "HARDWARE"]),
+    ("reply_receive", &["ok", "failed reply", "waits", "EDEADSRCDST", "ETRAPDENIED", "ELOCKED", "SYSTEM"]),
+    ("senda", &["ok", "EPERM", "EDOM"]),
+    ("unknown", &["EBADCALL"]),
+    ("fast sendrec", &["ok"]),
+    ("fast reply_receive", &["ok"]),
+    ("fast notify", &["ok"]),
+    ("fast receive", &["ok"]),
+    ("fast Times", &["ok"]),
+    ("fast Update", &["ok"]),
+    ("Unknown", &["EBADREQUEST"]),
+    ("Fork", &["ok", "EINVAL"]),
+    ("Exec", &["ok", "EINVAL", "EBUSY"]),
+    ("Clear", &["ok", "EPERM"]),
+    ("Exit", &["waits"]),
+    ("Schedule", &["ok", "EPERM", "EINVAL"]),
+    ("SchedCtl", &["ok", "EINVAL", "EBADCPU"]),
+    ("Kill", &["ok", "waits", "EINVAL"]),
+    ("GetKSig", &["ok"]),
+    ("EndKSig", &["ok", "EPERM", "EINVAL"]),
+    ("SetAlarm", &["ok", "EPERM"]),
+    ("Times", &["ok"]),
+    ("WhoAmI", &["ok"]),
+    ("DiagWrite", &["ok", "waits", "EINVAL"]),
+    ("RunCtl", &["ok", "waits", "EBUSY", "EINVAL"]),
+    ("Update", &["ok", "EBUSY", "EINVAL", "EPERM"]),
+    ("Allow", &["ok", "EPERM"]),
+    ("Disallow", &["ok", "waits", "EPERM"]),
+    ("SetSys", &["ok", "EPERM", "EINVAL", "EBUSY"]),
+    ("SetUser", &["ok", "EPERM"]),
+    ("UpdateSys", &["ok", "EPERM", "EINVAL"]),
+    ("YieldTo", &["waits", "EPERM"]),
+    ("ClearRefsOf", &["ok", "EPERM"]),
+    ("ClearRefs", &["ok"]),
+    ("GetPrivileges", &["ok", "EDOM", "ESRCH"]),
+    ("Settle", &["ok", "EBUSY", "ESRCH"]),
+    ("ClearPageFault", &["ok", "EINVAL"]),
+    ("AnswerRequest", &["ok", "EINVAL"]),
+    ("AddBlacklist", &["ok", "E2BIG", "EINVAL", "EPERM"]),
+    ("AddWhitelist", &["ok", "E2BIG", "EINVAL", "EPERM"]),
+    ("ClearFilters", &["ok"]),
+];
 
 /// How many steps are made at least.
 fn steps_wanted() -> usize {
@@ -306,9 +377,10 @@ fn every_process_sees_what_the_model_says() {
         seed += 1;
     }
     let tally = tally.into_inner();
-    println!("{} steps", tally.steps);
-    for ((what, end), times) in &tally.ends {
-        println!("{what}: {end} {times}");
+    for (what, ends) in ENDS {
+        for end in ends {
+            assert!(tally.of(what, end) > 0, "{what} never came to the end {end:?}: {tally:#?}");
+        }
     }
 }
 
@@ -328,7 +400,10 @@ fn run(seeds: &[u64], tally: &RefCell<Tally>) -> Result<(), TestCaseError> {
         })?;
         stuck = if pair.model.running == [None; CPUS] { stuck + 1 } else { 0 };
         if pair.model.action != Action::Resume || stuck == STUCK {
-            tally.borrow_mut().count("sequence", if stuck == STUCK { "stuck" } else { "end" });
+            let root = pair.model.program(PROGRAMS).rts;
+            tally
+                .borrow_mut()
+                .count("sequence", &if stuck == STUCK { format!("stuck {root:?}") } else { "end".to_owned() });
             break;
         }
     }

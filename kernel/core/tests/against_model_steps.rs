@@ -108,6 +108,16 @@ impl Chooser {
         }
     }
 
+    /// What a program has in its memory at first: elements of filters.
+    pub(crate) fn first_elements(space: usize) -> Step {
+        let elements = [
+            FilterElement::of_kind(Kind(0x7000)),
+            FilterElement::from_source(Endpoint::ANY_USR),
+            FilterElement::of_kind_from(Kind(0x1000), Endpoint::CLOCK),
+        ];
+        Step::Store { space, address: ELEMENTS, bytes: elements.as_bytes().to_vec() }
+    }
+
     /// Whether the kernel would have to give up if this process came to its end.
     fn is_vital(model: &Model, slot: usize) -> bool {
         model.manager_of(slot) == Some(slot)
@@ -133,7 +143,9 @@ impl Chooser {
 
     /// An entry of a table of asynchronous messages, or an element of a filter.
     fn store(&mut self, model: &Model) -> Step {
-        let space = self.below(SLOTS as u64) as usize;
+        let any = self.below(SLOTS as u64) as usize;
+        let runs = self.slot(|slot| model.runs(slot) && model.program(slot).space.is_some());
+        let space = runs.filter(|_| !self.once_in(3)).and_then(|slot| model.program(slot).space).unwrap_or(any);
         if self.once_in(5) {
             let element = self.element(model);
             let address = self.one_of(&[ELEMENTS, ELEMENTS, FICKLE]) + 16 * self.below(3);
@@ -202,7 +214,9 @@ impl Chooser {
         if model.slots[me].endpoint == model.root {
             return self.ask_of_root(model, me);
         }
-        match self.below(100) {
+        match self.below(120) {
+            100..110 => Ask::SendRec(self.server(model, me)),
+            110..114 => Ask::Notify(self.server(model, me)),
             0..9 => Ask::Send(self.name(model, me)),
             9..15 => Ask::SendNb(self.name(model, me)),
             15..29 => Ask::SendRec(self.name(model, me)),
@@ -229,9 +243,24 @@ impl Chooser {
             60..66 => Ask::Notify(self.name(model, me)),
             66..72 => Ask::SendNb(self.name(model, me)),
             72..76 => self.send_table(),
-            76 => Ask::SendRec(self.name(model, me)),
-            _ => Ask::Call(self.call(model, me)),
+            76 if self.once_in(10) => Ask::SendRec(self.name(model, me)),
+            _ => match self.call(model, me) {
+                // What can make it wait, or keep it from being woken.
+                Call::AddBlacklist(_) | Call::AddWhitelist(_) | Call::DiagWrite(_) | Call::YieldTo(_)
+                    if !self.once_in(10) =>
+                {
+                    Ask::Call(Call::ClearFilters(statectl::ClearFilters {}))
+                }
+                call => Ask::Call(call),
+            },
         }
+    }
+
+    /// Somebody who waits for anybody on the same processor, if there is one.
+    fn server(&mut self, model: &Model, me: usize) -> Endpoint {
+        let waits =
+            |slot: usize| model.program(slot).rts == Rts::RECEIVING && model.slots[slot].cpu == model.slots[me].cpu;
+        self.slot(waits).map_or_else(|| self.name(model, me), |slot| model.slots[slot].endpoint)
     }
 
     /// Somebody who waits for an answer, if there is one.
@@ -426,8 +455,8 @@ impl Chooser {
 
     fn spec(&mut self, model: &Model) -> PrivilegeSpec {
         let mut mask = |rare: u64| if self.once_in(rare) { self.next() } else { u64::MAX };
-        let (sends, calls) = (mask(4), mask(5));
-        let traps = if self.once_in(5) { self.next() as u32 & TrapMask::all().bits() } else { TrapMask::all().bits() };
+        let (sends, calls) = (mask(8), mask(8));
+        let traps = if self.once_in(12) { self.next() as u32 & TrapMask::all().bits() } else { TrapMask::all().bits() };
         let mut flags = PrivilegeFlags::PREEMPTIBLE;
         for (flag, rare) in
             [(PrivilegeFlags::PREEMPTIBLE, 8), (PrivilegeFlags::PAGER, 4), (PrivilegeFlags::BILLABLE, 4)]

@@ -227,7 +227,10 @@ impl Model {
     /// Notifications, lowest id first; then asynchronous messages; then those who wait to send. Else it waits.
     pub(super) fn receive(&mut self, me: usize, from: Endpoint) -> Result<(), Errno> {
         if self.slots[me].hears {
-            let received = self.receive_notification(me, from) || self.receive_async(me, from);
+            // A look at its own table may have been what notifies it.
+            let received = self.receive_notification(me, from)
+                || self.receive_async(me, from)
+                || self.receive_notification(me, from);
             let own = self.mailbox(me);
             if own.notified_by.is_empty() && own.async_from.is_empty() {
                 self.slots[me].hears = false;
