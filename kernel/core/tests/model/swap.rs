@@ -24,6 +24,7 @@ impl Model {
         let [id_a, id_b] = [a, b].map(|i| self.slots[i].id);
         let inherited = self.ids[id_a].authority.sends & !(1 << id_b);
         self.ids[id_b].authority.sends |= inherited;
+        self.events.retain(|waits| ![a, b].contains(waits));
         self.swap_programs(a, b);
         for (i, before) in [(a, b), (b, a)] {
             self.arrive(i, before);
