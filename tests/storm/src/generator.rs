@@ -1,0 +1,332 @@
+//! Traps, one after another.
+
+use crate::fields::{Field, fields};
+use crate::histogram::{CALLS, calls};
+use crate::values::{address, any, chance, code, endpoint, frame, number, page, space, spec};
+use crate::{Known, Random, Row};
+use abi::{BODY_WORDS, Errno, Kind, TRAP_BASE, Trap};
+use arrayvec::ArrayVec;
+use protocol::CallInfo;
+use protocol::kernel::{MAX_DIAG, MAX_PORT_LIST, MAX_PORT_STRING};
+use protocol::privctl::DYNAMIC_ID;
+use protocol::vmctl::MAX_RUN;
+use zerocopy::IntoBytes;
+
+/// The registers of a trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// The trap.
+    pub rax: u64,
+    /// To whom.
+    pub rdi: u64,
+    /// Kind and tag.
+    pub rsi: u64,
+    /// From whom.
+    pub rdx: u64,
+    /// The payload.
+    pub body: [u64; BODY_WORDS],
+}
+
+/// Makes traps, and learns from their results.
+#[derive(Debug)]
+pub struct Generator {
+    random: Random,
+    /// What it can name.
+    pub known: Known,
+    /// Of a hundred traps, so many are kernel calls.
+    calls: u64,
+    /// Calls that are never made, by their names.
+    omitted: &'static [&'static str],
+    /// A call that is to come next, so that what the last one did can be used.
+    sequel: Option<&'static str>,
+}
+
+/// What is drawn for one call.
+struct Draw<'g> {
+    random: &'g mut Random,
+    known: &'g Known,
+    call: &'static CallInfo,
+}
+
+impl Generator {
+    /// The sequence that belongs to `seed`: of a hundred traps so many are kernel `calls`, and those with certain names never
+    /// come.
+    pub fn new(seed: u64, known: Known, calls: u64, omitted: &'static [&'static str]) -> Self {
+        Self { random: Random::new(seed), known, calls, omitted, sequel: None }
+    }
+
+    /// Its source of numbers, for what else is to be decided.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// The next trap.
+    pub fn draw(&mut self) -> Registers {
+        if self.sequel.is_some() || chance(&mut self.random, self.calls) { self.kernel_call() } else { self.message() }
+    }
+
+    fn kernel_call(&mut self) -> Registers {
+        const UNKNOWN: u64 = 1;
+        let (kind, call) = match self.sequel.take().and_then(|name| calls().find(|(_, call)| call.name == name)) {
+            Some(call) => call,
+            None if chance(&mut self.random, UNKNOWN) => {
+                let kind = number(&mut self.random, u16::MAX.into(), &[0, Kind::NOTIFY.0.into(), Kind::OK.0.into()]);
+                return self.registers(Trap::KernelCall.rax(), Kind(kind as u16), [0; BODY_WORDS]);
+            }
+            None => self.any_call(),
+        };
+        let body = self.request(call);
+        self.registers(Trap::KernelCall.rax(), kind, body)
+    }
+
+    fn any_call(&mut self) -> (Kind, &'static CallInfo) {
+        loop {
+            let place = self.random.below(CALLS as u64) as usize;
+            if let Some(call) = calls().nth(place).filter(|(_, call)| !self.omitted.contains(&call.name)) {
+                return call;
+            }
+        }
+    }
+
+    /// A request: what is drawn for each of its fields.
+    fn request(&mut self, call: &'static CallInfo) -> [u64; BODY_WORDS] {
+        let mut draw = Draw { random: &mut self.random, known: &self.known, call };
+        let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
+        for field in fields(call.request) {
+            let room = call.request_len - bytes.len();
+            // The fields are those of a request, which fits.
+            let _ = draw.field(field, &mut bytes, room);
+        }
+        let mut body = [0; BODY_WORDS];
+        body.as_mut_bytes()[..bytes.len()].copy_from_slice(&bytes);
+        body
+    }
+
+    fn message(&mut self) -> Registers {
+        let random = &mut self.random;
+        let number = u64::from(TRAP_BASE) + random.below(20);
+        let rax = match random.below(40) {
+            0 => random.word(),
+            1 => number,
+            2 => number ^ 1 << random.below(64),
+            _ => any(random, &MESSAGES).rax(),
+        };
+        let body = core::array::from_fn(|_| random.word());
+        let kind = Kind(random.word() as u16);
+        let mut registers = self.registers(rax, kind, body);
+        if rax == Trap::SendA.rax() {
+            registers.rdi = address(&mut self.random, &self.known);
+            registers.rdx = crate::values::number(&mut self.random, 8, &[0, 64, 65]);
+        }
+        registers
+    }
+
+    fn registers(&mut self, rax: u64, kind: Kind, body: [u64; BODY_WORDS]) -> Registers {
+        let (random, known) = (&mut self.random, &self.known);
+        // Only the lower halves of the names count.
+        let rubbish = random.word() << 32;
+        Registers {
+            rax,
+            rdi: u64::from(endpoint(random, known).raw()) | rubbish,
+            rsi: u64::from(kind.0) | random.word() << 16,
+            rdx: u64::from(endpoint(random, known).raw()) | rubbish,
+            body,
+        }
+    }
+
+    /// Takes notice of a result: what was asked, and what the registers say now.
+    pub fn learn(&mut self, asked: &Registers, result: i64, body: &[u64; BODY_WORDS]) {
+        let Row::Call(Some(call)) = Row::of(asked.rax, asked.rsi) else {
+            return;
+        };
+        if result != 0 {
+            self.forget(call, result, &asked.body);
+            return;
+        }
+        self.known.learn(Kind(asked.rsi as u16), body);
+        if chance(&mut self.random, SEQUELS) {
+            self.sequel = SEQUEL.iter().find(|(first, _)| *first == call.name).map(|(_, next)| *next);
+        }
+    }
+
+    /// Forgets what turned out to be nobody's name.
+    fn forget(&mut self, call: &CallInfo, result: i64, body: &[u64; BODY_WORDS]) {
+        const OFTEN: u64 = 10;
+        if result == Errno::Srch.to_result() && fields(call.request).next().is_some_and(|f| f.name == "space") {
+            self.known.spaces.remove(body[0]);
+        }
+        if call.name == "getinfo.cpu_time" && chance(&mut self.random, OFTEN) {
+            self.known.endpoints.remove(body[0] & u64::from(u32::MAX));
+        }
+    }
+}
+
+/// The traps that carry messages.
+const MESSAGES: [Trap; 7] =
+    [Trap::Send, Trap::Receive, Trap::SendRec, Trap::Notify, Trap::SendNb, Trap::ReplyReceive, Trap::SendA];
+
+/// Of a hundred calls that have a sequel, so many are followed by it.
+const SEQUELS: u64 = 50;
+
+/// Calls that seldom succeed unless another one came before.
+const SEQUEL: &[(&str, &str)] = &[
+    ("kernel.fork", "vmctl.settle"),
+    ("vmctl.settle", "privctl.set_sys"),
+    ("privctl.disallow", "privctl.set_sys"),
+    ("privctl.set_sys", "kernel.update"),
+    ("trace.stop", "trace.get_register"),
+    ("kernel.schedctl", "kernel.schedule"),
+    ("kernel.sigsend", "kernel.sigreturn"),
+    ("kernel.kill", "kernel.getksig"),
+    ("kernel.getksig", "kernel.endksig"),
+    ("vmctl.claim", "vmctl.create"),
+    ("vmctl.create", "vmctl.donate"),
+    ("vmctl.donate", "vmctl.map"),
+    ("vmctl.map", "vmctl.query"),
+    ("vmctl.unmap", "vmctl.release"),
+    ("irqctl.set_policy", "irqctl.disable"),
+];
+
+impl Draw<'_> {
+    fn field(&mut self, field: Field, bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, room: usize) -> Option<()> {
+        match field.kind {
+            "Endpoint" => put(bytes, &endpoint(self.random, self.known).raw().to_le_bytes()),
+            "PrivilegeSpec" => put(bytes, spec(self.random, self.known).as_bytes()),
+            "u16" => put(bytes, &(self.port() as u16).to_le_bytes()),
+            "u32" => put(bytes, &(self.half(field.name) as u32).to_le_bytes()),
+            "i32" => put(bytes, &(self.signed(field.name) as i32).to_le_bytes()),
+            "u64" => put(bytes, &self.word(field.name).to_le_bytes()),
+            kind if kind.starts_with('[') => self.array(bytes, room),
+            _ => put(bytes, &(self.choice(field.kind) as u32).to_le_bytes()),
+        }
+    }
+
+    /// Text, or any bytes, where an array is the first or the last field.
+    fn array(&mut self, bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, room: usize) -> Option<()> {
+        let len = if bytes.is_empty() { abi::boot::NAME_LEN.min(room) } else { room };
+        let named = chance(self.random, 85);
+        for place in 0..len {
+            let byte = match (named, place) {
+                (true, 0..4) => b'a' + self.random.below(26) as u8,
+                (true, _) => 0,
+                (false, _) => self.random.word() as u8,
+            };
+            bytes.try_push(byte).ok()?;
+        }
+        Some(())
+    }
+
+    /// A value of an enumeration.
+    fn choice(&mut self, kind: &str) -> u64 {
+        if kind == "PortAccess" {
+            return number(self.random, 8, &[0, 1, 2, 4, 5, 6]);
+        }
+        match self.random.below(32) {
+            0 => self.random.word(),
+            1 => 3,
+            2..=5 => 2,
+            6..=13 => 1,
+            _ => 0,
+        }
+    }
+
+    fn port(&mut self) -> u64 {
+        match self.random.below(8) {
+            0 => any(self.random, &[0, 0x20, 0x3f8, 0xffff]),
+            1 => self.random.below(1 << 16),
+            _ => PORTS + self.random.below(16),
+        }
+    }
+
+    fn signed(&mut self, name: &str) -> i64 {
+        let below = match name {
+            "priority" => 16,
+            "quantum" => 200,
+            _ => 2, // Processors.
+        };
+        match self.random.below(12) {
+            0 => any(self.random, &[-2, i32::MIN.into(), i32::MAX.into(), 16, 0]),
+            1 => any(self.random, &[4, 31, 32, 1000]),
+            2..=5 => -1,
+            _ => self.random.below(below) as i64,
+        }
+    }
+
+    fn half(&mut self, name: &str) -> u64 {
+        let random = &mut *self.random;
+        match (name, self.call.name) {
+            ("reserved", _) => 0,
+            ("slot", _) => match random.below(8) {
+                0 => any(random, &[0, 1, 1023, 1024, u32::MAX.into()]),
+                _ => u64::from(self.known.first_slot) + random.below(32),
+            },
+            ("signal", _) => number(random, 32, &[0, 9, 31, 32, 63, 64, u32::MAX.into()]),
+            ("byte", _) => number(random, 256, &[255, 256, u32::MAX.into()]),
+            ("count", "kernel.vdevio") => number(random, 8, &[0, 1, MAX_PORT_LIST.into(), u64::from(MAX_PORT_LIST) + 1]),
+            ("count", _) => match random.below(16) {
+                0..=1 => any(random, &[0, MAX_RUN.into(), u64::from(MAX_RUN) + 1, u32::MAX.into()]),
+                2 => random.below(MAX_RUN.into()),
+                _ => 1 + random.below(8),
+            },
+            ("port", _) => match random.below(16) {
+                0 => random.word(),
+                _ => self.port(),
+            },
+            ("line", _) => number(random, 20, &[15, 16, 31, 32, 255, 256]),
+            ("bit", _) => number(random, 32, &[31, 32]),
+            ("hook", _) => number(random, 66, &[0, 1, 64, 65]),
+            ("len", _) => number(random, 50, &[0, 1, 40, 41, 48, 49]),
+            ("id", _) => match random.below(8) {
+                0..=4 => u64::from(DYNAMIC_ID),
+                5 => any(random, &[0, 5, 63, 64]),
+                _ => random.below(70),
+            },
+            ("index", _) => number(random, 18, &[17, 18]),
+            ("nanoseconds", _) => number(random, 1_000_000_000, &[0, 999_999_999, 1_000_000_000]),
+            ("reenable" | "available" | "reset_ranges", _) => random.below(2),
+            _ => random.word(),
+        }
+    }
+
+    fn word(&mut self, name: &str) -> u64 {
+        let (random, known) = (&mut *self.random, self.known);
+        let of_pages = self.call.name.starts_with("vmctl.");
+        match (name, self.call.name) {
+            ("address", _) if of_pages => page(random, known),
+            ("address", _) => address(random, known),
+            ("frame", "kernel.sigreturn") => match known.signal_frames.pick(random) {
+                Some(frame) if chance(random, 70) => frame,
+                _ => address(random, known),
+            },
+            ("frame" | "root", _) => frame(random, known),
+            ("first", _) => frame(random, known),
+            ("space", _) => space(random, known),
+            ("stack" | "entry" | "handler" | "trampoline", _) => code(random, known),
+            ("count", "kernel.sdevio") => number(random, 16, &[0, 1, MAX_PORT_STRING, MAX_PORT_STRING + 1]),
+            ("count", _) if of_pages => number(random, 10, &[0, 1, MAX_RUN.into(), u64::from(MAX_RUN) + 1]),
+            ("count", _) => number(random, 6, &[0, 1, 2, 128, 129]),
+            ("len", "kernel.diag_write") => number(random, 32, &[0, 1, MAX_DIAG as u64, MAX_DIAG as u64 + 1]),
+            ("len", _) => number(random, 256, &[0, 1, 4096, 4097, 8192, 1 << 21, u64::MAX]),
+            ("start", _) => match random.below(4) {
+                0 => random.word(),
+                1 => u64::MAX,
+                _ => frame(random, known),
+            },
+            ("index", _) => number(random, 16, &[0, 63, 64]),
+            ("slot", _) => number(random, 128, &[0, 1023, 1024]),
+            ("id", _) => number(random, 64, &[5, 63, 64]),
+            ("cpu", _) => number(random, 2, &[0, 1, 2, 31, 32]),
+            ("absolute", _) => random.below(2),
+            ("ticks", _) => number(random, 64, &[0, 1]),
+            ("value", _) if chance(random, 70) => code(random, known),
+            _ => random.word(),
+        }
+    }
+}
+
+/// The first of the ports that drivers ask for most.
+pub(crate) const PORTS: u64 = 0x1f0;
+
+fn put(bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, value: &[u8]) -> Option<()> {
+    bytes.try_extend_from_slice(value).ok()
+}
