@@ -3,13 +3,13 @@
 use crate::audit::{audit, checksum};
 use crate::regs::TRAP_LEN;
 use crate::world::{
-    ARENA, CPUS, Ended, FIRST_FREE, PEERS, ROOT, Rights, STORM, TEXT, Tables, USERS, VICTIMS, VM, WINDOW, World, booted,
+    ARENA, CPUS, FIRST_FREE, PEERS, ROOT, Rights, STORM, Tables, USERS, VICTIMS, VM, WINDOW, World, booted,
     processors,
 };
 use crate::{machine, repair};
 use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
-use abi::{Endpoint, Kind, Message, Signal, Trap};
+use abi::{Endpoint, Signal, Trap};
 use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
 use protocol::vmctl::{AnswerRequest, ClearPageFault, NextEvent};
 use protocol::{Call, encode};
@@ -38,6 +38,8 @@ pub(crate) struct Storm<'t> {
     /// Traps of the storm so far.
     pub(crate) steps: u64,
     checksum: u64,
+    /// The last trap, and who made it.
+    last: Option<(Slot, Registers)>,
     /// The system is at its end: what ended it had the right to.
     ended: bool,
 }
@@ -70,6 +72,7 @@ impl<'t> Storm<'t> {
             histogram,
             steps: 0,
             checksum,
+            last: None,
             ended: false,
             world,
         }
@@ -87,9 +90,25 @@ impl<'t> Storm<'t> {
             }
             turns += 1;
             self.turn();
-            self.world.kernel.check_invariants().expect("invariants hold after each step");
+            self.check();
         }
         self.audit();
+    }
+
+    fn check(&self) {
+        let kernel = &self.world.kernel;
+        if let Err(violation) = kernel.check_invariants() {
+            let Some((slot, last)) = self.last else { panic!("{violation:?} before anything was done") };
+            let who = kernel.process(slot);
+            panic!(
+                "{violation:?} after {} of {} {:?}: {:x?}; after {} traps",
+                Row::of(last.rax, last.rsi).name(),
+                who.endpoint,
+                who.rts(),
+                last,
+                self.steps
+            );
+        }
     }
 
     fn audit(&self) {
@@ -170,6 +189,7 @@ impl<'t> Storm<'t> {
             VM => self.serve_memory(slot),
             _ => self.draw(slot),
         };
+        self.last = Some((slot, registers));
         self.number += 1;
         let number = self.number;
         let action = self.world.trap(slot, &registers, number);
@@ -285,17 +305,9 @@ impl<'t> Storm<'t> {
         }
     }
 
-    /// A message of a call.
-    pub(crate) fn is_over(&self) -> bool {
-        self.ended
-    }
 }
 
 fn call<C: Call>(request: &C) -> Registers {
-    let message: Message = encode(C::KIND, request);
-    let Kind(_) = message.kind;
+    let message = encode(C::KIND, request);
     Registers { rax: Trap::KernelCall.rax(), rdi: 0, rsi: message.header(), rdx: 0, body: message.body }
 }
-
-const _: () = assert!(TEXT == ARENA.end);
-const _: fn() -> Option<Ended> = || None;

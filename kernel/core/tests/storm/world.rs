@@ -218,7 +218,7 @@ impl<'t> World<'t> {
             rdx: 0,
             body: message.body,
         };
-        self.trap(slot, &made, 0);
+        assert_eq!(self.trap(slot, &made, 0), Action::Resume);
         let cpu = self.machine.cpu;
         self.kernel.schedule(&mut self.machine, cpu);
         let frame = self.kernel.process(slot).frame;
@@ -261,7 +261,7 @@ impl<'t> World<'t> {
                 rdx: Endpoint::ANY.raw().into(),
                 body: [0; abi::BODY_WORDS],
             };
-            self.trap(slot, &made, 0);
+            assert_eq!(self.trap(slot, &made, 0), Action::Resume);
             self.kernel.schedule(&mut self.machine, cpu);
         }
     }
