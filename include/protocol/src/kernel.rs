@@ -201,6 +201,17 @@ pub fn right_by_name(name: &str) -> Option<u64> {
     GROUPS.iter().find(|group| group.protocol.name == name).map_or_else(call, |group| Some(1 << group.number))
 }
 
+/// The bits of call masks that allow something.
+pub const ALL_RIGHTS: u64 = {
+    let mut all = RIGHTS[0].known;
+    let mut i = 1;
+    while i < RIGHTS.len() {
+        all |= RIGHTS[i].bit;
+        i += 1;
+    }
+    all
+};
+
 /// The numbers that exist in a group, and the bit that allows them.
 #[derive(Clone, Copy)]
 struct Right {

@@ -24,7 +24,8 @@ impl<M: Machine> Kernel<'_, M> {
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
         if self.process(slot).is_scheduler {
-            for other in Slot::all() {
+            let scheduled = self.alive.clone();
+            for other in scheduled.iter().filter(|&other| other != slot) {
                 if self.process(other).scheduler == endpoint {
                     self.leave_scheduler(other);
                 }
@@ -38,6 +39,7 @@ impl<M: Machine> Kernel<'_, M> {
         if let Some(home) = self.process_mut(slot).space.take() {
             self.spaces.unbind(machine, home.id());
         }
+        self.alive.remove(slot);
         *self.process_mut(slot) = Process { endpoint, ..Process::free(slot, M::Frame::default()) };
     }
 
@@ -49,7 +51,8 @@ impl<M: Machine> Kernel<'_, M> {
         if id != PrivilegeId::USER {
             self.forget_pending(id);
         }
-        for other in Slot::all().filter(|&other| other != slot) {
+        let others = self.alive.clone();
+        for other in others.iter().filter(|&other| other != slot) {
             let p = self.process(other);
             let sends = p.rts.contains(Rts::SENDING) && p.send_to == endpoint;
             let receives = p.rts.contains(Rts::RECEIVING) && p.receive_from == endpoint;

@@ -2,7 +2,7 @@
 //! queue until the memory server has been told, and then until that one has answered.
 
 use crate::process::Pending;
-use crate::{Frame, Kernel, Machine, Rts, Slot};
+use crate::{Action, Frame, Kernel, Machine, Rts, Slot};
 use abi::{Endpoint, Errno, Signal};
 
 /// What somebody needs.
@@ -53,7 +53,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn page_fault(&mut self, machine: &mut M, me: Slot, address: u64, access: MemoryAccess) {
         let process = self.process(me).endpoint;
         match self.lookup(self.pager) {
-            Some(pager) if pager == me => self.unmanaged = Some(me),
+            Some(pager) if pager == me => self.action = Action::Panic(me),
             Some(_) => {
                 let event = MemoryEvent { process, address, len: 0, access };
                 self.wait_for_memory(machine, me, event, Rts::PAGE_FAULT);

@@ -89,6 +89,8 @@ pub struct Kernel<'t, M: Machine> {
     root: Endpoint,
     /// The memory server; [`Endpoint::NONE`] as long as there is none.
     pager: Endpoint,
+    /// Slots that are not free.
+    alive: SlotSet,
     /// Processes that have signals which their managers have not taken.
     signaled: SlotSet,
     /// Processes that wait for memory, and the memory server has not been told.
@@ -97,8 +99,8 @@ pub struct Kernel<'t, M: Machine> {
     hooks: Hooks,
     /// Seconds and nanoseconds since 1970 at boot, as far as anybody has told.
     boot_time: u64,
-    /// A process that cannot go on, and nobody manages: the system has come to its end.
-    unmanaged: Option<Slot>,
+    /// What the machine must do at the end of an entry.
+    action: Action,
 }
 
 /// The large tables that a kernel works on, with nothing in them.
@@ -147,12 +149,13 @@ impl<'t, M: Machine> Kernel<'t, M> {
             boot: ArrayVec::new(),
             root: Endpoint::NONE,
             pager: Endpoint::NONE,
+            alive: SlotSet::EMPTY,
             signaled: SlotSet::EMPTY,
             events: List::EMPTY,
             alarms: Alarms::OFF,
             hooks: Hooks::NONE,
             boot_time: 0,
-            unmanaged: None,
+            action: Action::Resume,
         }
     }
 
@@ -185,6 +188,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
+        self.alive.insert(slot);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
@@ -210,26 +214,30 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
-            Some(Trap::KernelCall) => return self.kernel_call(machine, me),
+            Some(Trap::KernelCall) => {
+                self.kernel_call(machine, me);
+                return self.action;
+            }
             Some(trap) => self.ipc(machine, me, trap, &request),
         };
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());
         }
-        self.action()
+        self.action
     }
 
     /// The process that runs on `cpu` did something that the processor does not do for it; `why` tells the log what.
     pub fn exception(&mut self, machine: &mut M, cpu: CpuId, signal: Signal, why: core::fmt::Arguments<'_>) -> Action {
         self.here = cpu;
         if let Some(me) = self.cpu(cpu).current() {
-            if signal.is_lethal() {
+            // Whoever has a signal manager of his own is looked after.
+            if self.manager_of(me).is_none_or(|manager| self.process(manager).endpoint == self.root) {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
             self.end_step(me);
             self.raise(machine, me, signal);
         }
-        self.action()
+        self.action
     }
 
     /// It touched memory that is not there, or not for this. Without a memory server this is an exception.
@@ -246,12 +254,12 @@ impl<'t, M: Machine> Kernel<'t, M> {
             Some(me) if self.lookup(self.pager).is_some() => self.page_fault(machine, me, address, access),
             _ => return self.exception(machine, cpu, Signal::SEGV, why),
         }
-        self.action()
+        self.action
     }
 
     /// What the machine must do at the end of an entry.
-    fn action(&self) -> Action {
-        self.unmanaged.map_or(Action::Resume, Action::Panic)
+    pub fn action(&self) -> Action {
+        self.action
     }
 }
 

@@ -254,17 +254,19 @@ impl<M: Machine> Kernel<'_, M> {
     /// Sets what a process keeps of its privileges, and of what else decides whether it may take the fast path.
     pub(crate) fn derive(&mut self, slot: Slot) {
         let own = self.privileges(slot);
-        let (traps, sends, flags) = (own.traps, own.sends, own.flags);
+        let (traps, sends, calls, flags) = (own.traps, own.sends, own.calls, own.flags);
         let special = self.is_special(slot);
         let p = self.process_mut(slot);
         p.plain_traps = if special { TrapMask::empty() } else { traps };
         p.sends = sends;
+        p.calls = calls;
         p.urgency = if flags.contains(PrivilegeFlags::PREEMPTIBLE) { p.priority } else { 0 };
     }
 
     /// The same for all that share the privileges of users.
     fn derive_users(&mut self) {
-        for slot in Slot::all() {
+        let alive = self.alive.clone();
+        for slot in alive.iter() {
             if self.process(slot).privilege_id == PrivilegeId::USER {
                 self.derive(slot);
             }

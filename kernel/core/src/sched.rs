@@ -3,7 +3,7 @@
 use crate::frames::FrameNumber;
 use crate::list::List;
 use crate::process::Pending;
-use crate::{Kernel, Machine, Rts, Slot};
+use crate::{Kernel, Machine, Rts, Slot, Table};
 use abi::boot::PRIORITIES;
 use abi::{Endpoint, Message, PrivilegeFlags};
 use protocol::sched::{OUT_OF_QUANTUM, OutOfQuantum};
@@ -120,6 +120,37 @@ impl Cpu {
         }
     }
 
+    /// Ticks that are left of the turn.
+    pub(crate) fn ticks_left(&self) -> u16 {
+        self.ticks_left
+    }
+
+    /// Puts a process behind those of its priority that are ready here.
+    pub(crate) fn append<M: Machine>(&mut self, procs: &mut Table<M>, slot: Slot) {
+        let priority = procs[slot.index()].priority;
+        self.ready[usize::from(priority) % PRIORITIES].push_back(procs, slot);
+        self.set_occupied(self.occupied | 1 << priority);
+    }
+
+    /// The first process of the most urgent queue.
+    pub(crate) fn first(&self) -> Option<Slot> {
+        self.ready.get(self.occupied.trailing_zeros() as usize)?.head()
+    }
+
+    /// Takes that one out, and makes it the one that runs.
+    pub(crate) fn take_first<M: Machine>(&mut self, procs: &mut Table<M>) -> Option<Slot> {
+        let best = self.occupied.trailing_zeros() as usize;
+        let queue = self.ready.get_mut(best)?;
+        let next = queue.pop_front(procs)?;
+        if queue.head().is_none() {
+            self.occupied &= !(1 << best);
+        }
+        self.ticks_left = procs[next.index()].ticks_left;
+        self.current = Some(next);
+        self.bound = self.bound_by_ready();
+        Some(next)
+    }
+
     pub(crate) fn queues(&self) -> &[List; PRIORITIES] {
         &self.ready
     }
@@ -155,10 +186,8 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Puts a process behind those of its priority that are ready on its processor.
     pub(crate) fn enqueue_tail(&mut self, slot: Slot) {
-        let (cpu, priority) = self.place(slot);
-        let cpu = &mut self.cpus[cpu.index()];
-        cpu.ready[usize::from(priority)].push_back(self.procs, slot);
-        cpu.set_occupied(cpu.occupied | 1 << priority);
+        let cpu = self.process(slot).cpu;
+        self.cpus[cpu.index()].append(self.procs, slot);
     }
 
     /// Puts it before them.
@@ -261,20 +290,11 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// Takes the first process of the most urgent queue, and makes it the one that runs.
+    /// Makes the first process of the most urgent queue the one that runs, if there is one.
     fn pick(&mut self, cpu: CpuId) -> Option<Slot> {
-        let cpu = &mut self.cpus[cpu.index()];
-        let best = cpu.occupied.trailing_zeros() as usize;
-        let next = cpu.ready.get_mut(best).and_then(|queue| queue.pop_front(self.procs));
-        if let Some(next) = next {
-            if cpu.ready[best].head().is_none() {
-                cpu.occupied &= !(1 << best);
-            }
-            cpu.ticks_left = self.procs[next.index()].ticks_left;
-        }
-        cpu.bound = cpu.bound_by_ready();
-        cpu.current = next;
-        next
+        let here = &mut self.cpus[cpu.index()];
+        here.bound = here.bound_by_ready();
+        here.take_first(self.procs)
     }
 
     /// Charges the time since the last switch to the process that ran; if none did, the processor had nothing to do.
@@ -351,6 +371,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         if cpu == CpuId::BOOT {
             self.ring_alarms(machine);
+            self.spaces.sweep(machine);
         }
     }
 

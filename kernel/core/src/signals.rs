@@ -1,6 +1,6 @@
 //! Signals: raised for a process, they stop it and are told to its manager, who deals with them and lets it go on.
 
-use crate::{Kernel, Machine, Rts, Slot};
+use crate::{Action, Kernel, Machine, Rts, Slot};
 use abi::{Endpoint, Errno, PrivilegeId, Signal};
 
 impl<M: Machine> Kernel<'_, M> {
@@ -14,7 +14,7 @@ impl<M: Machine> Kernel<'_, M> {
             }
             _ => match self.promote_backup(slot) {
                 Some(manager) => self.raise_with(machine, slot, signal, manager),
-                None => self.unmanaged = Some(slot),
+                None => self.action = Action::Panic(slot),
             },
         }
     }

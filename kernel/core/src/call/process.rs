@@ -40,6 +40,7 @@ impl<M: Machine> Kernel<'_, M> {
         // Filters and tracers are not handed on.
         child.rts.set(Rts::SPECIAL, child.failed_reply.is_some());
         *self.process_mut(slot) = child;
+        self.alive.insert(slot);
         self.derive(slot);
         Ok(endpoint)
     }
