@@ -23,6 +23,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
+        self.hand_on_signaled(machine, endpoint);
         if self.process(slot).is_scheduler {
             let scheduled = self.alive.clone();
             for other in scheduled.iter().filter(|&other| other != slot) {
@@ -34,8 +35,7 @@ impl<M: Machine> Kernel<'_, M> {
         for cpu in &mut self.cpus {
             cpu.forget(slot);
         }
-        self.hooks.remove_all(machine, endpoint);
-        self.free_privileges(slot);
+        self.free_privileges(machine, slot);
         if let Some(home) = self.process_mut(slot).space.take() {
             self.spaces.unbind(machine, home.id());
         }

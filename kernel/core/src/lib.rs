@@ -189,6 +189,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
         self.alive.insert(slot);
+        self.derive(slot);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
@@ -208,9 +209,21 @@ impl<'t, M: Machine> Kernel<'t, M> {
             p.frame.rewind_trap();
             return Action::Resume;
         }
-        if p.pending.contains(Pending::TRACES_TRAPS) && self.hold_trap(machine, me) {
+        let traced = p.pending.contains(Pending::TRACES_TRAPS);
+        if traced && self.hold_trap(machine, me) {
             return self.action();
         }
+        let action = self.make_trap(machine, me);
+        // Where it waits, it is when it goes on that the trap is done.
+        if traced && self.process(me).rts.is_empty() {
+            self.end_trap(machine, me);
+        }
+        if action == Action::Resume { self.action() } else { action }
+    }
+
+    /// Carries out the trap of `me`, the running process.
+    #[inline(always)]
+    fn make_trap(&mut self, machine: &mut M, me: Slot) -> Action {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),

@@ -164,6 +164,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// Gives a process that waits a structure of its own, with the id asked for or with any.
     pub(crate) fn set_service(
         &mut self,
+        machine: &mut M,
         slot: Slot,
         id: Option<PrivilegeId>,
         spec: &PrivilegeSpec,
@@ -184,7 +185,7 @@ impl<M: Machine> Kernel<'_, M> {
                 (free.ok_or(Errno::NoSpc)?, PrivilegeFlags::DYNAMIC)
             }
         };
-        self.free_privileges(slot);
+        self.free_privileges(machine, slot);
         let endpoint = self.process(slot).endpoint;
         self.privileges[id.index()] =
             Privileges { flags: PrivilegeFlags::SERVICE | kind, owner: endpoint, ..Privileges::FREE };
@@ -194,11 +195,11 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Gives a process that waits the privileges of users.
-    pub(crate) fn set_user(&mut self, slot: Slot) -> Result<(), Errno> {
+    pub(crate) fn set_user(&mut self, machine: &mut M, slot: Slot) -> Result<(), Errno> {
         if !self.process(slot).rts.contains(Rts::NO_PRIV) {
             return Err(Errno::Perm);
         }
-        self.free_privileges(slot);
+        self.free_privileges(machine, slot);
         Ok(())
     }
 
@@ -208,6 +209,9 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Perm);
         }
         let (traps, _) = self.decode(spec)?;
+        if spec.manager == Endpoint::SELF {
+            return Err(Errno::Inval);
+        }
         let sends = self.existing(spec.sends);
         let users = &mut self.privileges[PrivilegeId::USER.index()];
         (users.traps, users.sends, users.calls) = (traps, sends, spec.calls);
@@ -244,9 +248,10 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     fn decode(&self, spec: &PrivilegeSpec) -> Result<(TrapMask, PrivilegeFlags), Errno> {
-        let names_somebody = |endpoint| self.lookup(endpoint).is_some();
-        let manager = spec.manager == Endpoint::SELF || names_somebody(spec.manager);
-        let backup = spec.backup == Endpoint::NONE || names_somebody(spec.backup);
+        // Signals are told by notifications, which wait for services only.
+        let is_service = |endpoint| self.lookup(endpoint).is_some_and(|slot| self.is_service(slot));
+        let manager = spec.manager == Endpoint::SELF || is_service(spec.manager);
+        let backup = spec.backup == Endpoint::NONE || is_service(spec.backup);
         let valid = manager && backup && spec.reserved == 0;
         spec.traps().zip(spec.flags()).filter(|_| valid).ok_or(Errno::Inval)
     }
@@ -286,11 +291,12 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Takes a process's own structure from it, if it has one, with everything that is pending in it; it has that of users then.
-    pub(crate) fn free_privileges(&mut self, slot: Slot) {
+    pub(crate) fn free_privileges(&mut self, machine: &mut M, slot: Slot) {
         let id = self.process(slot).privilege_id();
         if id == PrivilegeId::USER {
             return;
         }
+        self.hooks.remove_all(machine, self.process(slot).endpoint);
         self.clear_filters(slot);
         self.alarms.cancel(id.index());
         self.forget_pending(id);

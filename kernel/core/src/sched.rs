@@ -184,6 +184,18 @@ impl<M: Machine> Kernel<'_, M> {
         self.cpu(self.process(slot).cpu).current == Some(slot)
     }
 
+    /// Whether a process cannot run, and its processor has left it: so its registers are where they can be changed.
+    pub(crate) fn is_stopped(&self, slot: Slot) -> bool {
+        !self.process(slot).rts.is_empty() && !self.runs(slot)
+    }
+
+    /// Whether what a process waits for will put something into its registers. The kernel's own message needs them not.
+    pub(crate) fn waits_in_trap(&self, slot: Slot) -> bool {
+        let p = self.process(slot);
+        let sends = p.rts.contains(Rts::SENDING) && !p.pending.contains(Pending::KERNEL_SENDS);
+        sends || p.rts.intersects(Rts::RECEIVING | Rts::MEMORY_REQUEST)
+    }
+
     /// Puts a process behind those of its priority that are ready on its processor.
     pub(crate) fn enqueue_tail(&mut self, slot: Slot) {
         let cpu = self.process(slot).cpu;
@@ -349,11 +361,19 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The kernel schedules a process from now on, and gives it a turn if it waits for one.
     pub(crate) fn leave_scheduler(&mut self, slot: Slot) {
+        self.withdraw_kernel_message(slot);
         let p = self.process_mut(slot);
         p.scheduler = Endpoint::NONE;
         p.pending.remove(Pending::KERNEL_SENDS);
         p.ticks_left = p.quantum;
         self.unblock(slot, Rts::NO_QUANTUM);
+    }
+
+    /// Whoever was to be told that the time of a process is used up need not decide any more.
+    fn withdraw_kernel_message(&mut self, slot: Slot) {
+        if self.process(slot).pending.contains(Pending::KERNEL_SENDS) {
+            self.withdraw_message(slot);
+        }
     }
 
     /// A timer tick has come on `cpu`.
@@ -424,6 +444,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// Sets what a scheduler decides, and gives the process a new turn behind its peers. One that runs on another processor
     /// goes to its new place as soon as that one has left it.
     pub(crate) fn place_process(&mut self, slot: Slot, place: Place) {
+        self.withdraw_kernel_message(slot);
         let waits = !self.process(slot).rts.is_empty();
         if self.runs(slot) {
             let from = self.process(slot).cpu;

@@ -40,6 +40,16 @@ impl<M: Machine> Kernel<'_, M> {
         named(p.manager).or_else(|| named(p.backup)).or_else(|| named(self.root))
     }
 
+    /// A process has died: those that it managed, and whose signals it has not taken, go to whoever manages them now.
+    pub(crate) fn hand_on_signaled(&mut self, machine: &mut M, dead: Endpoint) {
+        for slot in Slot::all() {
+            let orphaned = self.signaled.contains(slot) && self.privileges(slot).manager == dead;
+            if let Some(manager) = self.manager_of(slot).filter(|_| orphaned) {
+                self.signal_service(machine, manager, Signal::MANAGER);
+            }
+        }
+    }
+
     /// Makes the backup manager of a process its manager, and lets it run.
     fn promote_backup(&mut self, slot: Slot) -> Option<Slot> {
         let p = self.privileges_mut(slot);

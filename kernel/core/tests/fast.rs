@@ -20,22 +20,23 @@ impl World<'_> {
         self.kernel.process_mut(me).frame = call;
         let request = call.request();
         let before = self.snapshot();
-        let (trap, to) = match Trap::from_rax(request.rax) {
-            Some(trap @ Trap::SendRec) => (trap, self.kernel.fast_sendrec(CpuId::BOOT, request.destination)),
+        let mut message = Message::new(self.kernel.process(me).endpoint, abi::Kind(0));
+        message.set_header(request.header);
+        message.body = call.body();
+        let (kernel, machine, to) = (&mut self.kernel, &self.machine, request.destination);
+        let (trap, partner) = match Trap::from_rax(request.rax) {
+            Some(trap @ Trap::SendRec) => (trap, kernel.fast_sendrec(machine, CpuId::BOOT, to)),
             Some(trap @ Trap::ReplyReceive) => {
-                (trap, self.kernel.fast_reply_receive(CpuId::BOOT, request.destination, request.source))
+                (trap, kernel.fast_reply_receive(machine, CpuId::BOOT, to, request.source))
             }
             _ => (Trap::Send, None),
         };
-        let Some(to) = to else {
+        let Some(partner) = partner else {
             assert_eq!(self.snapshot(), before, "declining changes nothing: {call:x?}");
             self.step(call);
             return false;
         };
-        let mut message = Message::new(self.kernel.process(me).endpoint, abi::Kind(0));
-        message.set_header(request.header);
-        message.body = call.body();
-        self.kernel.process_mut(to).frame.deliver(&message, Status::sent_with(trap));
+        partner.process.frame.deliver(&message, Status::sent_with(trap));
         self.kernel.check_invariants().expect("invariants hold after a fast step");
         true
     }
@@ -164,5 +165,5 @@ fn nobody_more_urgent_is_passed_over() {
     let me = world.kernel.cpu(CpuId::BOOT).current().unwrap();
     world.kernel.process_mut(me).frame = notify(C);
     let _ = world.kernel.trap(&mut world.machine, CpuId::BOOT);
-    assert_eq!(world.kernel.fast_sendrec(CpuId::BOOT, B), None);
+    assert!(world.kernel.fast_sendrec(&world.machine, CpuId::BOOT, B).is_none());
 }
