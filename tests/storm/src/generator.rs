@@ -82,7 +82,9 @@ impl Generator {
     fn any_call(&mut self) -> (Kind, &'static CallInfo) {
         loop {
             let place = self.random.below(CALLS as u64) as usize;
-            if let Some(call) = calls().nth(place).filter(|(_, call)| !self.omitted.contains(&call.name)) {
+            let call = calls().nth(place).filter(|(_, call)| !self.omitted.contains(&call.name));
+            let seldom = call.is_some_and(|(_, call)| ENDS.contains(&call.name)) && self.random.below(SELDOM) != 0;
+            if let Some(call) = call.filter(|_| !seldom) {
                 return call;
             }
         }
@@ -164,6 +166,10 @@ impl Generator {
 /// The traps that carry messages.
 const MESSAGES: [Trap; 7] =
     [Trap::Send, Trap::Receive, Trap::SendRec, Trap::Notify, Trap::SendNb, Trap::ReplyReceive, Trap::SendA];
+
+/// Calls after which the system or the caller is no more come as one among so many.
+const SELDOM: u64 = 3;
+const ENDS: [&str; 2] = ["kernel.abort", "kernel.exit"];
 
 /// Of a hundred calls that have a sequel, so many are followed by it.
 const SEQUELS: u64 = 50;

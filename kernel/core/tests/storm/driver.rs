@@ -81,7 +81,7 @@ impl<'t> Storm<'t> {
     /// Storms until so many traps were made, or the system ends.
     pub(crate) fn run(&mut self, steps: u64) {
         let mut turns = 0u64;
-        while self.steps < steps && !self.ended {
+        while self.steps < steps && !self.ended && self.world.kernel.action() == Action::Resume {
             if turns.is_multiple_of(REPAIR) {
                 self.ended |= repair::repair(self).is_err();
                 if turns.is_multiple_of(REPAIR * AUDIT) {
@@ -136,7 +136,7 @@ impl<'t> Storm<'t> {
     /// Time passes, or something comes from outside.
     fn event(&mut self, cpu: CpuId) {
         let World { kernel, machine, .. } = &mut self.world;
-        let action = match self.random.below(256) {
+        match self.random.below(256) {
             0..=15 => {
                 machine.ticks += 1;
                 processors().for_each(|cpu| {
@@ -145,24 +145,19 @@ impl<'t> Storm<'t> {
                     kernel.schedule(machine, cpu);
                 });
                 machine.cpu = cpu;
-                Action::Resume
             }
-            16..=17 => {
-                kernel.interrupt(machine, self.random.below(32) as u8);
-                Action::Resume
-            }
+            16..=17 => kernel.interrupt(machine, self.random.below(32) as u8),
             18 if self.may_fault(cpu) => {
                 let World { kernel, machine, .. } = &mut self.world;
                 let address = ARENA.start + self.random.below(1 << 16);
-                kernel.memory_fault(machine, cpu, address, MemoryAccess::Write, format_args!("storm"))
+                let _ = kernel.memory_fault(machine, cpu, address, MemoryAccess::Write, format_args!("storm"));
             }
             19 if self.may_fault(cpu) => {
                 let World { kernel, machine, .. } = &mut self.world;
-                kernel.exception(machine, cpu, Signal::TRAP, format_args!("storm"))
+                let _ = kernel.exception(machine, cpu, Signal::TRAP, format_args!("storm"));
             }
-            _ => Action::Resume,
-        };
-        self.ended |= action != Action::Resume;
+            _ => {}
+        }
     }
 
     /// Whether the one that runs can fault: without root and memory server there is no system.
@@ -216,7 +211,6 @@ impl<'t> Storm<'t> {
                 self.histogram.count(Row::of(made.registers.rax, made.registers.rsi), 0);
             }
         }
-        self.ended |= matches!(action, Action::Panic(_));
     }
 
     /// Counts what the last trap of a process came to, if it has returned.
