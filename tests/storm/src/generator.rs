@@ -37,8 +37,10 @@ pub struct Generator {
     calls: u64,
     /// Calls that are never made, by their names.
     omitted: &'static [&'static str],
-    /// A call that is to come next, so that what the last one did can be used.
+    /// A call that is to come next, about what the last one was about.
     sequel: Option<&'static str>,
+    /// A call that is made again and again, about the same process, and how many times more: so tables get full.
+    series: Option<(Kind, &'static CallInfo, u64)>,
 }
 
 /// What is drawn for one call.
@@ -46,13 +48,15 @@ struct Draw<'g> {
     random: &'g mut Random,
     known: &'g Known,
     call: &'static CallInfo,
+    /// Most of it is about the same as the last call.
+    follows: bool,
 }
 
 impl Generator {
     /// The sequence that belongs to `seed`: of a hundred traps so many are kernel `calls`, and those with certain names never
     /// come.
     pub fn new(seed: u64, known: Known, calls: u64, omitted: &'static [&'static str]) -> Self {
-        Self { random: Random::new(seed), known, calls, omitted, sequel: None }
+        Self { random: Random::new(seed), known, calls, omitted, sequel: None, series: None }
     }
 
     /// Its source of numbers, for what else is to be decided.
@@ -62,21 +66,42 @@ impl Generator {
 
     /// The next trap.
     pub fn draw(&mut self) -> Registers {
-        if self.sequel.is_some() || chance(&mut self.random, self.calls) { self.kernel_call() } else { self.message() }
+        let goes_on = self.sequel.is_some() || self.series.is_some();
+        if goes_on || chance(&mut self.random, self.calls) { self.kernel_call() } else { self.message() }
     }
 
     fn kernel_call(&mut self) -> Registers {
         const UNKNOWN: u64 = 1;
-        let (kind, call) = match self.sequel.take().and_then(|name| calls().find(|(_, call)| call.name == name)) {
-            Some(call) => call,
+        let (kind, call) = match self.next_of_series().or_else(|| self.take_sequel()) {
+            Some((kind, call)) => {
+                let body = self.request(call, true);
+                return self.registers(Trap::KernelCall.rax(), kind, body);
+            }
             None if chance(&mut self.random, UNKNOWN) => {
                 let kind = number(&mut self.random, u16::MAX.into(), &[0, Kind::NOTIFY.0.into(), Kind::OK.0.into()]);
                 return self.registers(Trap::KernelCall.rax(), Kind(kind as u16), [0; BODY_WORDS]);
             }
             None => self.any_call(),
         };
-        let body = self.request(call);
+        if self.random.below(SERIES) == 0 && !ENDS.contains(&call.name) {
+            self.series = Some((kind, call, self.random.below(LONGEST)));
+            self.known.recent.endpoint = Some(endpoint(&mut self.random, &self.known));
+        }
+        let body = self.request(call, false);
         self.registers(Trap::KernelCall.rax(), kind, body)
+    }
+
+    fn next_of_series(&mut self) -> Option<(Kind, &'static CallInfo)> {
+        let (kind, call, left) = self.series.take()?;
+        if left > 0 {
+            self.series = Some((kind, call, left - 1));
+        }
+        Some((kind, call))
+    }
+
+    fn take_sequel(&mut self) -> Option<(Kind, &'static CallInfo)> {
+        let name = self.sequel.take()?;
+        calls().find(|(_, call)| call.name == name && !self.omitted.contains(&name))
     }
 
     fn any_call(&mut self) -> (Kind, &'static CallInfo) {
@@ -91,8 +116,8 @@ impl Generator {
     }
 
     /// A request: what is drawn for each of its fields.
-    fn request(&mut self, call: &'static CallInfo) -> [u64; BODY_WORDS] {
-        let mut draw = Draw { random: &mut self.random, known: &self.known, call };
+    fn request(&mut self, call: &'static CallInfo, follows: bool) -> [u64; BODY_WORDS] {
+        let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows };
         let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
         for field in fields(call.request) {
             let room = call.request_len - bytes.len();
@@ -145,9 +170,37 @@ impl Generator {
             self.forget(call, result, &asked.body);
             return;
         }
+        self.remember(call, &asked.body);
         self.known.learn(Kind(asked.rsi as u16), body);
         if chance(&mut self.random, SEQUELS) {
             self.sequel = SEQUEL.iter().find(|(first, _)| *first == call.name).map(|(_, next)| *next);
+        }
+    }
+
+    /// What a call was about that succeeded.
+    fn remember(&mut self, call: &CallInfo, body: &[u64; BODY_WORDS]) {
+        let recent = &mut self.known.recent;
+        let mut rest = body.as_bytes();
+        for field in fields(call.request) {
+            let len = match field.kind {
+                "u64" => 8,
+                "u16" => 2,
+                "PrivilegeSpec" => size_of::<abi::PrivilegeSpec>(),
+                kind if kind.starts_with('[') => abi::boot::NAME_LEN,
+                _ => 4,
+            };
+            let Some((value, behind)) = rest.split_at_checked(len) else { return };
+            rest = behind;
+            let mut word = [0; 8];
+            word[..len.min(8)].copy_from_slice(&value[..len.min(8)]);
+            let word = u64::from_le_bytes(word);
+            match field.name {
+                "process" | "source" => recent.endpoint = Some(abi::Endpoint::from_raw(word as u32)),
+                "space" if word != 0 => recent.space = Some(word),
+                "frame" | "root" | "first" if len == 8 => recent.frame = Some(word),
+                "address" => recent.page = Some(word),
+                _ => {}
+            }
         }
     }
 
@@ -171,6 +224,10 @@ const MESSAGES: [Trap; 7] =
 const SELDOM: u64 = 3;
 const ENDS: [&str; 2] = ["kernel.abort", "kernel.exit"];
 
+/// One call of so many is made up to so often.
+const SERIES: u64 = 150;
+const LONGEST: u64 = 90;
+
 /// Of a hundred calls that have a sequel, so many are followed by it.
 const SEQUELS: u64 = 50;
 
@@ -179,7 +236,9 @@ const SEQUEL: &[(&str, &str)] = &[
     ("kernel.fork", "vmctl.settle"),
     ("vmctl.settle", "privctl.set_sys"),
     ("privctl.disallow", "privctl.set_sys"),
-    ("privctl.set_sys", "kernel.update"),
+    ("privctl.set_sys", "privctl.add_memory"),
+    ("privctl.add_memory", "privctl.query_memory"),
+    ("privctl.add_io", "kernel.update"),
     ("trace.stop", "trace.get_register"),
     ("kernel.schedctl", "kernel.schedule"),
     ("kernel.sigsend", "kernel.sigreturn"),
@@ -191,12 +250,18 @@ const SEQUEL: &[(&str, &str)] = &[
     ("vmctl.map", "vmctl.query"),
     ("vmctl.unmap", "vmctl.release"),
     ("irqctl.set_policy", "irqctl.disable"),
+    ("irqctl.disable", "irqctl.enable"),
+    ("irqctl.enable", "irqctl.remove_policy"),
 ];
 
 impl Draw<'_> {
     fn field(&mut self, field: Field, bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, room: usize) -> Option<()> {
         match field.kind {
-            "Endpoint" => put(bytes, &endpoint(self.random, self.known).raw().to_le_bytes()),
+            "Endpoint" => {
+                let recent = self.known.recent.endpoint.filter(|_| self.is_same() && field.name != "destination");
+                let name = recent.unwrap_or_else(|| endpoint(self.random, self.known));
+                put(bytes, &name.raw().to_le_bytes())
+            }
             "PrivilegeSpec" => put(bytes, spec(self.random, self.known).as_bytes()),
             "u16" => put(bytes, &(self.port() as u16).to_le_bytes()),
             "u32" => put(bytes, &(self.half(field.name) as u32).to_le_bytes()),
@@ -205,6 +270,11 @@ impl Draw<'_> {
             kind if kind.starts_with('[') => self.array(bytes, room),
             _ => put(bytes, &(self.choice(field.kind) as u32).to_le_bytes()),
         }
+    }
+
+    /// Whether it is about what the last call was about.
+    fn is_same(&mut self) -> bool {
+        self.follows && chance(self.random, 80)
     }
 
     /// Text, or any bytes, where an array is the first or the last field.
@@ -224,8 +294,11 @@ impl Draw<'_> {
 
     /// A value of an enumeration.
     fn choice(&mut self, kind: &str) -> u64 {
-        if kind == "PortAccess" {
-            return number(self.random, 8, &[0, 1, 2, 4, 5, 6]);
+        match kind {
+            "PortAccess" => return number(self.random, 7, &[0, 1, 2, 4, 5, 6]),
+            // Most of the others are of no use together with the rest.
+            "Backing" | "Cache" if chance(self.random, 75) => return 0,
+            _ => {}
         }
         match self.random.below(32) {
             0 => self.random.word(),
@@ -259,12 +332,12 @@ impl Draw<'_> {
     }
 
     fn half(&mut self, name: &str) -> u64 {
-        let random = &mut *self.random;
+        let (random, known) = (&mut *self.random, self.known);
         match (name, self.call.name) {
             ("reserved", _) => 0,
             ("slot", _) => match random.below(8) {
                 0 => any(random, &[0, 1, 1023, 1024, u32::MAX.into()]),
-                _ => u64::from(self.known.first_slot) + random.below(32),
+                _ => u64::from(known.first_slot) + random.below(32),
             },
             ("signal", _) => number(random, 32, &[0, 9, 31, 32, 63, 64, u32::MAX.into()]),
             ("byte", _) => number(random, 256, &[255, 256, u32::MAX.into()]),
@@ -278,8 +351,10 @@ impl Draw<'_> {
                 0 => random.word(),
                 _ => self.port(),
             },
+            ("line", _) if chance(random, 40) => LINE,
             ("line", _) => number(random, 20, &[15, 16, 31, 32, 255, 256]),
             ("bit", _) => number(random, 32, &[31, 32]),
+            ("hook", _) if chance(random, 50) => known.hooks.pick(random).unwrap_or(0),
             ("hook", _) => number(random, 66, &[0, 1, 64, 65]),
             ("len", _) => number(random, 50, &[0, 1, 40, 41, 48, 49]),
             ("id", _) => match random.below(8) {
@@ -294,11 +369,27 @@ impl Draw<'_> {
         }
     }
 
+    /// What the last call named with such a field.
+    fn recent(&self, name: &str, of_pages: bool) -> Option<u64> {
+        let recent = &self.known.recent;
+        match name {
+            "space" => recent.space,
+            "frame" | "root" | "first" if of_pages => recent.frame,
+            "address" if of_pages => recent.page,
+            _ => None,
+        }
+    }
+
     fn word(&mut self, name: &str) -> u64 {
-        let (random, known) = (&mut *self.random, self.known);
         let of_pages = self.call.name.starts_with("vmctl.");
+        if self.is_same() && let Some(word) = self.recent(name, of_pages) {
+            return word;
+        }
+        let (random, known) = (&mut *self.random, self.known);
         match (name, self.call.name) {
             ("address", _) if of_pages => page(random, known),
+            ("address", "kernel.vdevio") if chance(random, 60) => known.samples.ports,
+            ("address", "statectl.add_blacklist" | "statectl.add_whitelist") if chance(random, 70) => known.samples.filters,
             ("address", _) => address(random, known),
             ("frame", "kernel.sigreturn") => match known.signal_frames.pick(random) {
                 Some(frame) if chance(random, 70) => frame,
@@ -313,10 +404,11 @@ impl Draw<'_> {
             ("count", _) => number(random, 6, &[0, 1, 2, 128, 129]),
             ("len", "kernel.diag_write") => number(random, 32, &[0, 1, MAX_DIAG as u64, MAX_DIAG as u64 + 1]),
             ("len", _) => number(random, 256, &[0, 1, 4096, 4097, 8192, 1 << 21, u64::MAX]),
-            ("start", _) => match random.below(4) {
+            ("start", _) => match random.below(8) {
                 0 => random.word(),
                 1 => u64::MAX,
-                _ => frame(random, known),
+                2 => frame(random, known),
+                _ => known.device.start + random.below(1 << 14),
             },
             ("index", _) => number(random, 16, &[0, 63, 64]),
             ("slot", _) => number(random, 128, &[0, 1023, 1024]),
@@ -330,8 +422,9 @@ impl Draw<'_> {
     }
 }
 
-/// The first of the ports that drivers ask for most.
-pub(crate) const PORTS: u64 = 0x1f0;
+/// The first of the ports, and the line, that drivers ask for most.
+const PORTS: u64 = 0x1f0;
+const LINE: u64 = 14;
 
 fn put(bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, value: &[u8]) -> Option<()> {
     bytes.try_extend_from_slice(value).ok()

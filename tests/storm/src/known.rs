@@ -4,7 +4,7 @@ use crate::Random;
 use abi::{Endpoint, Kind, Message};
 use arrayvec::ArrayVec;
 use core::ops::Range;
-use protocol::{Call, getinfo, kernel, vmctl};
+use protocol::{Call, getinfo, irqctl, kernel, vmctl};
 
 /// The last things that were heard of.
 #[derive(Clone, Debug)]
@@ -48,6 +48,24 @@ impl<const N: usize> Ring<N> {
     }
 }
 
+/// Addresses of lists that calls can use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Samples {
+    /// Of accesses to ports.
+    pub ports: u64,
+    /// Of elements of a receive filter.
+    pub filters: u64,
+}
+
+/// What a call was about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recent {
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) space: Option<u64>,
+    pub(crate) frame: Option<u64>,
+    pub(crate) page: Option<u64>,
+}
+
 /// What there is to name.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -65,6 +83,14 @@ pub struct Known {
     pub frames: Ring<64>,
     /// Addresses of signal frames.
     pub signal_frames: Ring<8>,
+    /// Interrupt hooks.
+    pub hooks: Ring<8>,
+    /// What the last call was about that succeeded.
+    pub(crate) recent: Recent,
+    /// Where in the program's memory there are lists that calls can use.
+    pub samples: Samples,
+    /// Physical addresses of a device that the program may use.
+    pub device: Range<u64>,
     /// The program's own memory that may be written over.
     pub arena: Range<u64>,
     /// Where it maps pages in other spaces.
@@ -86,6 +112,10 @@ impl Known {
             spared_spaces: ArrayVec::new(),
             frames: Ring::default(),
             signal_frames: Ring::default(),
+            hooks: Ring::default(),
+            recent: Recent::default(),
+            samples: Samples::default(),
+            device: 0..0,
             arena,
             window,
             memory_end: 1 << 27,
@@ -104,11 +134,14 @@ impl Known {
             self.signal_frames.push(sent.frame);
         } else if let Some(process) = reply_to::<getinfo::GetProcess>(&message) {
             self.meet(process.endpoint);
+        } else if let Some(set) = reply_to::<irqctl::SetPolicy>(&message) {
+            self.hooks.push(set.hook.into());
         } else if let Some(created) = reply_to::<vmctl::CreateSpace>(&message) {
             self.enter(created.space);
         } else if let Some(home) = reply_to::<vmctl::GetSpaceOf>(&message) {
             self.enter(home.space);
         } else if let Some(claimed) = reply_to::<vmctl::Claim>(&message) {
+            self.recent.frame = Some(claimed.first);
             for frame in (0..claimed.count).take(Self::MOST_FRAMES) {
                 self.frames.push(claimed.first + frame * abi::layout::PAGE_SIZE);
             }
@@ -124,12 +157,14 @@ impl Known {
 
     fn meet(&mut self, endpoint: Endpoint) {
         if endpoint != Endpoint::NONE && !self.spared.contains(&endpoint) {
+            self.recent.endpoint = Some(endpoint);
             self.endpoints.push(endpoint.raw().into());
         }
     }
 
     fn enter(&mut self, space: u64) {
         if space != 0 && !self.spared_spaces.contains(&space) {
+            self.recent.space = Some(space);
             self.spaces.push(space);
         }
     }

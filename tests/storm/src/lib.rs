@@ -20,5 +20,5 @@ mod values;
 pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable};
 pub use generator::{Generator, Registers};
 pub use histogram::{Histogram, Row, rows};
-pub use known::{Known, Ring};
+pub use known::{Known, Ring, Samples};
 pub use random::Random;

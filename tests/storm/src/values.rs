@@ -91,9 +91,8 @@ pub(crate) fn page(random: &mut Random, known: &Known) -> u64 {
     match random.below(20) {
         0 => any(random, &OUTSIDE),
         1 => USER_END - PAGE_SIZE * random.below(4),
-        2 => random.word(),
-        3 => address(random, known),
-        4 => random.word() & 0x7fff_ffff_f000,
+        2 => known.window.start + random.below(1 << 20),
+        3 => random.word() & 0x7fff_ffff_f000,
         _ => within(random, pages) * PAGE_SIZE,
     }
 }
@@ -101,8 +100,10 @@ pub(crate) fn page(random: &mut Random, known: &Known) -> u64 {
 /// The physical address of a frame: of one that was claimed, of any, or of none.
 pub(crate) fn frame(random: &mut Random, known: &Known) -> u64 {
     let mine = known.frames.pick(random).unwrap_or(0);
-    match random.below(16) {
-        0 => random.word(),
+    match random.below(20) {
+        16 => known.memory_end + PAGE_SIZE * random.below(1 << 20),
+        17..=18 => known.device.start + PAGE_SIZE * random.below(4),
+        0 => random.word() & if random.below(2) == 0 { u64::MAX } else { !(PAGE_SIZE - 1) },
         1 => any(random, &[0, 1, PAGE_SIZE - 1, known.memory_end, u64::MAX - 4095, u64::MAX, 0xfee0_0000, 0xb_8000]),
         2..=4 => random.below(known.memory_end / PAGE_SIZE) * PAGE_SIZE,
         5 => mine + PAGE_SIZE * random.below(8),
@@ -113,7 +114,7 @@ pub(crate) fn frame(random: &mut Random, known: &Known) -> u64 {
 /// A space that is known, or none.
 pub(crate) fn space(random: &mut Random, known: &Known) -> u64 {
     let live = known.spaces.pick(random).unwrap_or(0);
-    let space = match random.below(16) {
+    let space = match random.below(20) {
         0 => random.word(),
         1 => 0,
         2 => live ^ 1 << 32,

@@ -3,9 +3,10 @@
 use crate::audit::{audit, checksum};
 use crate::regs::TRAP_LEN;
 use crate::world::{
-    ARENA, CPUS, FIRST_FREE, PEERS, ROOT, Rights, STORM, Tables, USERS, VICTIMS, VM, WINDOW, World, booted,
+    ARENA, CPUS, FILTERS, FIRST_FREE, PEERS, ROOT, Rights, STORM, TEXT, Tables, USERS, VICTIMS, VM, WINDOW, World, booted,
     processors,
 };
+use crate::machine::DEVICE;
 use crate::{machine, repair};
 use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
@@ -14,7 +15,7 @@ use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
 use protocol::vmctl::{AnswerRequest, ClearPageFault, NextEvent};
 use protocol::{Call, encode};
 use std::collections::BTreeMap;
-use storm::{Generator, Histogram, Known, Random, Registers, Row};
+use storm::{Generator, Histogram, Known, Random, Registers, Row, Samples};
 
 /// A trap that was made, and has not returned yet.
 struct Made {
@@ -46,6 +47,8 @@ pub(crate) struct Storm<'t> {
 
 /// Steps between two repairs.
 const REPAIR: u64 = 48;
+/// Turns without a trap of the storm before its system is given up.
+const PATIENCE: u64 = 2000;
 /// Repairs between two audits.
 const AUDIT: u64 = 12;
 
@@ -56,6 +59,8 @@ impl<'t> Storm<'t> {
             let mut known = Known::new(booted(STORM), ARENA, WINDOW);
             known.memory_end = machine::RAM.end * PAGE_SIZE;
             known.first_slot = FIRST_FREE;
+            known.samples = Samples { ports: TEXT, filters: FILTERS };
+            known.device = (DEVICE.start + 1) * PAGE_SIZE..DEVICE.end * PAGE_SIZE;
             for slot in (VM..PEERS.end + 2).chain(USERS).chain(VICTIMS) {
                 known.endpoints.push(slot as u64);
             }
@@ -80,8 +85,13 @@ impl<'t> Storm<'t> {
 
     /// Storms until so many traps were made, or the system ends.
     pub(crate) fn run(&mut self, steps: u64) {
-        let mut turns = 0u64;
+        let (mut turns, mut last) = (0u64, (0, 0));
         while self.steps < steps && !self.ended && self.world.kernel.action() == Action::Resume {
+            if self.steps != last.0 {
+                last = (self.steps, turns);
+            }
+            // The storm has stopped itself in a way that the root cannot mend.
+            self.ended |= turns - last.1 > PATIENCE;
             if turns.is_multiple_of(REPAIR) {
                 self.ended |= repair::repair(self).is_err();
                 if turns.is_multiple_of(REPAIR * AUDIT) {
@@ -93,6 +103,12 @@ impl<'t> Storm<'t> {
             self.check();
         }
         self.audit();
+    }
+
+    /// How things stand with those who matter.
+    pub(crate) fn why(&self) -> String {
+        let rts = |slot| self.world.kernel.process(Slot::of(booted(slot))).rts();
+        format!("{:?}; root {:?}, storm {:?}", self.world.kernel.action(), rts(ROOT), rts(STORM))
     }
 
     fn check(&self) {
@@ -182,6 +198,9 @@ impl<'t> Storm<'t> {
         let registers = match slot.index() {
             ROOT => return self.attend(),
             VM => self.serve_memory(slot),
+            number if USERS.contains(&number) && self.random.below(100) >= self.world.rights.users_storm => {
+                self.wait(slot)
+            }
             _ => self.draw(slot),
         };
         self.last = Some((slot, registers));
@@ -190,9 +209,7 @@ impl<'t> Storm<'t> {
         let action = self.world.trap(slot, &registers, number);
         let rip = frame.rip().wrapping_add(TRAP_LEN);
         self.made.insert(number, Made { registers, rip, by: slot.index() });
-        if self.storms(slot.index()) {
-            self.steps += 1;
-        }
+        self.steps += u64::from(self.storms(slot.index()));
         self.done(slot, number, action);
     }
 

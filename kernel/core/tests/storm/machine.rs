@@ -51,6 +51,12 @@ impl Computer {
         &self.memory[number as usize * WORDS..][..WORDS]
     }
 
+    /// Puts something into a program's memory that it can read.
+    pub(crate) fn load(&mut self, root: FrameNumber, address: u64, bytes: &[u8]) {
+        let place = self.find(root, address, MemoryAccess::Read).expect("it is there");
+        self.memory.as_mut_bytes()[place..place + bytes.len()].copy_from_slice(bytes);
+    }
+
     fn entry(&self, table: FrameNumber, index: usize) -> u64 {
         assert!(index < ENTRIES);
         self.frame(table.address() / PAGE_SIZE)[index]

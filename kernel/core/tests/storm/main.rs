@@ -49,6 +49,9 @@ fn storm(steps: u64, seed: u64, rights: impl Fn(u64) -> Rights) -> Histogram {
         let mut storm = Storm::new(&mut tables, rights(systems), seed + systems, &mut histogram);
         storm.run(MOST.min(steps - done));
         done += storm.steps;
+        if std::env::var_os("SELIX_STORM_TRACE").is_some() {
+            eprintln!("system {systems}: {} traps, {}", storm.steps, storm.why());
+        }
         systems += 1;
         assert!(systems < 1000 + steps / 10, "systems end too early: {systems} for {done} steps");
     }
@@ -79,7 +82,7 @@ fn missing(histogram: &Histogram, least: u32, expected: impl Fn(Row) -> bool) ->
 fn who_has_no_privileges_leaves_the_kernel_whole() {
     let Length { steps, least } = length(200_000, 10_000_000);
     let service = calls(USERS) | calls(DRIVERS);
-    let rights = Rights { service, users: calls(USERS), peers: service, spaces_left: None };
+    let rights = Rights { service, users: calls(USERS), peers: service, users_storm: 100, spaces_left: None };
     let histogram = storm(steps, 1, |_| rights);
     let allowed = |row: Row| match row {
         Row::Trap(_) | Row::Call(None) => true,
@@ -97,7 +100,8 @@ fn who_has_all_privileges_leaves_the_kernel_whole() {
         service: u64::MAX,
         users: if system.is_multiple_of(2) { u64::MAX } else { calls(USERS) },
         peers,
-        spaces_left: system.is_multiple_of(4).then_some(40),
+        users_storm: 40,
+        spaces_left: system.is_multiple_of(2).then_some(16),
     };
     let histogram = storm(steps, 1000, rights);
     let missing = missing(&histogram, least, |row| matches!(row, Row::Call(Some(_))));

@@ -1,7 +1,7 @@
 //! What the root does so that the storm goes on: who has ended is made again, who was stopped goes on.
 
 use crate::driver::Storm;
-use crate::world::{Ended, PEERS, PRIORITY, ROOT, STORM, USERS, VICTIMS, VM, World, booted};
+use crate::world::{Ended, PEERS, PRIORITY, STORM, USERS, VICTIMS, VM, World, booted};
 use abi::boot::BootEntry;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, PrivilegeId, Signal};
@@ -117,7 +117,7 @@ fn admit(storm: &mut Storm<'_>, number: usize, process: Endpoint) -> Result<(), 
         return Ok(());
     }
     let spec = world.spec(number);
-    let reset_ranges = u32::from(storm.random.below(4) == 0);
+    let reset_ranges = u32::from(storm.random.below(64) == 0);
     if world.by_root(&UpdateSys { spec, process, reset_ranges })?.is_err() {
         // It has become a user.
         let _ = world.by_root(&Disallow { process })?;
@@ -181,6 +181,5 @@ fn thin_out(storm: &mut Storm<'_>) -> Result<(), Ended> {
             let _ = storm.world.by_root(&Clear { process })?;
         }
     }
-    let _ = ROOT;
     Ok(())
 }

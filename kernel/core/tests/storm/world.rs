@@ -4,6 +4,7 @@
 use crate::machine::{Computer, DEVICE, KERNEL, RAM};
 use crate::regs::Regs;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
+use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
 use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 use kernel_core::filters::Filters;
@@ -15,9 +16,11 @@ use kernel_core::{
 };
 use protocol::Call;
 use protocol::irqctl::SetPolicy;
+use protocol::kernel::PortValue;
 use protocol::privctl::{AddIo, AddIrq, AddMemory, Allow, SetSys, UpdateSys};
 use std::ops::Range;
 use storm::Registers;
+use zerocopy::IntoBytes;
 
 /// Processors that run.
 pub(crate) const CPUS: usize = 2;
@@ -25,6 +28,8 @@ pub(crate) const CPUS: usize = 2;
 pub(crate) const ARENA: Range<u64> = USER_START..USER_START + 8 * PAGE_SIZE;
 /// Its memory that it may only read.
 pub(crate) const TEXT: u64 = ARENA.end;
+/// The second list there.
+pub(crate) const FILTERS: u64 = TEXT + 1024;
 /// Where pages are mapped by call: on both sides of a border between leaf tables.
 pub(crate) const WINDOW: Range<u64> = 0x403f_0000..0x4041_0000;
 /// The scheduling queue of all but the root.
@@ -55,6 +60,8 @@ pub(crate) struct Rights {
     pub(crate) users: u64,
     /// Those of the others.
     pub(crate) peers: u64,
+    /// Of a hundred turns of a user so many are the storm's.
+    pub(crate) users_storm: u64,
     /// How many more spaces there can be, if not as many as there is memory for.
     pub(crate) spaces_left: Option<usize>,
 }
@@ -140,6 +147,9 @@ impl<'t> World<'t> {
             self.kernel.spaces.map_new(&mut self.machine, id, page, Access::Write).ok()?;
         }
         self.kernel.spaces.map_new(&mut self.machine, id, TEXT, Access::Read).ok()?;
+        let root = self.kernel.spaces.root(id)?;
+        self.machine.load(root, TEXT, ports().as_bytes());
+        self.machine.load(root, FILTERS, filters().as_bytes());
         Some(id)
     }
 
@@ -150,7 +160,7 @@ impl<'t> World<'t> {
         for line in [DOORBELL, 3, 4] {
             self.by_root(&AddIrq { process: Endpoint::SELF, line: line.into() })?.expect("there is room");
         }
-        for bit in 0..28 {
+        for bit in 0..32 {
             let line = if bit == 0 { DOORBELL } else { 3 + bit % 2 };
             self.by_root(&SetPolicy { line: line.into(), reenable: 1, bit: bit.into() })?.expect("there is room");
         }
@@ -280,6 +290,19 @@ impl<'t> World<'t> {
 /// The processors.
 pub(crate) fn processors() -> impl Iterator<Item = CpuId> {
     CpuId::all().take(CPUS)
+}
+
+/// Accesses to ports that drivers may make.
+fn ports() -> [PortValue; 64] {
+    core::array::from_fn(|i| PortValue { port: 0x1f0 + 4 * (i as u32 % 2), value: i as u32 })
+}
+
+/// Elements that match what a storm can do without.
+fn filters() -> [FilterElement; MAX_FILTER_ELEMENTS] {
+    core::array::from_fn(|i| match i % 2 {
+        0 => FilterElement::of_kind(Kind(i as u16)),
+        _ => FilterElement::of_kind_from(Kind(i as u16), booted(VM)),
+    })
 }
 
 /// The endpoint of a boot program.
