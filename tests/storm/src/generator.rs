@@ -48,8 +48,9 @@ struct Draw<'g> {
     random: &'g mut Random,
     known: &'g Known,
     call: &'static CallInfo,
-    /// Most of it is about the same as the last call.
+    /// Most of it is about the same process and space as the last call, and about the same page and frame.
     follows: bool,
+    same_page: bool,
 }
 
 impl Generator {
@@ -72,9 +73,11 @@ impl Generator {
 
     fn kernel_call(&mut self) -> Registers {
         const UNKNOWN: u64 = 1;
-        let (kind, call) = match self.next_of_series().or_else(|| self.take_sequel()) {
+        let sequel = if self.series.is_none() { self.take_sequel() } else { None };
+        let same_page = sequel.is_some();
+        let (kind, call) = match sequel.or_else(|| self.next_of_series()) {
             Some((kind, call)) => {
-                let body = self.request(call, true);
+                let body = self.request(call, true, same_page);
                 return self.registers(Trap::KernelCall.rax(), kind, body);
             }
             None if chance(&mut self.random, UNKNOWN) => {
@@ -87,7 +90,7 @@ impl Generator {
             self.series = Some((kind, call, self.random.below(LONGEST)));
             self.known.recent.endpoint = Some(endpoint(&mut self.random, &self.known));
         }
-        let body = self.request(call, false);
+        let body = self.request(call, false, false);
         self.registers(Trap::KernelCall.rax(), kind, body)
     }
 
@@ -116,8 +119,8 @@ impl Generator {
     }
 
     /// A request: what is drawn for each of its fields.
-    fn request(&mut self, call: &'static CallInfo, follows: bool) -> [u64; BODY_WORDS] {
-        let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows };
+    fn request(&mut self, call: &'static CallInfo, follows: bool, same_page: bool) -> [u64; BODY_WORDS] {
+        let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page };
         let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
         for field in fields(call.request) {
             let room = call.request_len - bytes.len();
@@ -170,10 +173,17 @@ impl Generator {
             self.forget(call, result, &asked.body);
             return;
         }
-        self.remember(call, &asked.body);
+        if self.series.is_none() {
+            self.remember(call, &asked.body);
+        }
+        if let ("vmctl.create" | "vmctl.donate", Some(frame)) = (call.name, self.known.recent.frame.take()) {
+            self.known.frames.remove(frame); // It is a page table now.
+        }
         self.known.learn(Kind(asked.rsi as u16), body);
         if chance(&mut self.random, SEQUELS) {
-            self.sequel = SEQUEL.iter().find(|(first, _)| *first == call.name).map(|(_, next)| *next);
+            let sequels = || SEQUEL.iter().filter(|(first, _)| *first == call.name);
+            let which = self.random.below(sequels().count().max(1) as u64);
+            self.sequel = sequels().nth(which as usize).map(|(_, next)| *next);
         }
     }
 
@@ -221,18 +231,37 @@ const MESSAGES: [Trap; 7] =
     [Trap::Send, Trap::Receive, Trap::SendRec, Trap::Notify, Trap::SendNb, Trap::ReplyReceive, Trap::SendA];
 
 /// Calls after which the system or the caller is no more come as one among so many.
-const SELDOM: u64 = 3;
+const SELDOM: u64 = 10;
 const ENDS: [&str; 2] = ["kernel.abort", "kernel.exit"];
 
 /// One call of so many is made up to so often.
-const SERIES: u64 = 150;
-const LONGEST: u64 = 90;
+const SERIES: u64 = 300;
+const LONGEST: u64 = 240;
 
 /// Of a hundred calls that have a sequel, so many are followed by it.
-const SEQUELS: u64 = 50;
+const SEQUELS: u64 = 60;
 
 /// Calls that seldom succeed unless another one came before.
 const SEQUEL: &[(&str, &str)] = &[
+    ("trace.stop", "trace.resume"),
+    ("trace.stop", "trace.detach"),
+    ("trace.stop", "trace.step"),
+    ("trace.stop", "trace.until_trap"),
+    ("trace.stop", "trace.set_register"),
+    ("trace.stop", "kernel.sigsend"),
+    ("kernel.runctl", "kernel.sigsend"),
+    ("kernel.runctl", "kernel.runctl"),
+    ("privctl.disallow", "kernel.sigsend"),
+    ("privctl.disallow", "privctl.allow"),
+    ("privctl.disallow", "privctl.yield_to"),
+    ("vmctl.next_event", "vmctl.clear_page_fault"),
+    ("vmctl.next_event", "vmctl.answer_request"),
+    ("vmctl.map", "vmctl.map"),
+    ("vmctl.map", "vmctl.unmap"),
+    ("vmctl.claim", "vmctl.map"),
+    ("vmctl.claim", "vmctl.donate"),
+    ("vmctl.claim", "vmctl.give_back"),
+    ("kernel.schedule", "kernel.schedule"),
     ("kernel.fork", "vmctl.settle"),
     ("vmctl.settle", "privctl.set_sys"),
     ("privctl.disallow", "privctl.set_sys"),
@@ -297,6 +326,7 @@ impl Draw<'_> {
         match kind {
             "PortAccess" => return number(self.random, 7, &[0, 1, 2, 4, 5, 6]),
             // Most of the others are of no use together with the rest.
+            "Scheduler" if chance(self.random, 50) => return 1,
             "Backing" | "Cache" if chance(self.random, 75) => return 0,
             _ => {}
         }
@@ -325,8 +355,8 @@ impl Draw<'_> {
         };
         match self.random.below(12) {
             0 => any(self.random, &[-2, i32::MIN.into(), i32::MAX.into(), 16, 0]),
-            1 => any(self.random, &[4, 31, 32, 1000]),
-            2..=5 => -1,
+            1..=2 => any(self.random, &[4, 31, 31, 31, 32, 1000]),
+            3..=5 => -1,
             _ => self.random.below(below) as i64,
         }
     }
@@ -374,8 +404,8 @@ impl Draw<'_> {
         let recent = &self.known.recent;
         match name {
             "space" => recent.space,
-            "frame" | "root" | "first" if of_pages => recent.frame,
-            "address" if of_pages => recent.page,
+            "frame" | "root" | "first" if of_pages && self.same_page => recent.frame,
+            "address" if of_pages && self.same_page => recent.page,
             _ => None,
         }
     }

@@ -138,6 +138,8 @@ impl Known {
             self.hooks.push(set.hook.into());
         } else if let Some(created) = reply_to::<vmctl::CreateSpace>(&message) {
             self.enter(created.space);
+        } else if let Some(event) = reply_to::<vmctl::NextEvent>(&message) {
+            self.meet(Endpoint::from_raw(event.words[0] as u32));
         } else if let Some(home) = reply_to::<vmctl::GetSpaceOf>(&message) {
             self.enter(home.space);
         } else if let Some(claimed) = reply_to::<vmctl::Claim>(&message) {

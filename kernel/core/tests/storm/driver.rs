@@ -12,6 +12,7 @@ use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Signal, Trap};
 use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
+use protocol::irqctl::SetPolicy;
 use protocol::vmctl::{AnswerRequest, ClearPageFault, NextEvent};
 use protocol::{Call, encode};
 use std::collections::BTreeMap;
@@ -71,7 +72,7 @@ impl<'t> Storm<'t> {
             random: Random::new(!seed),
             service: generator(1, 70, &[]),
             users: generator(2, 60, &["kernel.abort"]),
-            peers: generator(3, 25, &["kernel.abort", "kernel.exit"]),
+            peers: generator(3, 45, &["kernel.abort", "kernel.exit"]),
             made: BTreeMap::new(),
             number: 0,
             histogram,
@@ -163,12 +164,12 @@ impl<'t> Storm<'t> {
                 machine.cpu = cpu;
             }
             16..=17 => kernel.interrupt(machine, self.random.below(32) as u8),
-            18 if self.may_fault(cpu) => {
+            18..=24 if self.may_fault(cpu) => {
                 let World { kernel, machine, .. } = &mut self.world;
                 let address = ARENA.start + self.random.below(1 << 16);
                 let _ = kernel.memory_fault(machine, cpu, address, MemoryAccess::Write, format_args!("storm"));
             }
-            19 if self.may_fault(cpu) => {
+            25 if self.may_fault(cpu) => {
                 let World { kernel, machine, .. } = &mut self.world;
                 let _ = kernel.exception(machine, cpu, Signal::TRAP, format_args!("storm"));
             }
@@ -265,8 +266,11 @@ impl<'t> Storm<'t> {
         let frame = self.world.kernel.process(slot).frame;
         let event = frame.notified_by(Endpoint::SYSTEM).then(|| SystemEvent::read(&frame.body));
         let wait = event.and_then(|event| event.memory);
-        match (self.random.below(4), wait) {
-            (0, _) => call(&NextEvent {}),
+        let reenable = 1;
+        match (self.random.below(16), wait) {
+            (0, _) => call(&SetPolicy { line: 3, bit: self.random.below(32) as u32, reenable }),
+            (1, _) => call(&NextEvent {}),
+            (2..9, Some(_)) => self.wait(slot), // It forgets about it.
             (_, Some(wait)) if wait.len == 0 => call(&ClearPageFault { process: wait.requestor }),
             (_, Some(wait)) => {
                 // The memory is never there: a call that is carried on would ask again, for ever.
@@ -300,7 +304,7 @@ impl<'t> Storm<'t> {
         let generator = match slot.index() {
             STORM => &mut self.service,
             slot if USERS.contains(&slot) => &mut self.users,
-            _ if me.asked_by().is_some() || self.random.below(4) != 0 => return self.wait(slot),
+            _ if me.asked_by().is_some() || self.random.below(2) != 0 => return self.wait(slot),
             _ => &mut self.peers,
         };
         generator.known.me = endpoint.unwrap_or(generator.known.me);

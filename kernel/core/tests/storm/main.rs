@@ -94,14 +94,14 @@ fn who_has_no_privileges_leaves_the_kernel_whole() {
 
 #[test]
 fn who_has_all_privileges_leaves_the_kernel_whole() {
-    let Length { steps, least } = length(100_000, 1_000_000);
+    let Length { steps, least } = length(100_000, 4_000_000);
     let peers = calls(USERS) | calls(DRIVERS);
     let rights = |system: u64| Rights {
         service: u64::MAX,
         users: if system.is_multiple_of(2) { u64::MAX } else { calls(USERS) },
         peers,
         users_storm: 40,
-        spaces_left: system.is_multiple_of(2).then_some(16),
+        spaces_left: system.is_multiple_of(2).then_some(13),
     };
     let histogram = storm(steps, 1000, rights);
     let missing = missing(&histogram, least, |row| matches!(row, Row::Call(Some(_))));

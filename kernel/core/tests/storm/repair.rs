@@ -50,11 +50,16 @@ fn mend(storm: &mut Storm<'_>, number: usize) -> Result<(), Ended> {
     if is_victim && storm.random.below(4) != 0 {
         return Ok(());
     }
-    if rts.contains(Rts::EXITED) {
+    let signaled = is_victim && rts.contains(Rts::SIGNAL_PENDING) && storm.random.below(2) == 0;
+    if rts.contains(Rts::EXITED) || signaled {
         let _ = storm.world.by_root(&Clear { process })?;
         return make(storm, number);
     }
-    go_on(&mut storm.world, process, rts)?;
+    // Who waits for memory is often left to the memory server.
+    let waits = rts.intersects(Rts::PAGE_FAULT | Rts::MEMORY_REQUEST) && number != STORM;
+    if !waits || storm.random.below(8) == 0 {
+        go_on(&mut storm.world, process, rts)?;
+    }
     let rts = storm.world.kernel.process(slot).rts();
     let stuck = rts.intersects(Rts::RECEIVING | Rts::SENDING) && (number == STORM || USERS.contains(&number));
     if stuck {

@@ -176,6 +176,7 @@ impl<'t> World<'t> {
             self.add_hardware(process)?;
             self.by_root(&Allow { process })?.expect("it waits");
         }
+        let _ = self.by_root(&AddIrq { process: booted(VM), line: 3 })?;
         self.rest();
         Ok(())
     }
@@ -204,7 +205,7 @@ impl<'t> World<'t> {
             flags: (PrivilegeFlags::PREEMPTIBLE | pager).bits(),
             init_flags: 0,
             traps: TrapMask::all().bits(),
-            manager: if VICTIMS.contains(&slot) && slot % 2 == 0 { booted(STORM) } else { booted(ROOT) },
+            manager: if VICTIMS.contains(&slot) { booted(STORM) } else { booted(ROOT) },
             backup: if slot % 2 == 0 { booted(ROOT) } else { Endpoint::NONE },
             reserved: 0,
         }
