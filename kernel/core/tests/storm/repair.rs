@@ -38,6 +38,10 @@ pub(crate) fn repair(storm: &mut Storm<'_>) -> Result<(), Ended> {
     Ok(())
 }
 
+/// Milliseconds of the storm's turns, and of the others'.
+const LONG_TURN: i32 = 100;
+const SHORT_TURN: i32 = 4;
+
 fn mend(storm: &mut Storm<'_>, number: usize) -> Result<(), Ended> {
     let slot = Slot::of(booted(number));
     let world = &mut storm.world;
@@ -72,7 +76,7 @@ fn mend(storm: &mut Storm<'_>, number: usize) -> Result<(), Ended> {
         process,
         scheduler: Scheduler::Kernel,
         priority: PRIORITY.into(),
-        quantum: 20,
+        quantum: if number == STORM || USERS.contains(&number) { LONG_TURN } else { SHORT_TURN },
         cpu: storm.random.below(2) as i32,
     })?;
     Ok(())

@@ -60,6 +60,8 @@ pub(crate) struct Rights {
     pub(crate) users: u64,
     /// Those of the others.
     pub(crate) peers: u64,
+    /// Traps that users may not make.
+    pub(crate) users_lack: TrapMask,
     /// Of a hundred turns of a user so many are the storm's.
     pub(crate) users_storm: u64,
     /// How many more spaces there can be, if not as many as there is memory for.
@@ -213,7 +215,7 @@ impl<'t> World<'t> {
 
     /// Those of users.
     pub(crate) fn user_spec(&self) -> PrivilegeSpec {
-        let traps = TrapMask::all() - TrapMask::REPLY_RECEIVE;
+        let traps = TrapMask::all() - self.rights.users_lack;
         PrivilegeSpec { calls: self.rights.users, traps: traps.bits(), flags: 0, ..self.spec(USERS.start) }
     }
 
