@@ -100,16 +100,14 @@ impl<'t> Storm<'t> {
                 }
             }
             turns += 1;
+            let before = self.steps;
             self.turn();
-            self.check();
+            // What others broke shows at the next trap of the storm, too.
+            if self.steps != before {
+                self.check();
+            }
         }
         self.audit();
-    }
-
-    /// How things stand with those who matter.
-    pub(crate) fn why(&self) -> String {
-        let rts = |slot| self.world.kernel.process(Slot::of(booted(slot))).rts();
-        format!("{:?}; root {:?}, storm {:?}", self.world.kernel.action(), rts(ROOT), rts(STORM))
     }
 
     fn check(&self) {

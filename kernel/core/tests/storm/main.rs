@@ -43,6 +43,8 @@ const DRIVERS: &[&str] = &["setalarm", "memset", "devio", "sdevio", "vdevio", "i
 fn storm(steps: u64, seed: u64, rights: impl Fn(u64) -> Rights) -> Histogram {
     /// Steps in one system at most.
     const MOST: u64 = 10_000;
+    /// Systems between two looks at what has come up.
+    const SHOWN: u64 = 100;
     let mut histogram = Histogram::default();
     let (mut done, mut systems) = (0, 0);
     while done < steps {
@@ -50,10 +52,10 @@ fn storm(steps: u64, seed: u64, rights: impl Fn(u64) -> Rights) -> Histogram {
         let mut storm = Storm::new(&mut tables, rights(systems), seed + systems, &mut histogram);
         storm.run(MOST.min(steps - done));
         done += storm.steps;
-        if std::env::var_os("SELIX_STORM_TRACE").is_some() {
-            eprintln!("system {systems}: {} traps, {}", storm.steps, storm.why());
-        }
         systems += 1;
+        if systems.is_multiple_of(SHOWN) {
+            eprintln!("so far {done} traps in {systems} systems\n{histogram}");
+        }
         assert!(systems < 1000 + steps / 10, "systems end too early: {systems} for {done} steps");
     }
     println!("{done} traps in {systems} systems\n{histogram}");
