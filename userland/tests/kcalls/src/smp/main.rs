@@ -1,0 +1,5 @@
+//! x
+#![no_std]
+#![no_main]
+sys::entry!(main);
+fn main() -> u64 { 0 }
