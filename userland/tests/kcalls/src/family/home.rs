@@ -61,8 +61,7 @@ impl Home {
         let place = take_place()?;
         let writable = segments()?.filter(|run| run.access == Access::Write).map(|run| run.count).sum::<u64>();
         let frames = 1 + TABLES + PAGES as u64 + STACK_PAGES + writable;
-        let Claimed { first, count } = vmctl().claim(Claim { count: frames })?;
-        check_eq!(count, frames);
+        let first = claim(frames)?;
         let space = vmctl().create(CreateSpace { root: first })?.space;
         check_eq!(vmctl().donate(Donate { space, first: first + PAGE_SIZE, count: TABLES })?.done, TABLES);
         let home = Self { space, place, first, frames };
@@ -151,9 +150,7 @@ impl Home {
         let lacks = u64::from(vmctl().map(call)?.lacks);
         if lacks > 0 {
             // The first of all children: from here on the space has the tables.
-            let Claimed { first, count } = vmctl().claim(Claim { count: lacks })?;
-            check_eq!(count, lacks);
-            vmctl().donate(Donate { space: own, first, count: lacks })?;
+            vmctl().donate(Donate { space: own, first: claim(lacks)?, count: lacks })?;
             return map(own, self.view(), self.shared(), PAGES as u64, Access::Write);
         }
         Ok(())
@@ -228,30 +225,62 @@ fn segments() -> Result<impl Iterator<Item = Segment>, Errno> {
     }))
 }
 
+/// Pieces of free memory.
+struct Pieces {
+    all: [(u64, u64); Self::MOST],
+    taken: usize,
+}
+
+impl Pieces {
+    const MOST: usize = 1024;
+    const NONE: Self = Self { all: [(0, 0); Self::MOST], taken: 0 };
+
+    /// Takes a piece of the kernel's pool; `None` if there is nothing left.
+    fn claim(&mut self, count: u64) -> Result<Option<(u64, u64)>, Failure> {
+        let place = self.all.get_mut(self.taken);
+        let place = place.ok_or_else(|| Failure::Failed(Text::new(format_args!("free memory is in too many pieces"))))?;
+        match vmctl().claim(Claim { count }) {
+            Ok(Claimed { first, count }) => *place = (first, count),
+            Err(Errno::NoMem) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        self.taken += 1;
+        Ok(Some(*place))
+    }
+
+    /// Gives all back, the last one first: so the pool is in the order that it was in.
+    fn give_back(&self) -> Outcome {
+        for &(first, count) in self.all[..self.taken].iter().rev() {
+            check_eq!(vmctl().give_back(GiveBack { first, count })?.done, count);
+        }
+        Ok(())
+    }
+}
+
+/// Claims so many neighbours.
+fn claim(count: u64) -> Result<u64, Failure> {
+    let mut smaller = Pieces::NONE;
+    while let Some((first, found)) = smaller.claim(count)? {
+        if found == count {
+            smaller.taken -= 1;
+            smaller.give_back()?;
+            return Ok(first);
+        }
+    }
+    smaller.give_back()?;
+    Err(Errno::NoMem.into())
+}
+
 /// How many frames the kernel's pool has: takes all of them, and gives them back.
 ///
 /// # Errors
 /// That the kernel refuses, or has its frames in more pieces than can be remembered.
 pub fn free_frames() -> Result<u64, Failure> {
-    const PIECES: usize = 1024;
-    let mut pieces = [(0, 0); PIECES];
-    let mut taken = 0;
+    let mut all = Pieces::NONE;
     let mut sum = 0;
-    for piece in &mut pieces {
-        match vmctl().claim(Claim { count: MAX_RUN.into() }) {
-            Ok(Claimed { first, count }) => *piece = (first, count),
-            Err(Errno::NoMem) => break,
-            Err(error) => return Err(error.into()),
-        }
-        taken += 1;
-    }
-    if taken == PIECES {
-        return Err(Failure::Failed(Text::new(format_args!("more than {PIECES} pieces of free memory"))));
-    }
-    // The last one first: so the pool is in the order that it was in.
-    for &(first, count) in pieces[..taken].iter().rev() {
-        check_eq!(vmctl().give_back(GiveBack { first, count })?.done, count);
+    while let Some((_, count)) = all.claim(MAX_RUN.into())? {
         sum += count;
     }
+    all.give_back()?;
     Ok(sum)
 }

@@ -1,6 +1,6 @@
 //! Fork and exec.
 
-use crate::kit::{child, obedient, perform, settle, some_message};
+use crate::kit::{child, obedient, perform, registers, settle, some_message};
 use abi::layout::{USER_END, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, Trap};
 use family::{Board, Child, Home, SEED_KIND, free_slot, me, named_bytes, process_info, programs, seed};
@@ -16,7 +16,7 @@ pub(crate) fn a_child_waits_where_its_parent_waits() -> Outcome {
     let parent = seed()?;
     let child = kernel().fork(Fork { parent, slot: free_slot()? })?.child;
     let info = process_info(child)?;
-    check_eq!(info.name, named_bytes("seed*F"));
+    check_eq!(sys::name_of(&info.name), "seed*F");
     check_eq!(info.waits_for, me()?);
     let space = vmctl().space_of(GetSpaceOf { process: parent })?.space;
     vmctl().settle(Settle { process: child, reserved: 0, space })?;
@@ -50,9 +50,9 @@ pub(crate) fn forks_that_cannot_be() -> Outcome {
     for taken in [0, me()?.raw(), parent.raw(), Endpoint::SLOTS as u32, u32::MAX, 1 << 15] {
         check_eq!(refused(parent, taken), Some(Errno::Inval));
     }
-    let runs = child(programs::count)?;
     let waits = obedient(&[])?;
     perform(&waits, Trap::Send, me()?, Endpoint::ANY)?;
+    let runs = child(programs::count)?;
     let slot = free_slot()?;
     let free = Endpoint::from_raw(slot);
     for bad in [me()?, runs.endpoint, waits.endpoint, parent.next_generation(), Endpoint::ANY, Endpoint::SELF] {
@@ -70,6 +70,7 @@ pub(crate) fn a_program_that_starts_anew_gets_no_old_message() -> Outcome {
     perform(&child, Trap::SendRec, me()?, Endpoint::ANY)?;
     child.exec(programs::obey)?;
     settle()?;
+    child.board().set_registers(&registers(Trap::SendNb, &some_message(me()?), Endpoint::NONE));
     // Nothing is there to be received.
     crate::kit::nap(1)?;
     check_eq!(rt::send_nb(&some_message(child.endpoint)), Ok(()));

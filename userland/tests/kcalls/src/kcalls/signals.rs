@@ -94,6 +94,8 @@ pub(crate) fn only_the_manager_finishes() -> Outcome {
     let theirs = called(&manager, &GetKSig {})??;
     check_eq!((theirs.process, theirs.signals), (managed.endpoint, HANGUP.bit()));
     check_eq!(called(&manager, &EndKSig { process: mine.endpoint })?.err(), Some(Errno::Perm));
+    kernel().runctl(RunCtl { process: managed.endpoint, action: RunAction::Stop })?;
+    check_eq!(called(&manager, &EndKSig { process: managed.endpoint })?.err(), None);
     check_eq!(called(&manager, &EndKSig { process: managed.endpoint })?.err(), Some(Errno::Inval));
     mine.end()?;
     managed.end()?;
