@@ -108,17 +108,14 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     LOG.lock().kernel_line(text);
 }
 
-/// Writes text of a program, each line under its name.
+/// Writes a line of a program under its name.
 fn program(name: &str, text: &[u8]) {
     let mut log = LOG.lock();
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    for line in text.split(|&byte| byte == b'\n') {
-        _ = log.begin_line(name);
-        for &byte in line {
-            log.put(if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'.' });
-        }
-        log.put(b'\n');
+    _ = log.begin_line(name);
+    for &byte in text.strip_suffix(b"\n").unwrap_or(text) {
+        log.put(if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'.' });
     }
+    log.put(b'\n');
 }
 
 /// Writes a line whoever holds the log.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 /// How many functions of a row are named.
 const NAMED: usize = 3;
-/// Begins the name of a function that carries out a kernel call, which follows.
-const KERNEL_CALL: &str = " as protocol::kernel::Server>::";
 /// Functions by which other reasons to enter the kernel are known.
-const CAUSES: [(&str, &str); 4] = [
-    ("::stop_current", "exception"),
+const CAUSES: [(&str, &str); 5] = [
+    ("Kernel<M>::exception", "exception"),
+    ("Kernel<M>::memory_fault", "exception"),
     ("Kernel<M>>::tick", "timer"),
     ("Kernel<M>>::ipc", "message"),
     ("Kernel<M>>::kernel_call", "refused kernel call"),
@@ -70,10 +69,8 @@ fn row(text: &str, functions: &mut impl FnMut(u64) -> Vec<String>) -> Result<Row
         instructions += count;
         *counts.entry(own(&names)).or_insert(0) += count;
         for name in &names {
-            if let Some((_, call)) = name.split_once(KERNEL_CALL) {
-                // A closure of it has a longer name.
-                let call = call.split("::").next().unwrap_or(call);
-                (cause, rank) = (format!("kernel.{call}"), 0);
+            if let Some(call) = kernel_call(name) {
+                (cause, rank) = (call, 0);
             } else if let Some(found) = CAUSES[..rank].iter().position(|(part, _)| name.contains(part)) {
                 (cause, rank) = (CAUSES[found].1.to_owned(), found);
             }
@@ -83,6 +80,17 @@ fn row(text: &str, functions: &mut impl FnMut(u64) -> Vec<String>) -> Result<Row
     functions.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     functions.truncate(NAMED);
     Ok(Row { cause, instructions, functions })
+}
+
+/// The kernel call that a function carries out, such as `privctl.allow`. Its name is either
+/// `<TYPE as protocol::privctl::Server>::allow` or `MODULE::<impl protocol::privctl::Server for TYPE>::allow`, or that of a
+/// closure in it, which is longer.
+fn kernel_call(function: &str) -> Option<String> {
+    let (_, server) = function.split_once("protocol::")?;
+    let (protocol, method) = server.split_once("::Server")?;
+    let (_, method) = method.split_once(">::")?;
+    let is_name = protocol.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_name.then(|| format!("{protocol}.{}", method.split("::").next().unwrap_or(method)))
 }
 
 fn address_and_count(line: &str) -> Option<(u64, u64)> {
@@ -135,10 +143,31 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_call_that_stops_its_caller_is_the_cause() {
+    fn kernel_calls_are_known_by_their_functions() {
+        let context = "kernel_core::call::Context<M>";
+        for (function, call) in [
+            (format!("<{context} as protocol::kernel::Server>::exit"), Some("kernel.exit")),
+            (
+                format!("kernel_core::call::server::<impl protocol::kernel::Server for {context}>::exit"),
+                Some("kernel.exit"),
+            ),
+            (
+                format!("x::<impl protocol::privctl::Server for {context}>::set_sys::{{{{closure}}}}"),
+                Some("privctl.set_sys"),
+            ),
+            ("protocol::kernel::dispatch".to_owned(), None),
+            ("protocol::call::handle".to_owned(), None),
+            (format!("{context}::dispatch"), None),
+        ] {
+            assert_eq!(kernel_call(&function).as_deref(), call, "{function}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_call_in_which_something_else_goes_on_is_the_cause() {
         let both = |address| match address {
             1 => functions(1),
-            _ => vec!["kernel_core::death::<impl kernel_core::Kernel<M>>::stop_current".to_owned()],
+            _ => vec!["kernel_core::Kernel<M>::exception".to_owned()],
         };
         for order in ["row\n0x1 1\n0x2 1\nend\n", "row\n0x0 1\n0x1 1\nend\n"] {
             assert_eq!(read(order, both).unwrap()[0].cause, "kernel.exit");

@@ -3,7 +3,7 @@
 //! With [`crate::Signal::MANAGER`]: the endpoint of a process (word 2) and its signals (word 3), taken as the kernel call
 //! `getksig` does. With [`crate::Signal::MEMORY`]: who waits (low half of word 4) for whose memory (high half), at which
 //! address (word 5), what for (from bit [`ACCESS_SHIFT`] of word 6 on) and how many bytes of it (the bits below; 0 for a
-//! page fault). While there is more, another notification is pending.
+//! page fault). In both, [`Endpoint::NONE`] if somebody else has taken it meanwhile. While there is more, another notification is pending.
 
 use crate::Endpoint;
 
@@ -52,7 +52,7 @@ impl SystemEvent {
         Self {
             signals,
             signaled: has(crate::Signal::MANAGER).then(|| named(signaled)).flatten().map(|who| (who, set)),
-            memory: (has(crate::Signal::MEMORY) && names != 0).then_some(memory),
+            memory: (has(crate::Signal::MEMORY) && memory.requestor != Endpoint::NONE).then_some(memory),
         }
     }
 }

@@ -132,6 +132,11 @@ impl Status {
         self.0 & Self::FROM_KERNEL != 0
     }
 
+    /// Whether the answer of a REPLY_RECEIVE failed.
+    pub const fn has_failed_reply(self) -> bool {
+        (self.0 >> Self::REPLY_SHIFT) as u16 != 0
+    }
+
     /// Why the answer of a REPLY_RECEIVE failed, if it did.
     pub const fn failed_reply(self) -> Option<crate::Errno> {
         crate::Errno::from_number((self.0 >> Self::REPLY_SHIFT) as u16)
@@ -167,6 +172,7 @@ mod tests {
         let s = Status::sent_with(Trap::SendRec).with_failed_reply(Errno::DeadSrcDst);
         assert!(s.wants_reply() && !s.is_notification() && !s.is_from_kernel());
         assert_eq!(s.failed_reply(), Some(Errno::DeadSrcDst));
+        assert!(s.has_failed_reply() && !Status::sent_with(Trap::SendRec).has_failed_reply());
         let s = Status::sent_with(Trap::Notify).by_kernel();
         assert!(s.is_notification() && s.is_from_kernel() && s.failed_reply().is_none());
     }

@@ -182,6 +182,25 @@ impl<S> Place<S> for [u64; BODY_WORDS] {
     }
 }
 
+/// [`handle`] as a function of its own for each call with arguments: so a table of many calls stays a table, and those
+/// without arguments, which are the cheap ones, stand in it.
+#[inline(always)]
+pub fn handle_apart<C: Call, S>(
+    server: &mut S,
+    place: &mut impl Place<S>,
+    serve: impl FnOnce(&mut S, C) -> Answer<C::Reply>,
+) -> Option<Kind> {
+    #[inline(never)]
+    fn apart<C: Call, S>(
+        server: &mut S,
+        place: &mut impl Place<S>,
+        serve: impl FnOnce(&mut S, C) -> Answer<C::Reply>,
+    ) -> Option<Kind> {
+        handle(server, place, serve)
+    }
+    if size_of::<C>() == 0 { handle(server, place, serve) } else { apart(server, place, serve) }
+}
+
 /// Decodes the payload of a request, hands it to `serve`, and puts the payload of the answer in its place. Returns the kind of
 /// the answer; `None` if the server answers later. A malformed request is answered without `serve` hearing of it. The
 /// payload of a failure has no meaning; it is that of the request still.

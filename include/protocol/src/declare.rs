@@ -101,15 +101,32 @@ macro_rules! protocol {
         /// answers later. A request that is unknown or malformed is answered here.
         #[inline]
         pub fn dispatch(server: &mut impl Server, request: &::abi::Message) -> Option<::abi::Message> {
-            let mut answer = *request;
-            answer.kind = dispatch_in(server, &mut answer.body, request.into(), request.kind)?;
-            if answer.kind != ::abi::Kind::OK {
-                answer.body = [0; ::abi::BODY_WORDS];
-            }
-            Some(answer)
+            let mut message = *request;
+            answer(server, &mut message).then_some(message)
         }
 
-        /// The same with a payload that stands anywhere: returns the kind of the answer.
+        /// The same with the answer in the place of the request: whether there is one.
+        #[inline]
+        pub fn answer(server: &mut impl Server, message: &mut ::abi::Message) -> bool {
+            let from = $crate::Caller::from(&*message);
+            let kind = match message.kind {
+                $(<$Request as $crate::Call>::KIND => {
+                    $crate::handle(server, &mut message.body, |server, call: $Request| server.$method(from, call))
+                })+
+                _ => Some(::abi::Kind::failed(::abi::Errno::NoSys)),
+            };
+            let Some(kind) = kind else {
+                return false;
+            };
+            message.kind = kind;
+            if kind != ::abi::Kind::OK {
+                message.body = [0; ::abi::BODY_WORDS];
+            }
+            true
+        }
+
+        /// The same for a server of many calls, with a payload that stands anywhere: returns the kind of the answer, and leaves
+        /// the payload of a failure alone.
         #[inline]
         pub fn dispatch_in<S: Server>(
             server: &mut S,
@@ -119,7 +136,7 @@ macro_rules! protocol {
         ) -> Option<::abi::Kind> {
             match kind {
                 $(<$Request as $crate::Call>::KIND => {
-                    $crate::handle(server, payload, |server, call: $Request| server.$method(from, call))
+                    $crate::handle_apart(server, payload, |server, call: $Request| server.$method(from, call))
                 })+
                 _ => Some(::abi::Kind::failed(::abi::Errno::NoSys)),
             }

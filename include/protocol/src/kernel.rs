@@ -133,8 +133,9 @@ crate::protocol! {
         nanoseconds: u32,
         reserved: u32
     }) -> TimeSet {};
-    /// Writes text to the kernel log under the caller's name. `EINVAL` for a length of 0 or more than
-    /// [`MAX_DIAG`] bytes, `EFAULT` if the text cannot be read; nothing is written then.
+    /// Writes a line to the kernel log under the caller's name; what is no printable ASCII comes out as a dot, but for a line end
+    /// at the end. `EINVAL` for a length of 0 or more than [`MAX_DIAG`] bytes, `EFAULT` if the text cannot be read; nothing
+    /// is written then.
     44 fn diag_write(DiagWrite {
         /// Address of the text.
         address: u64,
@@ -201,6 +202,17 @@ pub fn right_by_name(name: &str) -> Option<u64> {
     GROUPS.iter().find(|group| group.protocol.name == name).map_or_else(call, |group| Some(1 << group.number))
 }
 
+/// The bits of call masks that allow something.
+pub const ALL_RIGHTS: u64 = {
+    let mut all = RIGHTS[0].known;
+    let mut i = 1;
+    while i < RIGHTS.len() {
+        all |= RIGHTS[i].bit;
+        i += 1;
+    }
+    all
+};
+
 /// The numbers that exist in a group, and the bit that allows them.
 #[derive(Clone, Copy)]
 struct Right {
@@ -235,8 +247,8 @@ const fn known(protocol: &Protocol) -> u64 {
     known
 }
 
-/// Most bytes of text in one [`DiagWrite`].
-pub const MAX_DIAG: usize = 1024;
+/// Most bytes of text in one [`DiagWrite`]: writing takes the processor for as long as a long kernel call may.
+pub const MAX_DIAG: usize = 144;
 /// Most accesses of one [`SDevIo`].
 pub const MAX_PORT_STRING: u64 = 1024;
 /// Most accesses of one [`VDevIo`].

@@ -20,7 +20,9 @@ pub mod vmctl;
 
 #[doc(hidden)]
 pub use call::assert_ascending;
-pub use call::{Answer, Call, CallInfo, Caller, Place, Protocol, Transport, call, decode, encode, handle, reply};
+pub use call::{
+    Answer, Call, CallInfo, Caller, Place, Protocol, Transport, call, decode, encode, handle, handle_apart, reply,
+};
 #[doc(hidden)]
 pub use zerocopy;
 

@@ -39,7 +39,8 @@ crate::protocol! {
     /// Whether physical memory lies wholly in one range of a process: `EPERM` if not.
     8 fn query_memory(QueryMemory { process: Endpoint, reserved: u32, start: u64, len: u64 }) -> MemoryQueried {};
     /// Changes the privileges of a service: `EPERM` for a process that is none. With [`Endpoint::NONE`] as process, those that
-    /// all users share; that is for the root system process only.
+    /// all users share; that is for the root system process only. A manager and its backup must be
+    /// services: `EINVAL`, and so for users that would manage themselves.
     9 fn update_sys(UpdateSys {
         spec: PrivilegeSpec,
         process: Endpoint,

@@ -104,12 +104,12 @@ pub fn match_modules<'a>(modules: &[Module<'a>]) -> Result<ArrayVec<BootProgram<
 mod tests {
     extern crate std;
     use super::*;
-    use abi::boot::BootHeader;
+    use abi::boot::{BootFlags, BootHeader};
     use std::vec::Vec;
     use zerocopy::IntoBytes;
 
     fn table(programs: &[(&str, &[u8])]) -> Vec<u64> {
-        let entries: Vec<_> = programs
+        let mut entries: Vec<_> = programs
             .iter()
             .map(|(name, elf)| BootEntry {
                 name: BootEntry::encode_name(name).unwrap(),
@@ -120,9 +120,11 @@ mod tests {
                 calls: 0,
                 priority: 0,
                 cpu: 0,
-                reserved: [0; 14],
+                flags: 0,
+                reserved: [0; 12],
             })
             .collect();
+        entries[0].flags = BootFlags::ROOT.bits();
         let bytes = [BootHeader::of(&entries).as_bytes(), entries.as_bytes()].concat();
         bytes.chunks(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap())).collect()
     }

@@ -23,8 +23,10 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
+        self.hand_on_signaled(machine, endpoint);
         if self.process(slot).is_scheduler {
-            for other in Slot::all() {
+            let scheduled = self.alive.clone();
+            for other in scheduled.iter().filter(|&other| other != slot) {
                 if self.process(other).scheduler == endpoint {
                     self.leave_scheduler(other);
                 }
@@ -33,11 +35,11 @@ impl<M: Machine> Kernel<'_, M> {
         for cpu in &mut self.cpus {
             cpu.forget(slot);
         }
-        self.hooks.remove_all(machine, endpoint);
-        self.free_privileges(slot);
+        self.free_privileges(machine, slot);
         if let Some(home) = self.process_mut(slot).space.take() {
             self.spaces.unbind(machine, home.id());
         }
+        self.alive.remove(slot);
         *self.process_mut(slot) = Process { endpoint, ..Process::free(slot, M::Frame::default()) };
     }
 
@@ -49,7 +51,8 @@ impl<M: Machine> Kernel<'_, M> {
         if id != PrivilegeId::USER {
             self.forget_pending(id);
         }
-        for other in Slot::all().filter(|&other| other != slot) {
+        let others = self.alive.clone();
+        for other in others.iter().filter(|&other| other != slot) {
             let p = self.process(other);
             let sends = p.rts.contains(Rts::SENDING) && p.send_to == endpoint;
             let receives = p.rts.contains(Rts::RECEIVING) && p.receive_from == endpoint;

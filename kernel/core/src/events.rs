@@ -2,7 +2,7 @@
 //! queue until the memory server has been told, and then until that one has answered.
 
 use crate::process::Pending;
-use crate::{Frame, Kernel, Machine, Rts, Slot};
+use crate::{Action, Frame, Kernel, Machine, Rts, Slot};
 use abi::{Endpoint, Errno, Signal};
 
 /// What somebody needs.
@@ -38,6 +38,9 @@ pub(crate) struct QueuedEvent {
 }
 
 impl QueuedEvent {
+    /// Nothing, in these words.
+    pub(crate) const NONE: [u64; 3] = [Endpoint::NONE.raw() as u64, 0, 0];
+
     /// As it travels in the last three words of a notification: who waits, whose memory (the same, for a page fault); the
     /// address; the access in the upper bits, and the length.
     pub(crate) fn words(&self) -> [u64; 3] {
@@ -53,7 +56,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn page_fault(&mut self, machine: &mut M, me: Slot, address: u64, access: MemoryAccess) {
         let process = self.process(me).endpoint;
         match self.lookup(self.pager) {
-            Some(pager) if pager == me => self.unmanaged = Some(me),
+            Some(pager) if pager == me => self.action = Action::Panic(me),
             Some(_) => {
                 let event = MemoryEvent { process, address, len: 0, access };
                 self.wait_for_memory(machine, me, event, Rts::PAGE_FAULT);
@@ -128,8 +131,9 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Inval);
         }
         self.forget_memory_event(slot);
-        if !available {
-            let p = self.process_mut(slot);
+        // A new program that was put in the place of the old one has not called.
+        let p = self.process_mut(slot);
+        if !available && p.pending.contains(Pending::CALL) {
             p.pending.remove(Pending::CALL);
             p.frame.set_result(Errno::Fault.to_result());
         }

@@ -1,15 +1,17 @@
-//! The fast path: the two traps of a call to a server and its answer, when they can switch straight to the partner.
+//! The fast path: traps that have nothing in their way.
 //!
-//! Each function decides everything and returns the partner, or `None` with nothing changed when the ordinary path must go
-//! on. `None` is never an error: the ordinary path finds what is wrong, in the specified order of checks. After `Some`, the
-//! caller moves the message from the old running process to the new one, as [`crate::Frame::deliver`] would, with the trap
-//! as status.
+//! Each function decides everything and does it, or says no with nothing changed when the ordinary path must go on. No is
+//! never an error: the ordinary path finds what is wrong, in the specified order of checks. SENDREC and REPLY_RECEIVE switch
+//! straight to the partner; their caller moves the message from the old running process to the new one, as
+//! [`crate::Frame::deliver`] would, with the trap as status.
 
 use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::sched::Cpu;
-use crate::{CpuId, Kernel, Machine, Process, Rts, Slot};
-use abi::{Endpoint, Trap};
+use crate::{CpuId, Frame, Kernel, Machine, Process, Rts, Slot};
+use abi::{Endpoint, Kind, Status, Trap};
+use protocol::Call;
+use protocol::kernel::Times;
 
 /// Whom a fast path switches to.
 pub struct Partner<'a, M: Machine> {
@@ -73,7 +75,81 @@ impl<M: Machine> Kernel<'_, M> {
     }
 }
 
-/// What both have in common: the caller may use the trap, the endpoint is that of its slot, the partner runs on this
+/// Traps of which the caller goes on, or makes way for the next.
+impl<M: Machine> Kernel<'_, M> {
+    /// NOTIFY to a process that waits for it and is not more urgent. Whether it was done.
+    #[inline(always)]
+    pub fn fast_notify(&mut self, machine: &M, cpu: CpuId, destination: Endpoint) -> bool {
+        let here = &mut self.cpus[cpu.index()];
+        let procs = &mut *self.procs;
+        let (Some(me), to) = (here.current(), Slot::of(destination)) else {
+            return false;
+        };
+        let (p, it) = (&procs[me.index()], &procs[to.index()]);
+        if !is_near(here, cpu, p, it, Trap::Notify, destination) || p.sends & it.privilege_bit() == 0 {
+            return false;
+        }
+        if it.rts != Rts::RECEIVING || it.receive_from != Endpoint::ANY && it.receive_from != p.endpoint {
+            return false;
+        }
+        if it.priority < p.urgency {
+            return false;
+        }
+        let source = p.endpoint;
+        procs[me.index()].frame.set_result(0);
+        let it = &mut procs[to.index()];
+        it.frame.set_head(source, Kind::NOTIFY.0.into(), Status::sent_with(Trap::Notify));
+        *it.frame.body_mut() = [machine.ticks(), 0, 0, 0, 0, 0, 0];
+        it.rts = Rts::empty();
+        here.append(procs, to);
+        true
+    }
+
+    /// RECEIVE from anybody, with nothing to receive and somebody else to run.
+    #[inline(always)]
+    pub fn fast_receive(&mut self, machine: &M, cpu: CpuId, from: Endpoint) -> Option<Partner<'_, M>> {
+        let here = &mut self.cpus[cpu.index()];
+        let procs = &mut *self.procs;
+        let me = here.current()?;
+        let p = &mut procs[me.index()];
+        let nothing_comes = p.pending == Pending::empty() && p.senders.head().is_none();
+        if !p.plain_traps.contains(Trap::Receive.mask()) || from != Endpoint::ANY || !nothing_comes || here.bound() == 0
+        {
+            return None;
+        }
+        let next = here.first()?;
+        // Something is to be done before it runs.
+        if procs[next.index()].pending.intersects(Pending::BEFORE_RUNNING) {
+            return None;
+        }
+        let p = &mut procs[me.index()];
+        block(machine, here, p, Rts::RECEIVING, Endpoint::ANY);
+        p.ticks_left = here.ticks_left();
+        here.take_first(procs);
+        let it = &mut procs[next.index()];
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
+        Some(Partner { process: it, load })
+    }
+
+    /// The cheapest kernel call, [`Times`]: nobody else can notice it. Whether it was done.
+    #[inline(always)]
+    pub fn fast_times(&mut self, machine: &M, cpu: CpuId, header: u64) -> bool {
+        const RIGHT: u64 = 1 << (Times::KIND.0 - protocol::kernel::PROTOCOL.base);
+        let Some(me) = self.cpus[cpu.index()].current() else {
+            return false;
+        };
+        let p = &mut self.procs[me.index()];
+        if Kind(header as u16) != Times::KIND || p.calls & RIGHT == 0 || p.plain_traps.is_empty() {
+            return false;
+        }
+        let answer = header as u32 as u64 & !u64::from(u16::MAX) | u64::from(Kind::OK.0);
+        p.frame.set_head(Endpoint::SYSTEM, answer, Status::default());
+        *p.frame.body_mut() = [machine.ticks(), machine.hz(), 0, 0, 0, 0, 0];
+        true
+    }
+}
+
+/// What SENDREC, REPLY_RECEIVE and NOTIFY have in common: the caller may use the trap, the endpoint is that of its slot, the partner runs on this
 /// processor, and nobody more urgent is ready. The comparison of endpoints tests range, generation and special names at
 /// once; whether the slot is free, the callers find out by its whole state.
 #[inline(always)]

@@ -1,9 +1,10 @@
 //! What must hold between any two operations, checked after each step of the tests and by debugging kernels.
 
+use crate::process::Pending;
 use crate::spaces::SPACES;
-use crate::{CpuId, Kernel, Machine, Rts, SLOTS, Slot, SpaceId};
-use abi::Endpoint;
+use crate::{CpuId, Kernel, Machine, Privileges, Rts, SLOTS, Slot, SpaceId};
 use abi::boot::PRIORITIES;
+use abi::{PrivilegeFlags, PrivilegeId, TrapMask};
 
 /// Something that must never be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,14 @@ pub enum Violation {
     MissedSender(Slot),
     /// A notification is pending that the process waits for.
     MissedNotification(Slot),
+    /// Its signals, the set of those that have some and its flags disagree.
+    BadSignals(Slot),
+    /// It waits for memory and has no event, or the other way round; or it is in the queue of events without one.
+    BadEvent(Slot),
+    /// The structure has no owner who has it, or is free and not empty.
+    BadPrivileges(PrivilegeId),
+    /// What the process keeps of its privileges, or its priority is not what they say.
+    BadCopy(Slot),
     /// Another number of processes lives in the space than are counted, or the space has ended.
     BadSpace(SpaceId),
 }
@@ -49,12 +58,26 @@ impl<M: Machine> Kernel<'_, M> {
                 let fits = s.rts.contains(Rts::SENDING) && s.send_to == p.endpoint;
                 require(fits, Violation::WronglyQueued(sender))?;
                 require(p.senders.is_linked(self.procs, sender), Violation::BadLinks(sender))?;
-                let missed = p.rts == Rts::RECEIVING && [Endpoint::ANY, s.endpoint].contains(&p.receive_from);
-                require(!missed, Violation::MissedSender(sender))?;
             }
         }
+        for slot in self.events.iter(self.procs) {
+            mark(&mut queued, slot)?;
+            require(self.process(slot).pending.contains(Pending::EVENT), Violation::BadEvent(slot))?;
+            require(self.events.is_linked(self.procs, slot), Violation::BadLinks(slot))?;
+        }
         Slot::all().try_for_each(|slot| self.check_process(slot, queued[slot.index()]))?;
+        PrivilegeId::of_services().try_for_each(|id| self.check_privileges(id))?;
         self.check_spaces()
+    }
+
+    /// Each structure belongs to one live service, or is free and nothing is pending in it.
+    fn check_privileges(&self, id: PrivilegeId) -> Result<(), Violation> {
+        let p = self.privileges_of(id);
+        let holds = match self.lookup(p.owner) {
+            Some(owner) => self.process(owner).privilege_id == id && p.flags.contains(PrivilegeFlags::SERVICE),
+            None => *p == Privileges::FREE,
+        };
+        require(holds, Violation::BadPrivileges(id))
     }
 
     fn check_spaces(&self) -> Result<(), Violation> {
@@ -92,17 +115,68 @@ impl<M: Machine> Kernel<'_, M> {
 
     fn check_process(&self, slot: Slot, queued: bool) -> Result<(), Violation> {
         let p = self.process(slot);
-        let free = p.rts.contains(Rts::FREE);
-        let alone = p.rts == Rts::FREE && p.space.is_none() && p.senders.head().is_none();
-        require(free == alone && p.space.is_none() == free, Violation::BadFlags(slot))?;
-        require(!p.rts.contains(Rts::REPLY) || p.rts.contains(Rts::RECEIVING), Violation::BadFlags(slot))?;
-        let should_be_queued = p.rts.contains(Rts::SENDING) || (p.rts.is_empty() && !self.runs(slot));
+        self.check_flags(slot)?;
+        let should_be_queued =
+            p.rts.contains(Rts::SENDING) || p.pending.contains(Pending::EVENT) || p.rts.is_empty() && !self.runs(slot);
         require(!should_be_queued || queued, Violation::NotQueued(slot))?;
         let waits_for_dead = p.rts.contains(Rts::SENDING) && self.lookup(p.send_to).is_none()
             || p.rts.contains(Rts::REPLY) && self.lookup(p.receive_from).is_none()
             || p.rts.contains(Rts::RECEIVING) && !self.is_source(p.receive_from);
         require(!waits_for_dead, Violation::WaitsForDead(slot))?;
-        let missed = p.rts == Rts::RECEIVING && self.pending_notification(slot, p.receive_from).is_some();
+        let signaled = p.rts.contains(Rts::SIGNALED);
+        let agree = self.signaled.contains(slot) == signaled && (p.signals != 0) == signaled;
+        require(agree && (!signaled || p.rts.contains(Rts::SIGNAL_PENDING)), Violation::BadSignals(slot))?;
+        let waits_for_memory = p.rts.intersects(Rts::PAGE_FAULT | Rts::MEMORY_REQUEST);
+        let has_event = p.memory_event.is_some();
+        let to_be_told = p.pending.contains(Pending::EVENT);
+        require(has_event == waits_for_memory && (!to_be_told || has_event), Violation::BadEvent(slot))?;
+        let owns = p.privilege_id == PrivilegeId::USER || self.privileges(slot).owner == p.endpoint;
+        require(owns && p.privilege_bit == p.privilege_id.bit(), Violation::BadPrivileges(p.privilege_id))?;
+        self.check_missed(slot)
+    }
+
+    /// Flags that belong together.
+    fn check_flags(&self, slot: Slot) -> Result<(), Violation> {
+        let p = self.process(slot);
+        let free = p.rts.contains(Rts::FREE);
+        let alone = p.rts == Rts::FREE && p.senders.head().is_none() && p.pending.is_empty();
+        let homeless = p.rts.intersects(Rts::FREE | Rts::NO_SPACE);
+        require(free == alone && p.space.is_none() == homeless, Violation::BadFlags(slot))?;
+        require(self.alive.contains(slot) != free, Violation::BadFlags(slot))?;
+        let of_receiving = p.rts.intersects(Rts::REPLY | Rts::SPECIAL);
+        let receiving = p.rts.contains(Rts::RECEIVING);
+        let special = !receiving || p.rts.contains(self.special(slot));
+        let sends = p.rts.contains(Rts::SENDING);
+        let by_kernel = p.pending.contains(Pending::KERNEL_SENDS);
+        let moves = p.moves_to.is_some();
+        let holds = (!of_receiving || receiving)
+            && special
+            && (!by_kernel || sends && p.rts.contains(Rts::NO_QUANTUM))
+            && (!p.pending.contains(Pending::SEND_SIGNAL) || sends && !by_kernel)
+            && (!moves || self.runs(slot));
+        require(holds, Violation::BadFlags(slot))?;
+        require(free || self.is_derived(slot), Violation::BadCopy(slot))
+    }
+
+    /// Whether what a process keeps of other things is what they say.
+    fn is_derived(&self, slot: Slot) -> bool {
+        let (p, own) = (self.process(slot), self.privileges(slot));
+        let traps = self.plain_traps(slot, own.traps, own.flags);
+        let urgency = if own.flags.contains(PrivilegeFlags::PREEMPTIBLE) { p.priority } else { 0 };
+        let has_messages = own.notified_by | own.async_from != 0 && self.is_service(slot);
+        (p.plain_traps, p.sends, p.calls, p.urgency) == (traps, own.sends, own.calls, urgency)
+            && (!has_messages || p.pending.contains(Pending::MESSAGES))
+    }
+
+    /// Whoever waits could not have got anything that is there.
+    fn check_missed(&self, slot: Slot) -> Result<(), Violation> {
+        let p = self.process(slot);
+        if !p.rts.contains(Rts::RECEIVING) || p.rts.contains(Rts::SENDING) {
+            return Ok(());
+        }
+        let sender = self.first_sender(slot, p.receive_from);
+        sender.map_or(Ok(()), |sender| Err(Violation::MissedSender(sender)))?;
+        let missed = !p.rts.contains(Rts::REPLY) && self.pending_notification(slot, p.receive_from).is_some();
         require(!missed, Violation::MissedNotification(slot))
     }
 }
@@ -121,6 +195,7 @@ mod tests {
     use super::*;
     use crate::list::{Links, List};
     use crate::support::*;
+    use abi::Endpoint;
 
     /// What is found after `damage` in a world in which A runs, B is ready, C sends to A, and D receives from anybody.
     fn found(damage: impl FnOnce(&mut World<'_>)) -> Result<(), Violation> {
@@ -137,8 +212,6 @@ mod tests {
     fn found_in(who: Endpoint, damage: impl FnOnce(&mut crate::Process<TestMachine>)) -> Result<(), Violation> {
         found(|world| damage(world.kernel.process_mut(Slot::of(who))))
     }
-
-    const FREE: Endpoint = Endpoint::from_raw(5);
 
     #[test]
     fn every_damage_is_found() {
@@ -158,31 +231,79 @@ mod tests {
         assert_eq!(found_in(A, |p| p.rts = Rts::RECEIVING | Rts::REPLY), Err(WaitsForDead(a)));
         assert_eq!(found_in(D, |p| p.receive_from = FREE), Err(WaitsForDead(d)));
         assert_eq!(found_in(D, |p| p.rts |= Rts::REPLY), Err(WaitsForDead(d)));
-        assert_eq!(found_in(D, |p| p.rts = Rts::REPLY), Err(BadFlags(d)));
-        assert_eq!(found_in(D, |p| p.rts |= Rts::FREE), Err(BadFlags(d)));
-        assert_eq!(found_in(D, |p| p.space = None), Err(BadFlags(d)));
-        assert_eq!(found_in(FREE, |p| p.space = a_space), Err(BadFlags(Slot::of(FREE))));
-        let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap().id());
-        assert_eq!(found(desert), Err(BadSpace(a_space.unwrap().id())));
-        assert_eq!(found_in(B, |p| p.space = a_space), Err(BadSpace(a_space.unwrap().id())));
         for from in [Endpoint::ANY, C] {
             let wait = |p: &mut crate::Process<TestMachine>| (p.rts, p.receive_from) = (Rts::RECEIVING, from);
             assert_eq!(found_in(A, wait), Err(MissedSender(c)));
         }
-        assert_eq!(found(|world| world.kernel.privileges_mut(d).notified_by = 1 << 1), Err(MissedNotification(d)));
+        let notified = |world: &mut World<'_>| {
+            world.kernel.privileges_mut(d).notified_by = PrivilegeId::CLOCK.bit();
+            world.kernel.process_mut(d).pending |= Pending::MESSAGES;
+        };
+        assert_eq!(found(notified), Err(MissedNotification(d)));
+        let desert = |world: &mut World<'_>| world.kernel.spaces.unbind(&mut world.machine, a_space.unwrap().id());
+        assert_eq!(found(desert), Err(BadSpace(a_space.unwrap().id())));
+        assert_eq!(found_in(B, |p| p.space = a_space), Err(BadSpace(a_space.unwrap().id())));
+    }
+
+    #[test]
+    fn flags_without_what_they_belong_to_are_found() {
+        let [a, c, d] = [A, C, D].map(Slot::of);
+        let mut table = table();
+        let a_space = World::new(&mut table, &four()).process(A).space;
+        assert_eq!(found_in(D, |p| p.rts = Rts::REPLY), Err(BadFlags(d)));
+        assert_eq!(found_in(C, |p| p.rts |= Rts::SPECIAL), Err(BadFlags(c)));
+        assert_eq!(found_in(D, |p| p.failed_reply = Some(abi::Errno::NotReady)), Err(BadFlags(d)), "without SPECIAL");
+        assert_eq!(found_in(D, |p| p.rts |= Rts::FREE), Err(BadFlags(d)));
+        assert_eq!(found_in(D, |p| p.space = None), Err(BadFlags(d)));
+        assert_eq!(found_in(D, |p| p.rts |= Rts::NO_SPACE), Err(BadFlags(d)));
+        assert_eq!(found_in(FREE, |p| p.space = a_space), Err(BadFlags(Slot::of(FREE))));
+        assert_eq!(found_in(FREE, |p| p.pending = Pending::CALL), Err(BadFlags(Slot::of(FREE))));
+        assert_eq!(found_in(C, |p| p.pending |= Pending::KERNEL_SENDS), Err(BadFlags(c)), "without NO_QUANTUM");
+        assert_eq!(found_in(D, |p| p.pending |= Pending::SEND_SIGNAL), Err(BadFlags(d)));
+        assert_eq!(found_in(A, |p| p.urgency += 1), Err(BadCopy(a)));
+        assert_eq!(found_in(D, |p| p.urgency = 0), Err(BadCopy(d)));
+        assert_eq!(found_in(A, |p| p.sends |= 1), Err(BadCopy(a)));
+        assert_eq!(found_in(A, |p| p.calls -= 1), Err(BadCopy(a)));
+        assert_eq!(found(|world| world.kernel.alive.remove(d)), Err(BadFlags(d)));
+        assert_eq!(found(|world| world.kernel.alive.insert(Slot::of(FREE))), Err(BadFlags(Slot::of(FREE))));
+        assert_eq!(found_in(A, |p| p.plain_traps = TrapMask::empty()), Err(BadCopy(a)));
+        assert_eq!(found(|world| world.kernel.privileges_mut(a).notified_by = 4), Err(BadCopy(a)));
+    }
+
+    #[test]
+    fn damaged_signals_events_and_privileges_are_found() {
+        let d = Slot::of(D);
+        assert_eq!(found_in(D, |p| p.signals = 2), Err(BadSignals(d)));
+        assert_eq!(found_in(D, |p| p.rts |= Rts::SIGNALED | Rts::SIGNAL_PENDING), Err(BadSignals(d)));
+        assert_eq!(found(|world| world.kernel.signaled.insert(d)), Err(BadSignals(d)));
+        let without_pending = |world: &mut World<'_>| {
+            world.kernel.signaled.insert(d);
+            let p = world.kernel.process_mut(d);
+            (p.signals, p.rts) = (2, p.rts | Rts::SIGNALED);
+        };
+        assert_eq!(found(without_pending), Err(BadSignals(d)));
+        assert_eq!(found_in(D, |p| p.rts |= Rts::PAGE_FAULT), Err(BadEvent(d)));
+        assert_eq!(found_in(D, |p| p.pending |= Pending::EVENT), Err(NotQueued(d)));
+        assert_eq!(found(|world| world.kernel.queue_event(&mut world.machine, d)), Err(BadEvent(d)));
+        let id = PrivilegeId::of_boot_program(3).unwrap();
+        assert_eq!(found(|world| world.kernel.privileges_mut(d).owner = A), Err(BadPrivileges(id)));
+        assert_eq!(found(|world| world.kernel.privileges_mut(d).owner = Endpoint::NONE), Err(BadPrivileges(id)));
+        assert_eq!(found_in(D, |p| p.privilege_bit <<= 1), Err(BadPrivileges(id)));
+        let last = PrivilegeId::new(63).unwrap();
+        assert_eq!(found(|world| world.kernel.privileges[63].notified_by = 4), Err(BadPrivileges(last)));
     }
 
     #[test]
     fn damaged_queues_are_found() {
-        let a = Slot::of(A);
+        let (a, b) = (Slot::of(A), Slot::of(B));
         let forget = |world: &mut World<'_>| world.kernel.process_mut(a).senders = List::EMPTY;
         assert_eq!(found(forget), Err(NotQueued(Slot::of(C))));
-        for damaged in [B, Endpoint::from_raw(4)] {
+        for damaged in 0..2 {
             let cut = |world: &mut World<'_>| {
-                world.add(&program("late"));
-                world.kernel.process_mut(Slot::of(damaged)).links = Links::NONE;
+                let late = world.add(&program("late")).unwrap();
+                world.kernel.process_mut([b, late][damaged]).links = Links::NONE;
             };
-            assert_eq!(found(cut), Err(BadLinks(Slot::of(B))), "where the queue comes by first");
+            assert_eq!(found(cut), Err(BadLinks(b)), "where the queue comes by first");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A message never has a buffer of the kernel's own: a blocked sender keeps it in its saved registers, and delivery
 //! copies it from frame to frame. Notifications and the kernel's own messages are made when they are delivered.
 
+use crate::events::QueuedEvent;
 use crate::process::Pending;
 use crate::{Frame, Kernel, Machine, Request, Rts, SLOTS, Slot};
 use abi::{Endpoint, Errno, Kind, Message, PrivilegeId, Signal, Status, Trap};
@@ -163,6 +164,10 @@ impl<M: Machine> Kernel<'_, M> {
 
     fn notify(&mut self, machine: &mut M, me: Slot, to: Slot) -> Result<(), Errno> {
         let (source, id) = (self.process(me).endpoint, self.process(me).privilege_id);
+        // A notification comes from a privilege id, and users have none of their own.
+        if !self.is_service(me) {
+            return Err(Errno::TrapDenied);
+        }
         let waits = self.takes_notification(to, source);
         // Those who share their privileges have no place where it could wait for one of them.
         if !waits && !self.is_service(to) {
@@ -207,7 +212,8 @@ impl<M: Machine> Kernel<'_, M> {
                 self.keep_pending(to, Signal::MANAGER, self.first_signaled(to).is_some());
             }
             if signals & Signal::MEMORY.bit() != 0 {
-                message.body[4..].copy_from_slice(&self.take_memory_event().map_or([0; 3], |event| event.words()));
+                let event = self.take_memory_event();
+                message.body[4..].copy_from_slice(&event.map_or(QueuedEvent::NONE, |event| event.words()));
                 self.keep_pending(to, Signal::MEMORY, self.has_memory_event());
             }
         }
@@ -255,7 +261,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Receives: a pending notification, else an asynchronous message, else from the first acceptable sender that waits, else
     /// blocks.
-    fn receive(&mut self, machine: &mut M, me: Slot, from: Endpoint) {
+    pub(crate) fn receive(&mut self, machine: &mut M, me: Slot, from: Endpoint) {
         if self.has_pending(me) && self.receive_pending(machine, me, from) {
             return;
         }
@@ -287,8 +293,8 @@ impl<M: Machine> Kernel<'_, M> {
         let mut pending = self.privileges(me).notified_by;
         while pending != 0 {
             let id = PrivilegeId::new(pending.trailing_zeros())?;
-            let source = self.owner_of(id)?;
-            if (from == Endpoint::ANY || from == source) && self.lets_in(me, source, Kind::NOTIFY) {
+            let accepted = |source| (from == Endpoint::ANY || from == source) && self.lets_in(me, source, Kind::NOTIFY);
+            if self.owner_of(id).is_some_and(accepted) {
                 return Some(id);
             }
             pending &= pending - 1;

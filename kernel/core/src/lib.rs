@@ -89,6 +89,8 @@ pub struct Kernel<'t, M: Machine> {
     root: Endpoint,
     /// The memory server; [`Endpoint::NONE`] as long as there is none.
     pager: Endpoint,
+    /// Slots that are not free.
+    alive: SlotSet,
     /// Processes that have signals which their managers have not taken.
     signaled: SlotSet,
     /// Processes that wait for memory, and the memory server has not been told.
@@ -97,8 +99,8 @@ pub struct Kernel<'t, M: Machine> {
     hooks: Hooks,
     /// Seconds and nanoseconds since 1970 at boot, as far as anybody has told.
     boot_time: u64,
-    /// A process that cannot go on, and nobody manages: the system has come to its end.
-    unmanaged: Option<Slot>,
+    /// What the machine must do at the end of an entry.
+    action: Action,
 }
 
 /// The large tables that a kernel works on, with nothing in them.
@@ -147,12 +149,13 @@ impl<'t, M: Machine> Kernel<'t, M> {
             boot: ArrayVec::new(),
             root: Endpoint::NONE,
             pager: Endpoint::NONE,
+            alive: SlotSet::EMPTY,
             signaled: SlotSet::EMPTY,
             events: List::EMPTY,
             alarms: Alarms::OFF,
             hooks: Hooks::NONE,
             boot_time: 0,
-            unmanaged: None,
+            action: Action::Resume,
         }
     }
 
@@ -185,6 +188,8 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);
+        self.derive(slot);
+        self.alive.insert(slot);
         if entry.has(BootFlags::ROOT) {
             self.make_root(slot, place);
         }
@@ -204,9 +209,21 @@ impl<'t, M: Machine> Kernel<'t, M> {
             p.frame.rewind_trap();
             return Action::Resume;
         }
-        if p.pending.contains(Pending::TRACES_TRAPS) && self.hold_trap(machine, me) {
-            return self.action();
+        let traced = p.pending.contains(Pending::TRACES_TRAPS);
+        if traced && self.hold_trap(machine, me) {
+            return self.action;
         }
+        self.make_trap(machine, me);
+        // Where it waits, it is when it goes on that the trap is done.
+        if traced && self.process(me).rts.is_empty() {
+            self.end_trap(machine, me);
+        }
+        self.action
+    }
+
+    /// Carries out the trap of `me`, the running process.
+    #[inline(always)]
+    fn make_trap(&mut self, machine: &mut M, me: Slot) {
         let request = self.process(me).frame.request();
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
@@ -216,20 +233,20 @@ impl<'t, M: Machine> Kernel<'t, M> {
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());
         }
-        self.action()
     }
 
     /// The process that runs on `cpu` did something that the processor does not do for it; `why` tells the log what.
     pub fn exception(&mut self, machine: &mut M, cpu: CpuId, signal: Signal, why: core::fmt::Arguments<'_>) -> Action {
         self.here = cpu;
         if let Some(me) = self.cpu(cpu).current() {
-            if signal.is_lethal() {
+            // Whoever has a signal manager of his own is looked after.
+            if self.manager_of(me).is_none_or(|manager| self.process(manager).endpoint == self.root) {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
             self.end_step(me);
             self.raise(machine, me, signal);
         }
-        self.action()
+        self.action
     }
 
     /// It touched memory that is not there, or not for this. Without a memory server this is an exception.
@@ -246,12 +263,12 @@ impl<'t, M: Machine> Kernel<'t, M> {
             Some(me) if self.lookup(self.pager).is_some() => self.page_fault(machine, me, address, access),
             _ => return self.exception(machine, cpu, Signal::SEGV, why),
         }
-        self.action()
+        self.action
     }
 
     /// What the machine must do at the end of an entry.
-    fn action(&self) -> Action {
-        self.unmanaged.map_or(Action::Resume, Action::Panic)
+    pub fn action(&self) -> Action {
+        self.action
     }
 }
 

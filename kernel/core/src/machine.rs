@@ -92,7 +92,7 @@ pub trait Machine: Devices + Tables {
     /// Writes a line of the kernel's own to the log.
     fn log(&mut self, line: fmt::Arguments<'_>);
 
-    /// Writes text of a program to the log, each line under the program's name. The text is foreign: any bytes.
+    /// Writes a line of a program to the log, under the name of the program. The text is foreign: any bytes.
     fn log_program(&mut self, name: &str, text: &[u8]);
 
     /// Timer ticks since boot.

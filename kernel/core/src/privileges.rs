@@ -164,6 +164,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// Gives a process that waits a structure of its own, with the id asked for or with any.
     pub(crate) fn set_service(
         &mut self,
+        machine: &mut M,
         slot: Slot,
         id: Option<PrivilegeId>,
         spec: &PrivilegeSpec,
@@ -184,7 +185,7 @@ impl<M: Machine> Kernel<'_, M> {
                 (free.ok_or(Errno::NoSpc)?, PrivilegeFlags::DYNAMIC)
             }
         };
-        self.free_privileges(slot);
+        self.free_privileges(machine, slot);
         let endpoint = self.process(slot).endpoint;
         self.privileges[id.index()] =
             Privileges { flags: PrivilegeFlags::SERVICE | kind, owner: endpoint, ..Privileges::FREE };
@@ -194,11 +195,11 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Gives a process that waits the privileges of users.
-    pub(crate) fn set_user(&mut self, slot: Slot) -> Result<(), Errno> {
+    pub(crate) fn set_user(&mut self, machine: &mut M, slot: Slot) -> Result<(), Errno> {
         if !self.process(slot).rts.contains(Rts::NO_PRIV) {
             return Err(Errno::Perm);
         }
-        self.free_privileges(slot);
+        self.free_privileges(machine, slot);
         Ok(())
     }
 
@@ -208,6 +209,9 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Perm);
         }
         let (traps, _) = self.decode(spec)?;
+        if spec.manager == Endpoint::SELF {
+            return Err(Errno::Inval);
+        }
         let sends = self.existing(spec.sends);
         let users = &mut self.privileges[PrivilegeId::USER.index()];
         (users.traps, users.sends, users.calls) = (traps, sends, spec.calls);
@@ -244,9 +248,10 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     fn decode(&self, spec: &PrivilegeSpec) -> Result<(TrapMask, PrivilegeFlags), Errno> {
-        let names_somebody = |endpoint| self.lookup(endpoint).is_some();
-        let manager = spec.manager == Endpoint::SELF || names_somebody(spec.manager);
-        let backup = spec.backup == Endpoint::NONE || names_somebody(spec.backup);
+        // Signals are told by notifications, which wait for services only.
+        let is_service = |endpoint| self.lookup(endpoint).is_some_and(|slot| self.is_service(slot));
+        let manager = spec.manager == Endpoint::SELF || is_service(spec.manager);
+        let backup = spec.backup == Endpoint::NONE || is_service(spec.backup);
         let valid = manager && backup && spec.reserved == 0;
         spec.traps().zip(spec.flags()).filter(|_| valid).ok_or(Errno::Inval)
     }
@@ -254,17 +259,28 @@ impl<M: Machine> Kernel<'_, M> {
     /// Sets what a process keeps of its privileges, and of what else decides whether it may take the fast path.
     pub(crate) fn derive(&mut self, slot: Slot) {
         let own = self.privileges(slot);
-        let (traps, sends, flags) = (own.traps, own.sends, own.flags);
-        let special = self.is_special(slot);
+        let (traps, sends, calls, flags) = (own.traps, own.sends, own.calls, own.flags);
+        let plain_traps = self.plain_traps(slot, traps, flags);
         let p = self.process_mut(slot);
-        p.plain_traps = if special { TrapMask::empty() } else { traps };
+        p.plain_traps = plain_traps;
         p.sends = sends;
+        p.calls = calls;
         p.urgency = if flags.contains(PrivilegeFlags::PREEMPTIBLE) { p.priority } else { 0 };
+    }
+
+    /// The traps that a process may use and that need nothing special. Users do not notify.
+    pub(crate) fn plain_traps(&self, slot: Slot, traps: TrapMask, flags: PrivilegeFlags) -> TrapMask {
+        match flags.contains(PrivilegeFlags::SERVICE) {
+            _ if self.is_special(slot) => TrapMask::empty(),
+            true => traps,
+            false => traps - TrapMask::NOTIFY,
+        }
     }
 
     /// The same for all that share the privileges of users.
     fn derive_users(&mut self) {
-        for slot in Slot::all() {
+        let alive = self.alive.clone();
+        for slot in alive.iter() {
             if self.process(slot).privilege_id == PrivilegeId::USER {
                 self.derive(slot);
             }
@@ -284,11 +300,12 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Takes a process's own structure from it, if it has one, with everything that is pending in it; it has that of users then.
-    pub(crate) fn free_privileges(&mut self, slot: Slot) {
+    pub(crate) fn free_privileges(&mut self, machine: &mut M, slot: Slot) {
         let id = self.process(slot).privilege_id();
         if id == PrivilegeId::USER {
             return;
         }
+        self.hooks.remove_all(machine, self.process(slot).endpoint);
         self.clear_filters(slot);
         self.alarms.cancel(id.index());
         self.forget_pending(id);

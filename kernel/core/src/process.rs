@@ -116,6 +116,8 @@ bitflags! {
         const TRAP_MADE = 1 << 7;
         /// It executes one instruction.
         const STEPS = 1 << 8;
+        /// What is to be done before the process runs.
+        const BEFORE_RUNNING = Self::CALL.bits() | Self::TRAP_MADE.bits();
         /// All that has to do with traced traps.
         const TRACED_TRAPS = Self::TRACES_TRAPS.bits() | Self::TRAP_HELD.bits() | Self::TRAP_MADE.bits();
     }
@@ -146,10 +148,11 @@ pub struct Process<M: Machine> {
     /// Its place in a queue of ready processes or of senders; it is never in both.
     pub(crate) links: Links,
     pub(crate) privilege_id: PrivilegeId,
-    /// From its privileges, kept here for the fast path: the traps that it may use and that need nothing special, and whom it
-    /// may send to.
+    /// From its privileges, kept here for the fast path: the traps that it may use and that need nothing special, whom it may
+    /// send to, and the kernel calls that it may make.
     pub(crate) plain_traps: TrapMask,
     pub(crate) sends: u64,
+    pub(crate) calls: u64,
     /// The bit of its privilege id in send masks: kept, so that the fast path need not shift.
     pub(crate) privilege_bit: u64,
     /// Where it runs.
@@ -204,6 +207,7 @@ impl<M: Machine> Process<M> {
             privilege_id: PrivilegeId::USER,
             plain_traps: TrapMask::empty(),
             sends: 0,
+            calls: 0,
             privilege_bit: PrivilegeId::USER.bit(),
             cpu: CpuId::BOOT,
             priority: 0,

@@ -3,7 +3,7 @@
 use crate::frames::FrameNumber;
 use crate::list::List;
 use crate::process::Pending;
-use crate::{Kernel, Machine, Rts, Slot};
+use crate::{Kernel, Machine, Rts, Slot, Table};
 use abi::boot::PRIORITIES;
 use abi::{Endpoint, Message, PrivilegeFlags};
 use protocol::sched::{OUT_OF_QUANTUM, OutOfQuantum};
@@ -120,6 +120,37 @@ impl Cpu {
         }
     }
 
+    /// Ticks that are left of the turn.
+    pub(crate) fn ticks_left(&self) -> u16 {
+        self.ticks_left
+    }
+
+    /// Puts a process behind those of its priority that are ready here.
+    pub(crate) fn append<M: Machine>(&mut self, procs: &mut Table<M>, slot: Slot) {
+        let priority = procs[slot.index()].priority;
+        self.ready[usize::from(priority) % PRIORITIES].push_back(procs, slot);
+        self.set_occupied(self.occupied | 1 << priority);
+    }
+
+    /// The first process of the most urgent queue.
+    pub(crate) fn first(&self) -> Option<Slot> {
+        self.ready.get(self.occupied.trailing_zeros() as usize)?.head()
+    }
+
+    /// Takes that one out, and makes it the one that runs.
+    pub(crate) fn take_first<M: Machine>(&mut self, procs: &mut Table<M>) -> Option<Slot> {
+        let best = self.occupied.trailing_zeros() as usize;
+        let queue = self.ready.get_mut(best)?;
+        let next = queue.pop_front(procs)?;
+        if queue.head().is_none() {
+            self.occupied &= !(1 << best);
+        }
+        self.ticks_left = procs[next.index()].ticks_left;
+        self.current = Some(next);
+        self.bound = self.bound_by_ready();
+        Some(next)
+    }
+
     pub(crate) fn queues(&self) -> &[List; PRIORITIES] {
         &self.ready
     }
@@ -153,12 +184,22 @@ impl<M: Machine> Kernel<'_, M> {
         self.cpu(self.process(slot).cpu).current == Some(slot)
     }
 
+    /// Whether a process cannot run, and its processor has left it: so its registers are where they can be changed.
+    pub(crate) fn is_stopped(&self, slot: Slot) -> bool {
+        !self.process(slot).rts.is_empty() && !self.runs(slot)
+    }
+
+    /// Whether what a process waits for will put something into its registers. The kernel's own message needs them not.
+    pub(crate) fn waits_in_trap(&self, slot: Slot) -> bool {
+        let p = self.process(slot);
+        let sends = p.rts.contains(Rts::SENDING) && !p.pending.contains(Pending::KERNEL_SENDS);
+        sends || p.rts.intersects(Rts::RECEIVING | Rts::MEMORY_REQUEST)
+    }
+
     /// Puts a process behind those of its priority that are ready on its processor.
     pub(crate) fn enqueue_tail(&mut self, slot: Slot) {
-        let (cpu, priority) = self.place(slot);
-        let cpu = &mut self.cpus[cpu.index()];
-        cpu.ready[usize::from(priority)].push_back(self.procs, slot);
-        cpu.set_occupied(cpu.occupied | 1 << priority);
+        let cpu = self.process(slot).cpu;
+        self.cpus[cpu.index()].append(self.procs, slot);
     }
 
     /// Puts it before them.
@@ -261,20 +302,11 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// Takes the first process of the most urgent queue, and makes it the one that runs.
+    /// Makes the first process of the most urgent queue the one that runs, if there is one.
     fn pick(&mut self, cpu: CpuId) -> Option<Slot> {
-        let cpu = &mut self.cpus[cpu.index()];
-        let best = cpu.occupied.trailing_zeros() as usize;
-        let next = cpu.ready.get_mut(best).and_then(|queue| queue.pop_front(self.procs));
-        if let Some(next) = next {
-            if cpu.ready[best].head().is_none() {
-                cpu.occupied &= !(1 << best);
-            }
-            cpu.ticks_left = self.procs[next.index()].ticks_left;
-        }
-        cpu.bound = cpu.bound_by_ready();
-        cpu.current = next;
-        next
+        let here = &mut self.cpus[cpu.index()];
+        here.bound = here.bound_by_ready();
+        here.take_first(self.procs)
     }
 
     /// Charges the time since the last switch to the process that ran; if none did, the processor had nothing to do.
@@ -329,11 +361,19 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The kernel schedules a process from now on, and gives it a turn if it waits for one.
     pub(crate) fn leave_scheduler(&mut self, slot: Slot) {
+        self.withdraw_kernel_message(slot);
         let p = self.process_mut(slot);
         p.scheduler = Endpoint::NONE;
         p.pending.remove(Pending::KERNEL_SENDS);
         p.ticks_left = p.quantum;
         self.unblock(slot, Rts::NO_QUANTUM);
+    }
+
+    /// Whoever was to be told that the time of a process is used up need not decide any more.
+    fn withdraw_kernel_message(&mut self, slot: Slot) {
+        if self.process(slot).pending.contains(Pending::KERNEL_SENDS) {
+            self.withdraw_message(slot);
+        }
     }
 
     /// A timer tick has come on `cpu`.
@@ -351,6 +391,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         if cpu == CpuId::BOOT {
             self.ring_alarms(machine);
+            self.spaces.sweep(machine);
         }
     }
 
@@ -403,6 +444,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// Sets what a scheduler decides, and gives the process a new turn behind its peers. One that runs on another processor
     /// goes to its new place as soon as that one has left it.
     pub(crate) fn place_process(&mut self, slot: Slot, place: Place) {
+        self.withdraw_kernel_message(slot);
         let waits = !self.process(slot).rts.is_empty();
         if self.runs(slot) {
             let from = self.process(slot).cpu;

@@ -1,6 +1,6 @@
 //! Signals: raised for a process, they stop it and are told to its manager, who deals with them and lets it go on.
 
-use crate::{Kernel, Machine, Rts, Slot};
+use crate::{Action, Kernel, Machine, Rts, Slot};
 use abi::{Endpoint, Errno, PrivilegeId, Signal};
 
 impl<M: Machine> Kernel<'_, M> {
@@ -14,7 +14,7 @@ impl<M: Machine> Kernel<'_, M> {
             }
             _ => match self.promote_backup(slot) {
                 Some(manager) => self.raise_with(machine, slot, signal, manager),
-                None => self.unmanaged = Some(slot),
+                None => self.action = Action::Panic(slot),
             },
         }
     }
@@ -38,6 +38,16 @@ impl<M: Machine> Kernel<'_, M> {
         let p = self.privileges(slot);
         let named = |endpoint| if endpoint == Endpoint::SELF { Some(slot) } else { self.lookup(endpoint) };
         named(p.manager).or_else(|| named(p.backup)).or_else(|| named(self.root))
+    }
+
+    /// A process has died: those that it managed, and whose signals it has not taken, go to whoever manages them now.
+    pub(crate) fn hand_on_signaled(&mut self, machine: &mut M, dead: Endpoint) {
+        for slot in Slot::all() {
+            let orphaned = self.signaled.contains(slot) && self.privileges(slot).manager == dead;
+            if let Some(manager) = self.manager_of(slot).filter(|_| orphaned) {
+                self.signal_service(machine, manager, Signal::MANAGER);
+            }
+        }
     }
 
     /// Makes the backup manager of a process its manager, and lets it run.

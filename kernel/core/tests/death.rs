@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use abi::{Endpoint, Errno, Trap};
-use kernel_core::{CpuId, Rts};
+use kernel_core::{Action, CpuId, MemoryAccess, Rts};
 use protocol::kernel::Exit;
 
 const ANY: Endpoint = Endpoint::ANY;
@@ -41,7 +41,9 @@ fn it_frees_the_slot_and_gives_back_the_space() {
 fn the_log_says_why() {
     test(|world, _| {
         world.run(B);
-        world.kernel.stop_current(&mut world.machine, CpuId::BOOT, format_args!("page fault at {:#x}", 16));
+        let why = format_args!("page fault at {:#x}", 16);
+        let action = world.kernel.memory_fault(&mut world.machine, CpuId::BOOT, 16, MemoryAccess::Read, why);
+        assert_eq!(action, Action::Resume);
         world.schedule();
         world.trap(C, kernel_call(&Exit { status: 3 }));
         assert_eq!(world.machine.lines, ["b stopped: page fault at 0x10", "c exited, status 3"]);

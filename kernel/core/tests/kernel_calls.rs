@@ -4,9 +4,10 @@ use crate::support::*;
 use abi::boot::{BootEntry, MAX_PROGRAMS};
 use abi::{Endpoint, Errno, Kind, Message};
 use kernel_core::{Action, CpuId};
+use protocol::Protocol;
 use protocol::kernel::{
-    Abort, AbortHow, BootProgram, DiagWrite, DiagWritten, Exit, GetBootEntry, Identity, MAX_DIAG, PROTOCOL, Times,
-    Uptime, WhoAmI,
+    Abort, AbortHow, BootProgram, DiagWrite, DiagWritten, Exit, GROUPS, GetBootEntry, Identity, MAX_DIAG, PROTOCOL,
+    Times, Uptime, WhoAmI,
 };
 
 fn test(run: impl FnOnce(&mut World<'_>)) {
@@ -16,7 +17,8 @@ fn test(run: impl FnOnce(&mut World<'_>)) {
 
 /// The kinds of all kernel calls.
 fn known() -> impl Iterator<Item = u16> {
-    PROTOCOL.calls.iter().map(|call| PROTOCOL.base + call.number)
+    let protocols = GROUPS.iter().map(|group| group.protocol).chain([PROTOCOL]);
+    protocols.flat_map(|p: Protocol| p.calls.iter().map(move |call| p.base + call.number))
 }
 
 /// Somebody waits in each of the ways, so that a refused call could disturb something.
@@ -39,7 +41,8 @@ fn an_unknown_number_is_a_bad_request() {
     });
     let mut programs = four();
     programs[0].calls = 0;
-    for kind in [0, 25, base, base + 24, base + 64 + 25, Kind::NOTIFY.0, Kind::OK.0, u16::MAX] {
+    for kind in [0, 25, base + 4, base + 5, base + 63, base + 64, base + 64 + 25, Kind::NOTIFY.0, Kind::OK.0, u16::MAX]
+    {
         denied(&four(), busy, A, of_kind(kind), Errno::BadRequest);
         denied(&programs, busy, A, of_kind(kind), Errno::BadRequest);
     }
@@ -48,10 +51,9 @@ fn an_unknown_number_is_a_bad_request() {
 #[test]
 fn the_call_mask_counts_bit_by_bit_and_before_the_arguments() {
     let mut programs = four();
-    for call in PROTOCOL.calls {
-        programs[0].calls = !(1 << call.number);
-        let message =
-            Message { body: [u64::MAX; 7], ..Message::new(Endpoint::SYSTEM, Kind(PROTOCOL.base + call.number)) };
+    for kind in known().map(Kind) {
+        programs[0].calls = !protocol::kernel::right(kind).unwrap();
+        let message = Message { body: [u64::MAX; 7], ..Message::new(Endpoint::SYSTEM, kind) };
         denied(&programs, busy, A, kernel_call_raw(&message), Errno::CallDenied);
     }
     programs[0] = BootEntry { calls: 1 << 25, traps: 0, sends: 0, ..programs[0] };
@@ -86,14 +88,14 @@ fn whoami_tells_name_and_endpoint() {
 fn boot_entry_tells_the_programs_in_their_order_also_the_dead() {
     test(|world| {
         world.kill(C);
-        for (index, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        for (index, name) in ["a", "b", "c", "d", "root"].into_iter().enumerate() {
             world.trap(A, kernel_call(&GetBootEntry { index: index as u64 }));
             let name = BootEntry::encode_name(name).unwrap();
             let program = BootProgram { name, endpoint: Endpoint::new(index, 0).unwrap(), reserved: 0 };
             assert_eq!(world.regs(A), kernel_answer::<GetBootEntry>(&program));
         }
     });
-    for index in [4, 5, MAX_PROGRAMS as u64, 1 << 32, u64::MAX] {
+    for index in [5, 6, MAX_PROGRAMS as u64, 1 << 32, u64::MAX] {
         denied(&four(), busy, A, kernel_call(&GetBootEntry { index }), Errno::Dom);
     }
 }

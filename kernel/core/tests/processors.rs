@@ -3,7 +3,7 @@
 use crate::support::*;
 use abi::Endpoint;
 use abi::boot::{BootEntry, MAX_CPUS};
-use kernel_core::{Action, CpuId, Kernel, Rts, Slot};
+use kernel_core::{CpuId, Rts, Slot};
 
 const FIRST: CpuId = CpuId::BOOT;
 const SECOND: CpuId = CpuId::new(1).unwrap();
@@ -12,34 +12,26 @@ fn on(cpu: u8, name: &str) -> BootEntry {
     BootEntry { cpu, ..program(name) }
 }
 
-/// A kernel on two processors with these programs, before anybody runs.
-struct Pair<'t> {
-    kernel: Kernel<'t, TestMachine>,
-    machine: TestMachine,
-}
+/// A world on two processors with these programs, before the second of them has chosen.
+struct Pair<'t>(World<'t>);
 
 impl<'t> Pair<'t> {
     fn new(table: &'t mut Storage, programs: &[BootEntry]) -> Self {
-        let (mut kernel, mut machine) = (table.kernel(2), TestMachine::default());
-        for (i, entry) in programs.iter().enumerate() {
-            let space = new_space(&mut kernel, &mut machine, i);
-            kernel.add_boot_program(entry, Regs::default(), space).unwrap();
-        }
-        Self { kernel, machine }
+        Self(World::on(table, programs, 2))
     }
 
     /// Whoever runs on `cpu` traps; returns who runs there then, and which other processors are kicked.
     fn trap(&mut self, cpu: CpuId, call: Regs) -> (Option<Slot>, Vec<CpuId>) {
-        let me = self.kernel.cpu(cpu).current().expect("somebody runs");
-        self.kernel.process_mut(me).frame = call;
-        assert_eq!(self.kernel.trap(&mut self.machine, cpu), Action::Resume);
-        (self.schedule(cpu), self.kernel.take_kicks(cpu).collect())
+        self.0.trap_on(cpu, call);
+        (self.schedule(cpu), self.kicks(cpu))
     }
 
     fn schedule(&mut self, cpu: CpuId) -> Option<Slot> {
-        let next = self.kernel.schedule(cpu);
-        self.kernel.check_invariants().unwrap();
-        next
+        self.0.choose(cpu)
+    }
+
+    fn kicks(&mut self, except: CpuId) -> Vec<CpuId> {
+        self.0.kernel.take_kicks(except).collect()
     }
 }
 
@@ -47,7 +39,7 @@ impl<'t> Pair<'t> {
 fn each_processor_runs_its_own() {
     let mut table = table();
     let mut pair = Pair::new(&mut table, &[on(0, "a"), on(1, "b"), on(0, "c")]);
-    assert_eq!(pair.kernel.take_kicks(FIRST).collect::<Vec<_>>(), [SECOND], "it has something to do now");
+    assert_eq!(pair.kicks(FIRST), [SECOND], "it has something to do now");
     assert_eq!((pair.schedule(FIRST), pair.schedule(SECOND)), (Some(Slot::of(A)), Some(Slot::of(B))));
     assert_eq!(pair.trap(FIRST, receive(Endpoint::ANY)).0, Some(Slot::of(C)));
     assert_eq!(pair.trap(FIRST, receive(Endpoint::ANY)).0, None, "B is not taken over");
@@ -68,12 +60,12 @@ fn a_message_wakes_a_waiting_processor_once() {
     pair.schedule(FIRST);
     pair.schedule(SECOND);
     assert_eq!(pair.trap(SECOND, receive(Endpoint::ANY)).0, None);
-    let _ = pair.kernel.take_kicks(SECOND);
+    pair.kicks(SECOND);
     assert_eq!(pair.trap(FIRST, sendrec(B, 5)), (None, vec![SECOND]));
     assert_eq!(pair.schedule(SECOND), Some(Slot::of(B)));
     assert_eq!(pair.trap(SECOND, reply_receive(A, 6, Endpoint::ANY)), (None, vec![FIRST]));
     assert_eq!(pair.schedule(FIRST), Some(Slot::of(A)));
-    assert_eq!(pair.kernel.take_kicks(FIRST).count(), 0);
+    assert_eq!(pair.kicks(FIRST), []);
 }
 
 #[test]
@@ -96,8 +88,8 @@ fn the_fast_path_stays_on_its_processor() {
     pair.schedule(FIRST);
     pair.schedule(SECOND);
     pair.trap(SECOND, receive(Endpoint::ANY));
-    pair.kernel.process_mut(Slot::of(A)).frame = sendrec(B, 1);
-    assert_eq!(pair.kernel.fast_sendrec(FIRST, B), None);
+    pair.0.kernel.process_mut(Slot::of(A)).frame = sendrec(B, 1);
+    assert!(pair.0.kernel.fast_sendrec(&pair.0.machine, FIRST, B).is_none());
 }
 
 #[test]
@@ -107,9 +99,9 @@ fn the_dead_release_others_on_all_processors() {
     pair.schedule(FIRST);
     pair.schedule(SECOND);
     pair.trap(SECOND, sendrec(A, 1));
-    pair.kernel.stop_current(&mut pair.machine, FIRST, format_args!("test"));
-    assert_eq!(pair.schedule(FIRST), None);
-    assert_eq!(pair.kernel.take_kicks(FIRST).collect::<Vec<_>>(), [SECOND]);
+    pair.0.stop();
+    assert_eq!(pair.0.running(), None);
+    assert_eq!(pair.kicks(FIRST), [SECOND]);
     assert_eq!(pair.schedule(SECOND), Some(Slot::of(B)));
-    assert_eq!(pair.kernel.process(Slot::of(A)).rts(), Rts::FREE);
+    assert_eq!(pair.0.kernel.process(Slot::of(A)).rts(), Rts::FREE);
 }

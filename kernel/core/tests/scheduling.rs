@@ -53,11 +53,11 @@ fn one_alone_goes_on_with_fresh_time() {
         assert_eq!(turns(world, 3), [Some(A); 3]);
         let (mut one_more, early) = (program("b"), QUANTUM_TICKS - 1);
         one_more.priority = 7;
-        world.add(&one_more);
+        let late = world.add(&one_more);
         world.tick(early);
         assert_eq!(world.running(), Some(A));
         world.tick(1);
-        assert_eq!(world.running(), Some(B));
+        assert_eq!(world.kernel.cpu(CpuId::BOOT).current(), late);
     });
 }
 
@@ -112,7 +112,7 @@ fn one_preempted_at_the_end_of_its_time_goes_behind_its_peers() {
         world.step(receive(A));
         world.tick(QUANTUM_TICKS - 1);
         // The last tick and the message come before the next choice.
-        world.kernel.tick(CpuId::BOOT);
+        world.kernel.tick(&mut world.machine, CpuId::BOOT);
         world.step(send(C, 1));
         assert_eq!(world.running(), Some(C));
         world.step(receive(ANY));
@@ -157,9 +157,9 @@ fn when_nobody_is_ready_nobody_runs_and_ticks_hurt_nobody() {
         assert_eq!(world.running(), None);
         world.tick(10);
         assert_eq!(world.running(), None);
-        world.add(&program("late"));
+        let late = world.add(&program("late"));
         world.schedule();
-        assert_eq!(world.running(), Some(C));
+        assert_eq!(world.kernel.cpu(CpuId::BOOT).current(), late);
         world.step(send(A, 1));
         assert_eq!(world.outcome(A), Outcome::Done);
     });
@@ -182,6 +182,7 @@ fn a_new_program_waits_behind_its_peers() {
     test(&[7; 2], |world| {
         world.tick(QUANTUM_TICKS);
         world.add(&program("late"));
-        assert_eq!(turns(world, 4), [B, A, C, B].map(Some));
+        let late = Endpoint::new(world.root.slot() + 1, 0).unwrap();
+        assert_eq!(turns(world, 4), [B, A, late, B].map(Some));
     });
 }

@@ -238,6 +238,48 @@ pub(crate) unsafe extern "sysv64" fn fast_reply_receive(
     fast(|kernel, machine| kernel.fast_reply_receive(machine, cpu, destination, from))
 }
 
+/// NOTIFY by the fast path: whether it was done, and the caller goes on.
+pub(crate) unsafe extern "sysv64" fn fast_notify(destination: u32, _: u64, _: u32, cpu: CpuId) -> u32 {
+    go_on(|kernel, machine| kernel.fast_notify(machine, cpu, Endpoint::from_raw(destination)))
+}
+
+/// RECEIVE, see [`fast`]: the frame is that of the next process.
+pub(crate) unsafe extern "sysv64" fn fast_receive(_: u32, _: u64, from: u32, cpu: CpuId) -> *const Frame {
+    fast(|kernel, machine| kernel.fast_receive(machine, cpu, Endpoint::from_raw(from)))
+}
+
+/// The cheapest kernel call by the fast path: whether it was done, and the caller goes on.
+pub(crate) unsafe extern "sysv64" fn fast_times(_: u32, header: u64, _: u32, cpu: CpuId) -> u32 {
+    go_on(|kernel, machine| kernel.fast_times(machine, cpu, header))
+}
+
+/// Does something after which the caller goes on; whether it was done. It leaves the lock held.
+#[inline(always)]
+fn go_on(act: impl FnOnce(&mut Kernel<'static, X86>, &X86) -> bool) -> u32 {
+    let mut guard = taken();
+    let State { kernel, machine } = state(&mut guard);
+    let done = act(kernel, machine);
+    forget(guard);
+    done.into()
+}
+
+/// A process makes a kernel call; its registers are saved, and the kernel lock is taken.
+pub(crate) unsafe extern "sysv64" fn call_entry(local: &mut CpuLocal) -> *const Frame {
+    let mut guard = taken();
+    let State { kernel, machine } = state(&mut guard);
+    if !kernel.fast_call(machine, local.id) {
+        forget(guard);
+        // SAFETY: what holds at this entry holds at that.
+        return unsafe { trap_entry(local) };
+    }
+    if kernel.action() != Action::Resume || kernel.has_kicks() || !kernel.goes_on(local.id) {
+        let action = kernel.action();
+        act(kernel, action);
+        return leave(local, guard);
+    }
+    local.current
+}
+
 /// A process made a trap; its registers are saved, and the kernel lock is taken.
 #[inline(never)]
 pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const Frame {
@@ -303,8 +345,7 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             let frame = unsafe { &*local.current };
             let exception = Exception::new(vector, error, frame.rip);
             assert!(!exception.is_machine_failure(), "{exception} in a process");
-            let (rsp, rflags) = (frame.rsp, frame.rflags);
-            let why = format_args!("{exception} rsp {rsp:#018x} rflags {rflags:#x}");
+            let why = format_args!("{exception}");
             let action = match exception.memory_access() {
                 Some(access) => kernel.memory_fault(machine, local.id, exception.address, access, why),
                 None => kernel.exception(machine, local.id, exception.signal(), why),
@@ -414,11 +455,11 @@ impl fmt::Display for Exception {
                 MemoryAccess::Read => "reading",
             };
             let why = if self.error & 1 != 0 { "not allowed" } else { "not mapped" };
-            write!(f, " {verb} {:#018x}, {why},", self.address)?;
+            write!(f, " {verb} {:#x}, {why},", self.address)?;
         } else {
             write!(f, " (vector {}, error code {:#x})", self.vector, self.error)?;
         }
-        write!(f, " rip {:#018x}", self.rip)
+        write!(f, " rip {:#x}", self.rip)
     }
 }
 

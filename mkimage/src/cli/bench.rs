@@ -1,7 +1,7 @@
 //! `mkimage bench`.
 
 use super::Outcome;
-use mkimage::bench::{read, table};
+use mkimage::bench::{Figure, on_four_processors, read, table};
 use mkimage::build::{self, Binaries};
 use mkimage::progress::Progress;
 use mkimage::{fsutil, iso};
@@ -22,6 +22,15 @@ pub(super) struct Bench {
     output: PathBuf,
 }
 
+/// The figures of a run on this machine.
+fn measure(machine: &Machine) -> Result<Vec<Figure>, Box<dyn std::error::Error>> {
+    let run = qemu::run(machine, &Goal::Session)?;
+    if !run.verdict.passed() {
+        return Err(run.verdict.to_string().into());
+    }
+    Ok(read(&run.evidence.serial, &run.watched)?)
+}
+
 impl Bench {
     pub(super) fn run(self) -> Outcome {
         let progress = Progress::stderr();
@@ -32,11 +41,9 @@ impl Bench {
         iso::write(&image, &disc, Progress::Silent)?;
         progress.step("measuring", "in QEMU, with counted instructions");
         let machine = Machine::new(&disc).accelerator(Accelerator::CountedTcg).watched_by(plugin, "events");
-        let run = qemu::run(&machine, &Goal::Session)?;
-        if !run.verdict.passed() {
-            return Err(run.verdict.to_string().into());
-        }
-        let figures = read(&run.evidence.serial, &run.watched)?;
+        let mut figures = measure(&machine)?;
+        progress.step("measuring", "the same on four processors");
+        figures.extend(on_four_processors(measure(&machine.smp(4))?));
         print!("{}", table(&figures));
         let mut json = serde_json::to_string_pretty(&figures)?;
         json.push('\n');

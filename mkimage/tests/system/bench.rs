@@ -3,16 +3,16 @@
 use crate::page::{number, rows};
 use crate::run;
 use crate::support::{bios, made, plugin};
-use mkimage::bench::{Figure, read};
+use mkimage::bench::{Figure, on_four_processors, read};
 use mkimage::events::Dear;
 use qemu::{Accelerator, Goal};
 
 /// By how much a cost may differ from the documented one, in percent.
 const TOLERANCE: u64 = 5;
 
-fn measure(name: &str) -> Vec<Figure> {
+fn measure(name: &str, cpus: u32) -> Vec<Figure> {
     let made = made("userland/tests/bench/image.toml").expect("the image is built");
-    let machine = bios(&made.iso).accelerator(Accelerator::CountedTcg).watched_by(plugin(), "events");
+    let machine = bios(&made.iso).smp(cpus).accelerator(Accelerator::CountedTcg).watched_by(plugin(), "events");
     let run = run(name, &machine, &Goal::Session);
     read(&run.evidence.serial, &run.watched).unwrap_or_else(|error| panic!("{error}\n{}", run.evidence.serial))
 }
@@ -26,9 +26,10 @@ fn assert_names(rows: &[(String, Vec<String>)], figures: &[Figure]) {
 
 #[test]
 fn costs_repeat_and_are_those_of_the_page() {
-    let figures = measure("bench-1");
+    let mut figures = measure("bench-1", 1);
     let json = |figures: &[Figure]| serde_json::to_string_pretty(figures).expect("figures become JSON");
-    assert_eq!(json(&figures), json(&measure("bench-2")), "two runs differ");
+    assert_eq!(json(&figures), json(&measure("bench-2", 1)), "two runs differ");
+    figures.extend(on_four_processors(measure("bench-4-cpus", 4)));
 
     let costs = rows("Figures");
     assert_names(&costs, &figures);

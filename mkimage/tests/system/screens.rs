@@ -50,9 +50,11 @@ impl Screen {
     }
 }
 
-/// The rows that the kernel's lines of a log fill on a screen of so many columns, each filled up with blanks.
+/// The rows that the kernel's lines of a log fill on a screen of so many columns, each filled up with blanks. A last line
+/// that was not all there yet is left out: the picture is a moment younger.
 fn rows(log: &str, columns: usize) -> Vec<Vec<char>> {
-    let lines = log.lines().skip_while(|line| !line.starts_with("selix: "));
+    let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+    let lines = whole.lines().skip_while(|line| !line.starts_with("selix: "));
     let rows = lines.flat_map(|line| {
         let text: Vec<_> = line.trim_end().chars().collect();
         text.chunks(columns).map(|part| [part, &vec![' '; columns - part.len()]].concat()).collect::<Vec<_>>()

@@ -166,8 +166,9 @@ fn the_book_has_all_its_pages() {
 
 #[test]
 fn the_tests_that_are_named_are_there() {
-    let codes = codes(&read(&Path::new(BOOK).join("tests.md")));
-    let tests: Vec<_> = codes.into_iter().filter(|code| code != "FILE::NAME" && code.contains(".rs")).collect();
+    let pages = ["tests.md", "tests-kernel.md"].map(|page| read(&Path::new(BOOK).join(page)));
+    let tests: Vec<_> =
+        pages.iter().flat_map(|page| codes(page)).filter(|code| code != "FILE::NAME" && code.contains(".rs")).collect();
     assert!(tests.len() > 50, "only {} tests are named", tests.len());
     let wrong: Vec<_> = tests.iter().filter_map(|test| wrong_test(test)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

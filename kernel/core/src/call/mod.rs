@@ -14,7 +14,7 @@ mod vmctl;
 use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::spaces::Home;
-use crate::{Action, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Slot};
+use crate::{CpuId, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Slot};
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Status};
 use protocol::kernel::{GROUP_SPAN, PROTOCOL};
 use protocol::{Answer, Caller, Place};
@@ -24,7 +24,6 @@ pub(crate) struct Context<'a, 't, M: Machine> {
     kernel: &'a mut Kernel<'t, M>,
     machine: &'a mut M,
     me: Slot,
-    action: Action,
 }
 
 /// Why a call does not succeed now.
@@ -65,39 +64,57 @@ const KIND_BITS: u32 = u16::BITS;
 
 impl<M: Machine> Kernel<'_, M> {
     /// Carries out a kernel call of `me`, the running process.
-    pub(crate) fn kernel_call(&mut self, machine: &mut M, me: Slot) -> Action {
+    pub(crate) fn kernel_call(&mut self, machine: &mut M, me: Slot) {
         let header = self.process(me).frame.header();
-        let (kind, tag) = (Kind(header as u16), (header >> KIND_BITS) as u16);
-        let result = match protocol::kernel::right(kind) {
+        let allowed = match protocol::kernel::right(Kind(header as u16)) {
             None => Err(Errno::BadRequest),
-            Some(right) if self.privileges(me).calls & right == 0 => Err(Errno::CallDenied),
+            Some(right) if self.process(me).calls & right == 0 => Err(Errno::CallDenied),
             Some(_) => Ok(()),
         };
-        if let Err(errno) = result {
-            self.process_mut(me).frame.set_result(errno.to_result());
-            return Action::Resume;
+        match allowed {
+            Ok(()) => self.perform_call(machine, me, header),
+            Err(errno) => self.process_mut(me).frame.set_result(errno.to_result()),
         }
+    }
+
+    /// The same at once, if there is nothing in the way: whether it was done. Else the ordinary way finds out what it is.
+    #[inline(always)]
+    pub fn fast_call(&mut self, machine: &mut M, cpu: CpuId) -> bool {
+        let Some(me) = self.cpus[cpu.index()].current() else {
+            return false;
+        };
+        let p = &self.procs[me.index()];
+        let header = p.frame.header();
+        let allowed = protocol::kernel::right(Kind(header as u16)).is_some_and(|right| p.calls & right != 0);
+        if !allowed || p.plain_traps.is_empty() {
+            return false;
+        }
+        self.here = cpu;
+        self.perform_call(machine, me, header);
+        true
+    }
+
+    #[inline(always)]
+    fn perform_call(&mut self, machine: &mut M, me: Slot, header: u64) {
+        let (kind, tag) = (Kind(header as u16), (header >> KIND_BITS) as u16);
         let from = Caller { endpoint: self.process(me).endpoint, tag };
-        let mut context = Context { kernel: self, machine, me, action: Action::Resume };
-        let answer = context.dispatch(kind, from);
-        let action = context.action;
+        let answer = Context { kernel: self, machine, me }.dispatch(kind, from);
+        let frame = &mut self.process_mut(me).frame;
         match answer {
             Some(Kind::OK) => {
                 let header = u64::from(Kind::OK.0) | u64::from(tag) << KIND_BITS;
-                self.process_mut(me).frame.set_head(Endpoint::SYSTEM, header, Status::default());
+                frame.set_head(Endpoint::SYSTEM, header, Status::default());
             }
-            Some(failure) => self.process_mut(me).frame.set_result(failure.result()),
+            Some(failure) => frame.set_result(failure.result()),
             None => {}
         }
-        if action == Action::Resume { self.action() } else { action }
     }
 
     /// Carries on a kernel call that was suspended, of the process that is about to run.
     pub(crate) fn resume_call(&mut self, machine: &mut M, me: Slot) {
         let p = self.process_mut(me);
         p.pending.remove(Pending::CALL);
-        // None of the calls that can be suspended has anything for the machine to do.
-        let _ = self.kernel_call(machine, me);
+        self.kernel_call(machine, me);
     }
 
     /// The process that an endpoint in a call names.
@@ -122,6 +139,7 @@ impl<M: Machine> Kernel<'_, M> {
 }
 
 impl<M: Machine> Context<'_, '_, M> {
+    #[inline(always)]
     fn dispatch(&mut self, kind: Kind, from: Caller) -> Option<Kind> {
         const fn group_of(protocol: &protocol::Protocol) -> u16 {
             (protocol.base - PROTOCOL.base) / GROUP_SPAN

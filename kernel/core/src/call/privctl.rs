@@ -34,13 +34,13 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             id => PrivilegeId::new(id).map(Some).ok_or(Errno::Inval),
         };
         let slot = self.subject(call.process);
-        slot.and_then(|slot| self.kernel.set_service(slot, id?, &call.spec))
+        slot.and_then(|slot| self.kernel.set_service(self.machine, slot, id?, &call.spec))
             .map(|id| SysSet { id: id.index() as u32 })
             .into()
     }
 
     fn set_user(&mut self, _: Caller, call: SetUser) -> Answer<UserSet> {
-        self.subject(call.process).and_then(|slot| self.kernel.set_user(slot)).map(|()| UserSet {}).into()
+        self.subject(call.process).and_then(|slot| self.kernel.set_user(self.machine, slot)).map(|()| UserSet {}).into()
     }
 
     fn add_io(&mut self, _: Caller, call: AddIo) -> Answer<IoAdded> {

@@ -40,6 +40,7 @@ impl<M: Machine> Kernel<'_, M> {
         // Filters and tracers are not handed on.
         child.rts.set(Rts::SPECIAL, child.failed_reply.is_some());
         *self.process_mut(slot) = child;
+        self.alive.insert(slot);
         self.derive(slot);
         Ok(endpoint)
     }
@@ -52,7 +53,7 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Inval);
         }
         // One that could run is in the middle of something.
-        if self.process(slot).rts.is_empty() {
+        if !self.is_stopped(slot) {
             return Err(Errno::Busy);
         }
         self.withdraw_message(slot);
@@ -66,14 +67,21 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(())
     }
 
-    /// A process does not send any more.
+    /// A process does not send any more. If it was the kernel that sent in its name, its scheduler is not told that its time
+    /// is used up: it gets a new turn.
     pub(crate) fn withdraw_message(&mut self, slot: Slot) {
-        if self.process(slot).rts.contains(Rts::SENDING) {
-            self.unqueue_sender(Slot::of(self.process(slot).send_to), slot);
-            let p = self.process_mut(slot);
-            p.pending.remove(Pending::KERNEL_SENDS | Pending::SEND_SIGNAL);
-            self.unblock(slot, Rts::SENDING);
+        if !self.process(slot).rts.contains(Rts::SENDING) {
+            return;
         }
+        self.unqueue_sender(Slot::of(self.process(slot).send_to), slot);
+        let p = self.process_mut(slot);
+        let by_kernel = p.pending.contains(Pending::KERNEL_SENDS);
+        p.pending.remove(Pending::KERNEL_SENDS | Pending::SEND_SIGNAL);
+        if by_kernel {
+            p.ticks_left = p.quantum;
+            self.unblock(slot, Rts::NO_QUANTUM);
+        }
+        self.unblock(slot, Rts::SENDING);
     }
 
     /// Sets how a process is scheduled; [`KEEP`] leaves a value as it is.

@@ -102,7 +102,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn abort(&mut self, _: Caller, call: Abort) -> Answer<Aborted> {
-        self.action = Action::Abort { how: call.how, status: call.status };
+        self.kernel.action = Action::Abort { how: call.how, status: call.status };
         Answer::Later
     }
 

@@ -1,7 +1,8 @@
 //! Signal handlers: a frame with the registers goes on the stack, and comes back from there.
 
 use super::{Context, Stop};
-use crate::{Frame, Machine, MemoryAccess, Rts, Slot};
+use crate::process::Pending;
+use crate::{Frame, Machine, MemoryAccess, Slot};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno, Signal, SignalFrame};
 use protocol::kernel::*;
@@ -19,7 +20,13 @@ impl<M: Machine> Context<'_, '_, M> {
         if !is_code(call.handler) || !is_code(call.trampoline) {
             return Err(Errno::Inval.into());
         }
-        let context = self.kernel.process(slot).frame.context();
+        let p = self.kernel.process(slot);
+        let mut before = p.frame.clone();
+        // A kernel call that has its memory now, and was to go on: it starts again after the handler.
+        if p.pending.contains(Pending::CALL) {
+            before.rewind_trap();
+        }
+        let context = before.context();
         let frame = SignalFrame { magic: SignalFrame::MAGIC, mask: call.mask, context };
         const SIZE: u64 = size_of::<SignalFrame>() as u64;
         // The handler finds its stack as after a call: the return address at the top, aligned but for that.
@@ -30,7 +37,9 @@ impl<M: Machine> Context<'_, '_, M> {
         bytes[size_of::<u64>()..].copy_from_slice(frame.as_bytes());
         self.reach(slot, top, bytes.len() as u64, MemoryAccess::Write)?;
         self.write(slot, top, &bytes)?;
-        self.kernel.process_mut(slot).frame.handle_signal(call.handler, top, signal, at);
+        let p = self.kernel.process_mut(slot);
+        p.pending.remove(Pending::CALL);
+        p.frame.handle_signal(call.handler, top, signal, at);
         Ok(SigSent { frame: at })
     }
 
@@ -41,16 +50,16 @@ impl<M: Machine> Context<'_, '_, M> {
         if frame.magic != SignalFrame::MAGIC || !is_code(frame.context.rip) {
             return Err(Errno::Inval.into());
         }
-        self.kernel.process_mut(slot).frame.set_context(&frame.context);
+        let p = self.kernel.process_mut(slot);
+        p.pending.remove(Pending::CALL);
+        p.frame.set_context(&frame.context);
         Ok(SigReturned { mask: frame.mask })
     }
 
     /// A process whose registers are its own: it neither runs nor waits for a message, which would be put into them.
     fn idle_for_signal(&self, process: Endpoint) -> Result<Slot, Errno> {
         let slot = self.kernel.named(process)?;
-        let rts = self.kernel.process(slot).rts;
-        let waits = rts.intersects(Rts::SENDING | Rts::RECEIVING | Rts::MEMORY_REQUEST);
-        if waits || rts.is_empty() { Err(Errno::Busy) } else { Ok(slot) }
+        if self.kernel.is_stopped(slot) && !self.kernel.waits_in_trap(slot) { Ok(slot) } else { Err(Errno::Busy) }
     }
 
     pub(super) fn find_memory(&mut self, call: &UMap) -> Result<UMapped, Stop> {

@@ -79,13 +79,13 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     fn set_register(&mut self, _: Caller, call: SetRegister) -> Answer<RegisterSet> {
         let set = self.idle(call.process).and_then(|slot| {
             let index = register_index(call.index)?;
-            let p = self.kernel.process_mut(slot);
-            if p.rts.intersects(Rts::SENDING | Rts::RECEIVING | Rts::MEMORY_REQUEST) {
+            if self.kernel.waits_in_trap(slot) {
                 return Err(Errno::Busy);
             }
             if index == RIP && !(USER_START..USER_END).contains(&call.value) {
                 return Err(Errno::Inval);
             }
+            let p = self.kernel.process_mut(slot);
             let mut context = p.frame.context();
             word(&mut context, index).copy_from_slice(&call.value.to_le_bytes());
             p.frame.set_context(&context);
@@ -105,7 +105,7 @@ impl<M: Machine> Context<'_, '_, M> {
     /// A process that does not run.
     fn idle(&self, process: Endpoint) -> Result<Slot, Errno> {
         let slot = self.kernel.named(process)?;
-        if self.kernel.process(slot).rts.is_empty() { Err(Errno::Busy) } else { Ok(slot) }
+        if self.kernel.is_stopped(slot) { Ok(slot) } else { Err(Errno::Busy) }
     }
 
     /// Lets a process go on until what it is traced for happens.

@@ -91,7 +91,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// Lets a process that does not run live in a space.
     fn settle(&mut self, machine: &mut M, slot: Slot, space: u64) -> Result<(), Errno> {
         let space = if space == 0 { None } else { Some(self.spaces.find(space)?) };
-        if self.process(slot).rts.is_empty() || self.runs(slot) {
+        if !self.is_stopped(slot) {
             return Err(Errno::Busy);
         }
         let home = space.and_then(|space| self.spaces.bind(space));

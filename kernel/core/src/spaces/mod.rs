@@ -19,6 +19,8 @@ pub use calls::Mapped;
 use crate::frames::{FrameNumber, Frames, Stock};
 use crate::{CpuId, MAX_CPUS, Tables};
 use abi::Errno;
+use abi::boot::MAX_PROGRAMS;
+use arrayvec::ArrayVec;
 use core::num::NonZeroU16;
 use core::ops::Range;
 
@@ -94,12 +96,14 @@ pub struct Spaces<'t> {
     loaded: [FrameNumber; MAX_CPUS],
     /// Where to look for a free entry: so that none is used again soon.
     next: usize,
+    /// Spaces of the kernel's own in which nobody lives any more: they are taken apart step by step.
+    deserted: ArrayVec<SpaceId, MAX_PROGRAMS>,
 }
 
 impl<'t> Spaces<'t> {
     /// No spaces. `table` has [`Space::FREE`] everywhere.
     pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>) -> Self {
-        Self { table, frames, loaded: [KERNELS_OWN; MAX_CPUS], next: 0 }
+        Self { table, frames, loaded: [KERNELS_OWN; MAX_CPUS], next: 0, deserted: ArrayVec::new() }
     }
 
     /// What each frame is used for.
@@ -188,13 +192,25 @@ impl<'t> Spaces<'t> {
     }
 
     /// One process less does, for it ended or moved. It does not run any more, on any CPU. A space of the kernel's own ends
-    /// with the last one.
+    /// with the last one, as [`sweep`](Self::sweep) goes on.
     pub fn unbind(&mut self, tables: &mut impl Tables, id: SpaceId) {
         let space = self.space_mut(id);
         space.bound -= 1;
         if space.bound == 0 && space.root.is_some_and(|root| self.frames.is_of_pool(root)) {
-            while self.shrink(tables, id) {}
+            while self.deserted.try_push(id).is_err() {
+                self.sweep(tables);
+            }
         }
+    }
+
+    /// Takes a space of the kernel's own in which nobody lives apart, one step; whether there is more to do.
+    pub fn sweep(&mut self, tables: &mut impl Tables) -> bool {
+        if let Some(&id) = self.deserted.last()
+            && (self.bound(id) > 0 || !self.shrink(tables, id))
+        {
+            self.deserted.pop();
+        }
+        !self.deserted.is_empty()
     }
 
     /// A CPU is about to run a process. Returns the root table that it must load; `None` if it has it loaded.

@@ -13,6 +13,8 @@ const WHOAMI: u64 = 0x61d;
 const DIAG_WRITE: u64 = 0x62c;
 const EXIT: u64 = 0x635;
 pub(super) const BASE: u64 = 0x600;
+/// All of those that the model knows.
+pub(crate) const KERNEL_CALLS: [u64; 6] = [TIMES, BOOT_ENTRY, ABORT, WHOAMI, DIAG_WRITE, EXIT];
 /// The kind of an answer that says success.
 const OK: u64 = 0x8000;
 /// Most bytes for the log.
@@ -23,7 +25,7 @@ const WAYS: u32 = 3;
 impl Model {
     pub(super) fn kernel_call(&mut self, me: usize, call: Regs) -> Result<(), Errno> {
         let kind = call.rsi & 0xffff;
-        if ![TIMES, BOOT_ENTRY, ABORT, WHOAMI, DIAG_WRITE, EXIT].contains(&kind) {
+        if !KERNEL_CALLS.contains(&kind) {
             return Err(Errno::BadRequest);
         }
         if self.processes[me].entry.calls >> (kind - BASE) & 1 == 0 {
@@ -50,7 +52,8 @@ impl Model {
         let mut body = [0; 7];
         body[..words.len()].copy_from_slice(&words);
         let tag = call.rsi & 0xffff_0000;
-        self.processes[me].regs = Regs { rax: 0, rdi: Endpoint::SYSTEM.raw().into(), rsi: OK | tag, rdx: 0, body };
+        self.processes[me].regs =
+            Regs { rax: 0, rdi: Endpoint::SYSTEM.raw().into(), rsi: OK | tag, body, ..Regs::default() };
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 
 mod calls;
 
+pub(crate) use calls::KERNEL_CALLS;
+
 use crate::support::{Regs, TestMachine};
 use abi::boot::BootEntry;
 use abi::{Endpoint, Errno, TRAP_BASE};
@@ -72,6 +74,15 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Nobody is there but the root system process, which does nothing of its own.
+    pub(crate) fn new(root: &BootEntry) -> Self {
+        let mut model = Self::default();
+        model.add(root);
+        model.processes[0].state = State::Receiving { from: From::Any, in_sendrec: false };
+        model.ready.clear();
+        model
+    }
+
     pub(crate) fn add(&mut self, entry: &BootEntry) {
         let me = self.processes.len();
         self.processes.push(Process {
@@ -142,7 +153,9 @@ impl Model {
             return Err(Errno::TrapDenied);
         }
         let to = self.live(endpoint).ok_or(Errno::DeadSrcDst)?;
-        if self.processes[me].entry.sends >> to & 1 == 0 {
+        let answers = trap == SENDNB
+            && self.processes[to].state == (State::Receiving { from: From::Process(me), in_sendrec: true });
+        if !answers && (to == me || self.processes[me].entry.sends >> to & 1 == 0) {
             return Err(Errno::CallDenied);
         }
         self.may_trap(me, trap)?;
@@ -176,6 +189,7 @@ impl Model {
             rsi: header & 0xffff_ffff,
             rdx: trap | failed << 32,
             body,
+            ..Regs::default()
         };
         if receiver.state != State::Ready {
             receiver.state = State::Ready;

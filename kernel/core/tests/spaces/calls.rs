@@ -149,8 +149,10 @@ fn what_the_kernel_made_goes_back_to_its_pool() {
     }
     assert_eq!(spaces.bind(id), spaces.bind(id));
     spaces.unbind(&mut machine, id);
+    while spaces.sweep(&mut machine) {}
     assert!(spaces.root(id).is_some(), "somebody lives there");
     spaces.unbind(&mut machine, id);
+    while spaces.sweep(&mut machine) {}
     assert_eq!((spaces.root(id), spaces.frames().free_count()), (None, free));
     assert_eq!(spaces.bind(id), None, "it has ended");
 }
@@ -169,6 +171,7 @@ fn a_frame_of_the_pool_that_the_server_mapped_lives_as_long_as_any_mapping() {
     spaces.donate(&mut machine, space, first + P, 3).unwrap();
     assert_eq!(spaces.map(&mut machine, &run(space, USER_START, memory, 1), |_| false), done(1));
     spaces.unbind(&mut machine, id);
+    while spaces.sweep(&mut machine) {}
     assert_eq!(spaces.frame_info(memory).unwrap().mappings, 1);
     let free = spaces.frames().free_count();
     assert_eq!(spaces.unmap(&mut machine, space, USER_START, 1), Ok(1));

@@ -121,5 +121,6 @@ fn done(done: u32) -> Result<Mapped, Errno> {
 fn home(spaces: &mut Spaces<'_>, machine: &mut TestMachine, id: SpaceId) -> Option<Home> {
     let home = spaces.bind(id);
     spaces.unbind(machine, id);
+    while spaces.sweep(machine) {}
     home
 }

@@ -88,6 +88,7 @@ fn a_space_is_left_by_all_before_its_tables_go() {
         let id = server.spaces.find(space).unwrap();
         server.on(here);
         server.spaces.unbind(&mut server.machine, id);
+        while server.spaces.sweep(&mut server.machine) {}
         assert_eq!(remembering(&server), [0, 1, 2], "the server's spaces do not end by themselves");
         assert_eq!(server.spaces.destroy(&mut server.machine, space), Ok(true));
         assert_eq!(remembering(&server), [2]);

@@ -153,6 +153,7 @@ impl Pair<'_> {
                 let space = self.any(space);
                 if let Some(id) = self.spaces.find(space).ok().filter(|&id| self.spaces.bound(id) > 0) {
                     self.spaces.unbind(&mut self.machine, id);
+                    while self.spaces.sweep(&mut self.machine) {}
                     self.model.unbind(space);
                 }
             }

@@ -7,6 +7,18 @@ use protocol::Call;
 /// Fills what a trap does not look at.
 const GARBAGE: u64 = 0xdead_beef;
 
+/// The kind of message `n`.
+pub(crate) fn kind(n: u16) -> Kind {
+    Kind(header(n) as u16)
+}
+
+/// Message `n`, as a table of asynchronous messages holds it.
+pub(crate) fn message(n: u16) -> Message {
+    let mut message = Message { body: body(n), ..Message::new(UNUSED, Kind(0)) };
+    message.set_header(header(n));
+    message
+}
+
 /// Kind and tag of message `n`, as they are delivered.
 fn header(n: u16) -> u64 {
     u64::from(0x7000 + n) | u64::from(n) << 16
@@ -26,6 +38,7 @@ fn call(trap: Trap, to: Endpoint, n: u16, from: Endpoint) -> Regs {
         rsi: half(header(n)),
         rdx: half(from.raw().into()),
         body: body(n),
+        ..Regs::default()
     }
 }
 
@@ -59,6 +72,11 @@ pub(crate) fn reply_receive(to: Endpoint, n: u16, from: Endpoint) -> Regs {
     call(Trap::ReplyReceive, to, n, from)
 }
 
+/// Registers a table of asynchronous messages.
+pub(crate) fn senda(address: u64, count: u64) -> Regs {
+    Regs { rdi: address, rdx: count, ..call(Trap::SendA, UNUSED, 96, UNUSED) }
+}
+
 /// A kernel call.
 pub(crate) fn kernel_call<C: Call>(request: &C) -> Regs {
     kernel_call_raw(&protocol::encode(C::KIND, request))
@@ -73,13 +91,14 @@ pub(crate) fn kernel_call_raw(message: &Message) -> Regs {
 /// The registers of a process whose kernel call was answered.
 pub(crate) fn kernel_answer<C: Call>(reply: &C::Reply) -> Regs {
     let message = Message { tag: 0x7a9, peer: Endpoint::SYSTEM, ..protocol::encode(Kind::OK, reply) };
-    Regs { rax: 0, rdi: message.peer.raw().into(), rsi: message.header(), rdx: 0, body: message.body }
+    let rdi = message.peer.raw().into();
+    Regs { rdi, rsi: message.header(), body: message.body, ..Regs::default() }
 }
 
 /// The registers of a process that has received message `n`.
 pub(crate) fn delivered(from: Endpoint, trap: Trap, n: u16) -> Regs {
     let status = Status::sent_with(trap);
-    Regs { rax: 0, rdi: from.raw().into(), rsi: header(n), rdx: status.0, body: body(n) }
+    Regs { rdi: from.raw().into(), rsi: header(n), rdx: status.0, body: body(n), ..Regs::default() }
 }
 
 /// The registers of a process that has received a notification, made at this time.

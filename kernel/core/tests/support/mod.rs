@@ -1,21 +1,31 @@
 //! A machine made of plain structs, and a world of a few programs on it.
 
 mod calls;
+mod children;
 mod devices;
 mod machine;
+mod root;
 mod tables;
 
 pub(crate) use calls::*;
+#[allow(unused_imports)]
+pub(crate) use children::*;
 pub(crate) use devices::*;
-pub(crate) use machine::{MEMORY, MEMORY_START, Regs, TestMachine, bytes};
+pub(crate) use machine::*;
+pub(crate) use root::*;
+#[allow(unused_imports)]
 pub(crate) use tables::{Entry, TestMemory};
 
 use abi::boot::{BootEntry, PRIORITIES};
 use abi::layout::PAGE_SIZE;
-use abi::{Endpoint, Errno, TrapMask};
+use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeId, Signal, TrapMask};
+use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
 use kernel_core::spaces::{Home, SPACES, Space, SpaceTable};
-use kernel_core::{Action, CpuId, Kernel, Process, QUANTUM_TICKS, Rts, Slot, SpaceId, Spaces, Table};
+use kernel_core::{
+    Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, QUANTUM_TICKS, Rts, Slot, SpaceId, Spaces, Table,
+};
+use protocol::Call;
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -24,6 +34,9 @@ pub(crate) const A: Endpoint = Endpoint::from_raw(0);
 pub(crate) const B: Endpoint = Endpoint::from_raw(1);
 pub(crate) const C: Endpoint = Endpoint::from_raw(2);
 pub(crate) const D: Endpoint = Endpoint::from_raw(3);
+
+/// The first slot that is free in a world of four programs and the root.
+pub(crate) const FREE: Endpoint = Endpoint::from_raw(5);
 
 /// The scheduling queue of programs that a test does not care about.
 pub(crate) const PRIORITY: u8 = 7;
@@ -39,7 +52,8 @@ pub(crate) fn program(name: &str) -> BootEntry {
         calls: u64::MAX,
         priority: PRIORITY,
         cpu: 0,
-        reserved: [0; 14],
+        flags: 0,
+        reserved: [0; 12],
     }
 }
 
@@ -54,6 +68,8 @@ const FRAMES: usize = 128;
 /// The tables that a kernel works on; too large for a stack.
 pub(crate) struct Storage {
     pub(crate) procs: Box<Table<TestMachine>>,
+    privileges: Box<PrivilegeTable>,
+    filters: Box<Filters>,
     spaces: Box<SpaceTable>,
     frames: Vec<FrameInfo>,
 }
@@ -64,6 +80,8 @@ impl Storage {
         let free: Vec<_> = Slot::all().map(|slot| Process::free(slot, Regs::default())).collect();
         Self {
             procs: free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table"),
+            privileges: Box::new([const { Privileges::FREE }; PRIVILEGES]),
+            filters: Box::new(Filters::new()),
             spaces: std::vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
             frames: std::vec![FrameInfo::RESERVED; frames],
         }
@@ -73,7 +91,9 @@ impl Storage {
     pub(crate) fn kernel(&mut self, online: usize) -> Kernel<'_, TestMachine> {
         let mut frames = Frames::new(&mut self.frames);
         frames.add_free(0..u64::MAX);
-        Kernel::new(&mut self.procs, Spaces::new(&mut self.spaces, frames), online)
+        let spaces = Spaces::new(&mut self.spaces, frames);
+        let (procs, privileges, filters) = (&mut self.procs, &mut self.privileges, &mut self.filters);
+        Kernel::new(kernel_core::Storage { procs, privileges, filters, spaces }, online)
     }
 }
 
@@ -106,40 +126,82 @@ pub(crate) enum Outcome {
 /// All that can be seen from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapshot {
-    processes: Vec<(Endpoint, Rts, Option<Home>, Regs)>,
+    processes: Vec<(Endpoint, Rts, Option<Home>, PrivilegeId, Regs)>,
+    privileges: Vec<Privileges>,
     running: Option<Slot>,
     machine: TestMachine,
+}
+
+impl Snapshot {
+    /// The same, without what processes have in their registers.
+    pub(crate) fn without_registers(mut self) -> Self {
+        self.processes.iter_mut().for_each(|(.., regs)| *regs = Regs::default());
+        self
+    }
 }
 
 /// A kernel with everything that it needs.
 pub(crate) struct World<'t> {
     pub(crate) kernel: Kernel<'t, TestMachine>,
     pub(crate) machine: TestMachine,
-    programs: usize,
+    /// The boot table: the programs of the test, the root system process, and those that were added later.
+    pub(crate) entries: Vec<BootEntry>,
+    pub(crate) root: Endpoint,
+    /// Whether the root does its duty by itself, as soon as it is told something. Else the test lets it trap as any other.
+    pub(crate) automatic: bool,
 }
 
 impl<'t> World<'t> {
-    /// A world in which these programs have been started and the first one runs.
+    /// A world in which these programs have been started with the privileges of their entries, and the first one runs. The root
+    /// system process comes behind them, and waits for what it has to do.
     pub(crate) fn new(table: &'t mut Storage, programs: &[BootEntry]) -> Self {
-        let mut world = World { kernel: table.kernel(1), machine: TestMachine::default(), programs: 0 };
-        for entry in programs {
-            world.add(entry);
-        }
-        world.kernel.schedule(CpuId::BOOT);
+        Self::on(table, programs, 1)
+    }
+
+    /// The same on this many processors.
+    pub(crate) fn on(table: &'t mut Storage, programs: &[BootEntry], online: usize) -> Self {
+        let mut world = Self::before_boot(table, programs, online);
+        world.start_root();
         world
     }
 
-    /// Starts one more program, in a space whose root table is the frame with the number of its place.
+    /// The same before the root has run for the first time.
+    pub(crate) fn before_boot(table: &'t mut Storage, programs: &[BootEntry], online: usize) -> Self {
+        let root = Endpoint::new(programs.len(), 0).expect("there are slots");
+        let (kernel, machine) = (table.kernel(online), TestMachine::default());
+        let mut world = World { kernel, machine, entries: Vec::new(), root, automatic: true };
+        for entry in programs {
+            world.start(entry).expect("there is room");
+        }
+        world.start(&root_entry()).expect("there is room for the root");
+        world
+    }
+
+    /// Starts one more program, which gets the privileges of its entry.
     pub(crate) fn add(&mut self, entry: &BootEntry) -> Option<Slot> {
-        let space = new_space(&mut self.kernel, &mut self.machine, self.programs);
+        let slot = self.start(entry)?;
+        self.admit(slot.index());
+        Some(slot)
+    }
+
+    /// Starts one more program, in a space whose root table is the frame with the number of its place.
+    fn start(&mut self, entry: &BootEntry) -> Option<Slot> {
+        let place = self.entries.len();
+        let space = new_space(&mut self.kernel, &mut self.machine, place);
         let Some(slot) = self.kernel.add_boot_program(entry, Regs::default(), space) else {
-            let (spaces, root) = (&mut self.kernel.spaces, self.programs as u64 * PAGE_SIZE);
+            let (spaces, root) = (&mut self.kernel.spaces, place as u64 * PAGE_SIZE);
             assert_eq!(spaces.destroy(&mut self.machine, spaces.name(space)), Ok(false));
             assert_eq!(spaces.give_back(root, 1), Ok(1));
             return None;
         };
-        self.programs += 1;
+        self.entries.push(*entry);
         Some(slot)
+    }
+
+    /// The endpoints of all programs of the boot table but the root.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = Endpoint> + use<> {
+        let root = self.root;
+        (0..self.entries.len()).filter_map(|slot| Endpoint::new(slot, 0)).filter(move |program| *program != root)
     }
 
     /// Who runs.
@@ -149,7 +211,7 @@ impl<'t> World<'t> {
 
     /// Lets time pass until `who` runs, which must be ready and no less urgent than the others.
     pub(crate) fn run(&mut self, who: Endpoint) {
-        for _ in 0..=self.programs {
+        for _ in 0..=self.entries.len() {
             if self.running() == Some(who) {
                 return;
             }
@@ -162,7 +224,7 @@ impl<'t> World<'t> {
     pub(crate) fn tick(&mut self, ticks: u16) {
         for _ in 0..ticks {
             self.machine.ticks += 1;
-            self.kernel.tick(CpuId::BOOT);
+            self.kernel.tick(&mut self.machine, CpuId::BOOT);
             self.schedule();
         }
     }
@@ -188,15 +250,41 @@ impl<'t> World<'t> {
         action
     }
 
-    /// Whoever runs is stopped; then the next one is chosen.
+    /// Lets `who` run and make a kernel call that does not wait.
+    pub(crate) fn call<C: Call>(&mut self, who: Endpoint, request: &C) -> Result<C::Reply, Errno> {
+        match self.trap(who, kernel_call(request)) {
+            Outcome::Failed(errno) => Err(errno),
+            Outcome::Done => answer_in::<C>(&self.regs(who)),
+            other => panic!("{who}: {other:?}"),
+        }
+    }
+
+    /// Whoever runs gets a signal from the processor that ends it; then the next one is chosen.
     pub(crate) fn stop(&mut self) {
-        self.kernel.stop_current(&mut self.machine, CpuId::BOOT, format_args!("test"));
+        self.except(Signal::ILL);
+    }
+
+    /// Whoever runs gets a signal from the processor; then the next one is chosen.
+    pub(crate) fn except(&mut self, signal: Signal) {
+        let action = self.kernel.exception(&mut self.machine, CpuId::BOOT, signal, format_args!("test"));
+        assert_eq!(action, Action::Resume);
         self.schedule();
     }
 
+    /// Chooses who runs, and lets the root do its duty if it is told something.
     pub(crate) fn schedule(&mut self) {
-        self.kernel.schedule(CpuId::BOOT);
+        self.choose(CpuId::BOOT);
+        if self.automatic && self.running() == Some(self.root) {
+            self.attend();
+            self.rest();
+        }
+    }
+
+    /// Chooses who runs on a processor.
+    pub(crate) fn choose(&mut self, cpu: CpuId) -> Option<Slot> {
+        let next = self.kernel.schedule(&mut self.machine, cpu);
         self.kernel.check_invariants().expect("invariants hold after each step");
+        next
     }
 
     /// Lets `who` run, and stops it.
@@ -240,10 +328,13 @@ impl<'t> World<'t> {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let process = |slot: Slot| {
             let p = self.kernel.process(slot);
-            (p.endpoint, p.rts(), p.space, p.frame)
+            (p.endpoint, p.rts(), p.space, p.privilege_id(), p.frame)
         };
+        let all = (0..).map_while(PrivilegeId::new).map(|id| self.kernel.privileges_of(id));
+        let in_use = all.filter(|p| !p.flags.is_empty());
         Snapshot {
-            processes: Slot::all().take(self.programs).map(process).collect(),
+            processes: Slot::all().take(self.entries.len() + FORKS).map(process).collect(),
+            privileges: in_use.cloned().collect(),
             running: self.kernel.cpu(CpuId::BOOT).current(),
             machine: self.machine.clone(),
         }
@@ -257,7 +348,7 @@ impl<'t> World<'t> {
         while let Some(me) = self.running() {
             if !offers.contains(&me) {
                 offers.push(me);
-                for other in (0..self.programs).filter_map(|slot| Endpoint::new(slot, 0)) {
+                for other in self.programs() {
                     self.offer(me, other);
                 }
             }
@@ -279,6 +370,9 @@ impl<'t> World<'t> {
         }
     }
 }
+
+/// Slots that a snapshot has besides those of boot programs.
+const FORKS: usize = 4;
 
 const _: () = assert!((PRIORITY as usize) < PRIORITIES);
 

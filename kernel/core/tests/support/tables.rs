@@ -34,6 +34,8 @@ pub(crate) struct TestMemory {
     /// The number of the CPU that the kernel runs on.
     pub(crate) cpu: usize,
     pub(crate) remembered: [Remembered; MAX_CPUS],
+    /// CPUs that were made to leave their programs, a bit each.
+    pub(crate) driven_out: u32,
     /// The root tables that CPUs have loaded; `None` for the kernel's own.
     pub(crate) loaded: [Option<FrameNumber>; MAX_CPUS],
     /// How many frames were cleared.
@@ -134,6 +136,7 @@ impl Tables for TestMachine {
 
     fn leave_others(&mut self, cpus: u32) {
         assert!(cpus != 0 && cpus >> self.memory.cpu & 1 == 0, "only others are asked");
+        self.memory.driven_out |= cpus;
         (0..MAX_CPUS).filter(|cpu| cpus >> cpu & 1 != 0).for_each(|cpu| self.memory.load(cpu, None));
     }
 }

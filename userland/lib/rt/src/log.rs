@@ -17,10 +17,12 @@ pub fn write_line(text: &[u8]) -> Result<(), Errno> {
     message.kind.status().ok_or(Errno::Proto)?
 }
 
-/// Formats a line and writes it. A program that may not write to the log goes on without.
+/// Formats text and writes its lines. A program that may not write to the log goes on without.
 pub fn log(text: fmt::Arguments) {
     let mut line = Line::new();
     // A `Line` takes everything; an error here is one of a `Display` inside `text`, and what it wrote is kept.
     let _ = fmt::Write::write_fmt(&mut line, text);
-    let _ = write_line(line.as_bytes());
+    for line in line.as_bytes().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let _ = write_line(line);
+    }
 }

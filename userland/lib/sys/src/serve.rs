@@ -41,36 +41,35 @@ pub struct Stopped {
     pub failed_replies: u64,
 }
 
-/// Serves requests with `dispatch` for ever. Notifications are ignored; see [`serve_over`] for a server that wants them.
-pub fn serve<S>(server: &mut S, dispatch: impl FnMut(&mut S, &Message) -> Option<Message>) -> Stopped {
-    serve_over(&mut Traps, server, dispatch, |_, _| {})
+/// Serves requests with `answer` for ever: it puts the answer in the place of the request, and says whether there is one.
+/// Notifications are ignored; see [`serve_over`] for a server that wants them.
+pub fn serve<S>(server: &mut S, answer: impl FnMut(&mut S, &mut Message) -> bool) -> Stopped {
+    serve_over(&mut Traps, server, answer, |_, _| {})
 }
 
-/// Serves what comes through `port`: requests with `dispatch`, notifications with `notified`. A request whose sender does
+/// Serves what comes through `port`: requests with `answer`, notifications with `notified`. A request whose sender does
 /// not wait for an answer gets none. Returns when nothing can be received any more.
 pub fn serve_over<S>(
     port: &mut impl Port,
     server: &mut S,
-    mut dispatch: impl FnMut(&mut S, &Message) -> Option<Message>,
+    mut answer: impl FnMut(&mut S, &mut Message) -> bool,
     mut notified: impl FnMut(&mut S, &Message),
 ) -> Stopped {
     let mut failed_replies = 0;
-    let mut reply: Option<Message> = None;
+    let mut received = port.receive();
     loop {
-        let received = match &reply {
-            Some(reply) => port.reply_receive(reply),
-            None => port.receive(),
-        };
-        let Received { message, status } = match received {
+        let Received { mut message, status } = match received {
             Ok(received) => received,
             Err(error) => return Stopped { error, failed_replies },
         };
-        failed_replies += u64::from(status.failed_reply().is_some());
-        reply = if status.is_notification() {
+        failed_replies += u64::from(status.has_failed_reply());
+        received = if status.is_notification() {
             notified(server, &message);
-            None
+            port.receive()
+        } else if answer(server, &mut message) && status.wants_reply() {
+            port.reply_receive(&message)
         } else {
-            dispatch(server, &message).filter(|_| status.wants_reply())
+            port.receive()
         };
     }
 }
@@ -122,7 +121,7 @@ mod tests {
         let stopped = serve_over(
             &mut script,
             &mut notifiers,
-            |_, request| (request.tag != 99).then(|| protocol::reply(request, Ok(&0_u64))),
+            |_, request| request.tag != 99,
             |notifiers, message| notifiers.push(message.peer.raw()),
         );
         (script.answers, notifiers, stopped)

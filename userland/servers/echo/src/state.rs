@@ -1,7 +1,7 @@
 //! What the echo server knows and answers, without the messages' way in and out.
 #![no_std]
 
-use abi::{Endpoint, Message};
+use abi::Endpoint;
 use protocol::echo::{Count, Counted, Reverse, Reversed, Server};
 use protocol::{Answer, Caller};
 
@@ -56,7 +56,7 @@ impl Server for Echo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use abi::{Errno, Kind};
+    use abi::{Errno, Kind, Message};
     use protocol::echo::{Client, dispatch};
 
     /// Hands requests straight to the server, as if `from` had sent them.

@@ -16,8 +16,14 @@ fn main() -> u64 {
     if let Err(failure) = root.boot() {
         give_up(failure);
     }
-    let stopped = sys::serve_over(&mut Traps, &mut root, |_, request| Some(rs::refuse(request)), notified);
+    let stopped = sys::serve_over(&mut Traps, &mut root, refuse, notified);
     give_up(format_args!("cannot receive any more: {}", stopped.error))
+}
+
+/// The root system process has no calls yet.
+fn refuse(_: &mut Root<KernelTransport>, request: &mut Message) -> bool {
+    *request = rs::refuse(request);
+    true
 }
 
 fn notified(root: &mut Root<KernelTransport>, notification: &Message) {

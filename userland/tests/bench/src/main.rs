@@ -5,12 +5,15 @@
 #![no_std]
 #![no_main]
 
+mod memory;
 mod timed;
 
-use abi::{Endpoint, Errno, Trap};
+use abi::{Endpoint, Errno, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Trap};
 use protocol::Call;
 use protocol::echo::{Client, Reverse};
-use protocol::kernel::{AbortHow, Times};
+use protocol::getinfo::GetBootPolicy;
+use protocol::kernel::{AbortHow, Fork, Times};
+use protocol::privctl::UpdateSys;
 use sys::Ipc;
 use timed::{Sample, notify_and_receive, trap};
 
@@ -51,7 +54,43 @@ fn measure_all() -> Result<(), Trouble> {
     report("ipc.roundtrip", |i| round_trip(mirror, i))?;
     report("ipc.roundtrip.typed", |i| typed_round_trip(echo, i))?;
     report("notify.roundtrip", |_| notify_round_trip(notifier))?;
-    Ok(())
+    let me = sys::whoami()?.endpoint;
+    be_managed_by(find("handler")?, me)?;
+    report("fault.exception", |_| Ok(timed::breakpoint()))?;
+    memory::measure(me)?;
+    fill_process_table(notifier)?;
+    report("ipc.roundtrip.full", |i| round_trip(mirror, i))
+}
+
+/// Makes `manager` the signal manager of this program.
+fn be_managed_by(manager: Endpoint, me: Endpoint) -> Result<(), Errno> {
+    let policy = sys::getinfo().boot_policy(GetBootPolicy { index: me.slot() as u64 })?;
+    let spec = PrivilegeSpec {
+        sends: PrivilegeId::mask_of_boot_programs(policy.sends),
+        calls: policy.calls,
+        flags: PrivilegeFlags::PREEMPTIBLE.bits(),
+        init_flags: 0,
+        traps: policy.traps,
+        manager,
+        backup: Endpoint::NONE,
+        reserved: 0,
+    };
+    sys::privctl().update_sys(UpdateSys { spec, process: Endpoint::SELF, reset_ranges: 0 }).map(drop)
+}
+
+/// Puts a process into every free slot: children of one that waits, which never run.
+fn fill_process_table(parent: Endpoint) -> Result<(), Errno> {
+    let mut made = 0;
+    for slot in 0..Endpoint::SLOTS as u32 {
+        match sys::kernel().fork(Fork { parent, slot }) {
+            Ok(_) => made += 1,
+            Err(Errno::Inval) => {} // Somebody is there.
+            Err(errno) => return Err(errno),
+        }
+    }
+    /// Fewer than this are here from the beginning.
+    const FIRST: usize = 24;
+    if made < Endpoint::SLOTS - FIRST { Err(Errno::NoSpc) } else { Ok(()) }
 }
 
 /// Measures a path many times and reports median, minimum and maximum.

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use abi::{Errno, Message};
+use abi::Errno;
 use peer::{GetOutcome, Idle, Leave, Left, NotifiedFirst, NotifyFirst, Outcome, Perform, Performed, Server, WasIdle};
 use protocol::{Answer, Caller};
 

@@ -2,12 +2,11 @@
 #![no_std]
 #![no_main]
 
-use abi::Message;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use probe::{Fpu, Register, State};
 use protocol::{Answer, Caller};
-use registers::newborn::{Birth, GetBirth, Server, dispatch};
+use registers::newborn::{Birth, GetBirth, Server, answer};
 
 /// Written by [`_start`] only.
 static mut BIRTH: State = State::INITIAL;
@@ -53,7 +52,7 @@ struct Newborn {
 extern "C" fn main() -> ! {
     // SAFETY: `_start` has written it, and nobody writes it any more.
     let state = unsafe { (&raw const BIRTH).read() };
-    sys::serve(&mut Newborn { birth: describe(&state) }, dispatch);
+    sys::serve(&mut Newborn { birth: describe(&state) }, answer);
     sys::exit(1)
 }
 

@@ -1,0 +1,290 @@
+//! Signals and their managers.
+
+use crate::support::*;
+use abi::event::SystemEvent;
+use abi::{Endpoint, Errno, PrivilegeSpec, Signal};
+use kernel_core::{Action, CpuId, Rts, Slot};
+use protocol::kernel::{EndKSig, Exit, GetKSig, Kill};
+use protocol::privctl::{Disallow, UpdateSys};
+
+const ANY: Endpoint = Endpoint::ANY;
+const USR1: u32 = 10;
+const USR2: u32 = 12;
+
+/// A world in which B manages C and D, and A manages nobody.
+fn managed(run: impl FnOnce(&mut World<'_>)) {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    for process in [C, D] {
+        manage(&mut world, process, B, Endpoint::NONE);
+    }
+    run(&mut world);
+}
+
+fn manage(world: &mut World<'_>, process: Endpoint, manager: Endpoint, backup: Endpoint) {
+    let spec = PrivilegeSpec { manager, backup, ..world.spec() };
+    world.as_root(&UpdateSys { spec, process, reset_ranges: 0 }).unwrap();
+}
+
+fn kill(world: &mut World<'_>, process: Endpoint, signal: u32) -> Result<(), Errno> {
+    world.call(A, &Kill { process, signal }).map(drop)
+}
+
+/// Takes signals as `who`.
+fn take(world: &mut World<'_>, who: Endpoint) -> (Endpoint, u64) {
+    let taken = world.call(who, &GetKSig {}).unwrap();
+    (taken.process, taken.signals)
+}
+
+fn end(world: &mut World<'_>, who: Endpoint, process: Endpoint) -> Result<(), Errno> {
+    world.call(who, &EndKSig { process }).map(drop)
+}
+
+/// What the notification told that `who` has received.
+fn event(world: &World<'_>, who: Endpoint) -> SystemEvent {
+    let regs = world.regs(who);
+    assert_eq!(regs, Regs { body: regs.body, ..notified(Endpoint::SYSTEM, regs.body[0]) });
+    SystemEvent::read(&regs.body)
+}
+
+const STOPPED: Rts = Rts::SIGNALED.union(Rts::SIGNAL_PENDING);
+
+#[test]
+fn a_signal_stops_the_process_and_its_manager_is_told_with_the_details() {
+    managed(|world| {
+        world.trap(B, receive(ANY));
+        kill(world, C, USR1).unwrap();
+        assert_eq!(world.rts(C), Rts::SIGNAL_PENDING, "the notification took the signal");
+        assert_eq!(event(world, B).signaled, Some((C, 1 << USR1)));
+        assert_eq!(event(world, B).signals, Signal::MANAGER.bit());
+        assert_eq!(end(world, B, C), Ok(()));
+        assert_eq!(world.rts(C), Rts::empty());
+        assert_eq!(world.trap(B, receive(ANY)), Outcome::Blocked, "it is told once");
+    });
+}
+
+#[test]
+fn two_signals_before_they_are_taken_stop_it_once_and_both_are_told() {
+    managed(|world| {
+        kill(world, C, USR1).unwrap();
+        kill(world, C, USR2).unwrap();
+        kill(world, C, USR2).unwrap();
+        assert_eq!(world.rts(C), STOPPED);
+        assert_eq!(take(world, B), (C, 1 << USR1 | 1 << USR2));
+        assert_eq!(take(world, B), (Endpoint::NONE, 0));
+        assert_eq!(end(world, B, C), Ok(()));
+        assert_eq!(world.outcome(C), Outcome::Done);
+    });
+}
+
+#[test]
+fn a_signal_between_taking_and_ending_keeps_it_stopped() {
+    managed(|world| {
+        kill(world, C, USR1).unwrap();
+        assert_eq!(take(world, B), (C, 1 << USR1));
+        kill(world, C, USR1).unwrap();
+        assert_eq!(world.rts(C), STOPPED, "the same again is a new one");
+        assert_eq!(end(world, B, C), Ok(()));
+        assert_eq!(world.rts(C), STOPPED);
+        assert_eq!(take(world, B), (C, 1 << USR1));
+        assert_eq!(end(world, B, C), Ok(()));
+        assert_eq!(world.rts(C), Rts::empty());
+    });
+}
+
+#[test]
+fn many_signaled_processes_come_one_by_one_in_the_order_of_slots() {
+    managed(|world| {
+        kill(world, D, USR1).unwrap();
+        kill(world, C, USR2).unwrap();
+        for (process, signal) in [(C, USR2), (D, USR1)] {
+            assert_eq!(world.trap(B, receive(Endpoint::SYSTEM)), Outcome::Done);
+            assert_eq!(event(world, B).signaled, Some((process, 1 << signal)));
+        }
+        assert_eq!(world.trap(B, receive(ANY)), Outcome::Blocked, "nothing more is pending");
+    });
+}
+
+#[test]
+fn each_manager_sees_only_its_own() {
+    managed(|world| {
+        manage(world, D, A, Endpoint::NONE);
+        kill(world, D, USR1).unwrap();
+        kill(world, C, USR2).unwrap();
+        assert_eq!(take(world, B), (C, 1 << USR2));
+        assert_eq!(take(world, B), (Endpoint::NONE, 0));
+        assert_eq!((end(world, B, D), end(world, A, C)), (Err(Errno::Perm), Err(Errno::Perm)));
+        assert_eq!(take(world, A), (D, 1 << USR1));
+        assert_eq!((end(world, A, D), end(world, B, C)), (Ok(()), Ok(())));
+    });
+}
+
+#[test]
+fn signals_are_ended_by_their_manager_once_and_only_if_there_are_some() {
+    let managed_by_b = |world: &mut World<'_>| manage(world, C, B, Endpoint::NONE);
+    denied(&four(), managed_by_b, B, kernel_call(&EndKSig { process: C }), Errno::Inval);
+    denied(&four(), managed_by_b, A, kernel_call(&EndKSig { process: C }), Errno::Perm);
+    denied(&four(), managed_by_b, C, kernel_call(&EndKSig { process: C }), Errno::Perm);
+    managed(|world| {
+        kill(world, C, USR1).unwrap();
+        take(world, B);
+        assert_eq!((end(world, B, C), end(world, B, C)), (Ok(()), Err(Errno::Inval)));
+    });
+}
+
+#[test]
+fn only_signals_of_processes_can_be_raised() {
+    for signal in [0, 32, Signal::MEMORY.number(), Signal::SEND_DONE.number(), 63, 64, 1 << 8 | 9, u32::MAX] {
+        denied(&four(), |_| {}, A, kernel_call(&Kill { process: B, signal }), Errno::Inval);
+    }
+}
+
+#[test]
+fn the_registers_of_one_that_waits_survive_a_signal() {
+    managed(|world| {
+        world.trap(C, sendrec(A, 5));
+        let before = world.regs(C);
+        kill(world, C, USR1).unwrap();
+        assert_eq!(world.rts(C), STOPPED | Rts::SENDING | Rts::RECEIVING | Rts::REPLY);
+        take(world, B);
+        end(world, B, C).unwrap();
+        assert_eq!(world.regs(C), before);
+        world.trap(A, receive(C));
+        assert_eq!(world.regs(A), delivered(C, abi::Trap::SendRec, 5), "its message is still there");
+    });
+}
+
+#[test]
+fn a_message_reaches_one_that_is_stopped_and_it_goes_on_later() {
+    managed(|world| {
+        world.trap(C, receive(ANY));
+        kill(world, C, USR1).unwrap();
+        assert_eq!(world.trap(A, send(C, 1)), Outcome::Done);
+        assert_eq!(world.rts(C), STOPPED);
+        assert_eq!(world.regs(C), delivered(A, abi::Trap::Send, 1));
+        take(world, B);
+        end(world, B, C).unwrap();
+        assert_eq!(world.outcome(C), Outcome::Done);
+    });
+}
+
+#[test]
+fn one_that_manages_itself_is_told_of_what_is_not_lethal() {
+    managed(|world| {
+        manage(world, C, Endpoint::SELF, Endpoint::NONE);
+        world.trap(C, receive(ANY));
+        kill(world, C, USR1).unwrap();
+        assert_eq!(world.outcome(C), Outcome::Done, "it is not stopped");
+        let told = event(world, C);
+        assert_eq!(told.signals, Signal::MANAGER_SELF.bit() | 1 << USR1);
+        assert_eq!(told.signaled, None);
+    });
+}
+
+#[test]
+fn a_lethal_signal_of_one_that_manages_itself_goes_to_its_backup_which_takes_over() {
+    managed(|world| {
+        manage(world, C, Endpoint::SELF, B);
+        world.as_root(&Disallow { process: B }).unwrap();
+        world.run(C);
+        world.except(Signal::SEGV);
+        assert_eq!(world.rts(C), STOPPED);
+        assert_eq!(world.rts(B), Rts::empty(), "the backup runs now");
+        assert_eq!(take(world, B), (C, Signal::SEGV.bit()));
+        assert_eq!(
+            world.kernel.privileges_of(world.process(C).privilege_id()).flags,
+            world.kernel.privileges_of(world.process(D).privilege_id()).flags
+        );
+        end(world, B, C).unwrap();
+        kill(world, C, USR1).unwrap();
+        assert_eq!(take(world, B), (C, 1 << USR1), "it is the manager from now on");
+    });
+}
+
+#[test]
+fn a_lethal_signal_that_nobody_can_deal_with_is_the_end() {
+    managed(|world| {
+        manage(world, C, Endpoint::SELF, Endpoint::NONE);
+        world.run(C);
+        let action = world.kernel.exception(&mut world.machine, CpuId::BOOT, Signal::SEGV, format_args!("test"));
+        assert_eq!(action, Action::Panic(Slot::of(C)));
+    });
+    managed(|world| {
+        let root = world.root;
+        world.automatic = false;
+        world.kernel.interrupt(&mut world.machine, DOORBELL);
+        world.choose(CpuId::BOOT);
+        assert_eq!(world.running(), Some(root));
+        let action = world.kernel.exception(&mut world.machine, CpuId::BOOT, Signal::SEGV, format_args!("test"));
+        assert_eq!(action, Action::Panic(Slot::of(root)), "the root has no backup");
+    });
+}
+
+#[test]
+fn the_root_with_a_backup_is_followed_by_it() {
+    managed(|world| {
+        let root = world.root;
+        let spec = PrivilegeSpec { manager: Endpoint::SELF, backup: A, ..world.spec() };
+        world.as_root(&UpdateSys { spec, process: root, reset_ranges: 0 }).unwrap();
+        world.automatic = false;
+        world.kernel.interrupt(&mut world.machine, DOORBELL);
+        world.choose(CpuId::BOOT);
+        world.except(Signal::SEGV);
+        assert_eq!(world.rts(root), STOPPED);
+        assert_eq!(take(world, A), (root, Signal::SEGV.bit()));
+    });
+}
+
+#[test]
+fn signals_of_one_whose_manager_died_go_to_the_backup_or_to_the_root() {
+    for backup in [A, Endpoint::NONE] {
+        managed(|world| {
+            manage(world, C, B, backup);
+            kill(world, B, Signal::KILL.number()).unwrap();
+            assert_eq!(world.rts(B), Rts::FREE);
+            kill(world, C, Signal::KILL.number()).unwrap();
+            if backup == A {
+                assert_eq!(take(world, A), (C, Signal::KILL.bit()));
+            } else {
+                assert_eq!(world.rts(C), Rts::FREE, "the root ended it");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_manager_that_dies_between_leaves_its_processes_to_the_root() {
+    managed(|world| {
+        kill(world, C, Signal::KILL.number()).unwrap();
+        assert_eq!(world.rts(C), STOPPED);
+        kill(world, B, Signal::KILL.number()).unwrap();
+        assert_eq!(world.rts(B), Rts::FREE);
+        assert_eq!(world.rts(C), Rts::FREE, "the root was told of it");
+    });
+}
+
+#[test]
+fn exit_never_returns_and_the_manager_gets_abrt() {
+    managed(|world| {
+        assert_eq!(world.trap(C, kernel_call(&Exit { status: 3 })), Outcome::Blocked);
+        assert_eq!(world.rts(C), STOPPED | Rts::EXITED);
+        assert_eq!(take(world, B), (C, Signal::ABRT.bit()));
+        assert_eq!(end(world, B, C), Ok(()));
+        assert_eq!(world.rts(C), Rts::EXITED, "nothing lets it go on");
+        assert_eq!(world.kernel.lookup(C), Some(Slot::of(C)), "its endpoint lives until it is cleared");
+    });
+}
+
+#[test]
+fn an_exception_does_not_repeat_for_ever() {
+    managed(|world| {
+        world.run(C);
+        world.except(Signal::FPE);
+        assert_eq!(world.rts(C), STOPPED);
+        assert_eq!(take(world, B), (C, Signal::FPE.bit()));
+        end(world, B, C).unwrap();
+        world.run(C);
+        world.except(Signal::FPE);
+        assert_eq!(take(world, B), (C, Signal::FPE.bit()));
+    });
+}
