@@ -139,6 +139,21 @@ impl<M: Machine> Kernel<'_, M> {
         false
     }
 
+    /// Whether `sender` has an entry for `me` that is accepted.
+    pub(crate) fn has_entry(&self, machine: &M, me: Slot, sender: Slot) -> bool {
+        let UserTable { address, count, owner } = self.privileges(sender).async_table;
+        let source = self.process(sender).endpoint;
+        let may_have = self.privileges(me).async_from & self.process(sender).privilege_bit() != 0;
+        let open = |entry: &AsyncEntry| {
+            let flags = AsyncFlags::from_bits(entry.flags);
+            flags.is_some_and(|flags| flags.contains(AsyncFlags::VALID) && !flags.contains(AsyncFlags::DONE))
+                && self.check_entry(sender, entry) == Ok(me)
+                && self.lets_in(me, source, entry.message.kind)
+        };
+        let mut entries = (0..count).filter_map(|index| self.read_entry(machine, sender, address, index));
+        may_have && owner == source && entries.any(|entry| open(&entry))
+    }
+
     /// Takes the first entry for `me` from the table of `sender` that is accepted, if there is one. Everything is checked anew: the
     /// table may be another one by now.
     fn take_entry(&mut self, machine: &mut M, me: Slot, sender: Slot) -> bool {

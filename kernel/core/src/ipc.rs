@@ -17,7 +17,7 @@ impl<M: Machine> Kernel<'_, M> {
         match trap {
             Trap::Receive => {
                 self.check_source(me, trap, request.source)?;
-                self.check_receive(me, request.source, None)?;
+                self.check_receive(machine, me, request.source, None)?;
                 self.receive(machine, me, request.source);
                 Ok(())
             }
@@ -231,7 +231,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Whether `me` may receive: there is something to take, or it can wait without closing a circle. The one who is
     /// `answered` before that waits no more.
-    fn check_receive(&self, me: Slot, from: Endpoint, answered: Option<Slot>) -> Result<(), Errno> {
+    fn check_receive(&self, machine: &M, me: Slot, from: Endpoint, answered: Option<Slot>) -> Result<(), Errno> {
         let Some(source) = self.lookup(from) else {
             return Ok(()); // ANY, or a kernel task.
         };
@@ -241,8 +241,11 @@ impl<M: Machine> Kernel<'_, M> {
             return Ok(());
         }
         match self.closes_circle(me, source) {
-            Some(last) if Some(last) != answered && !(last == source && self.sends_to(last, me)) => Err(Errno::Locked),
-            _ => Ok(()),
+            None => Ok(()),
+            Some(last) if Some(last) == answered || last == source && self.sends_to(last, me) => Ok(()),
+            // It may wait for `me`, and have left a message for it.
+            Some(_) if self.has_entry(machine, me, source) => Ok(()),
+            Some(_) => Err(Errno::Locked),
         }
     }
 
@@ -333,7 +336,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// be received.
     fn reply_receive(&mut self, machine: &mut M, me: Slot, request: &Request) -> Result<(), Errno> {
         let answered = self.check_reply(me, request.destination);
-        self.check_receive(me, request.source, answered.ok())?;
+        self.check_receive(machine, me, request.source, answered.ok())?;
         match answered {
             Ok(to) => {
                 let (message, _) = self.message_of(me);

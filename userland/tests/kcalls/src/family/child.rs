@@ -108,7 +108,15 @@ impl Child {
     /// # Errors
     /// That the kernel refuses a step.
     pub fn start(plan: &Plan) -> Result<Self, Failure> {
-        let child = Self::prepare(plan, free_slot()?)?;
+        Self::start_in(plan, free_slot()?)
+    }
+
+    /// The same in a slot.
+    ///
+    /// # Errors
+    /// As of [`Child::start`].
+    pub fn start_in(plan: &Plan, slot: u32) -> Result<Self, Failure> {
+        let child = Self::prepare(plan, slot)?;
         child.allow()?;
         Ok(child)
     }

@@ -15,6 +15,8 @@ pub const PAGES: usize = 4;
 pub const STACK_PAGES: u64 = 4;
 /// The end of the stack; the page below it is never mapped.
 const STACK_END: u64 = BOARD + 0x1_0000;
+/// In the middle of the stack: for a child that uses the upper part otherwise.
+pub(crate) const SPARE_STACK: u64 = STACK_END - STACK_PAGES / 2 * PAGE_SIZE;
 /// Where the suite sees the pages of its children, one after the other.
 const VIEW: u64 = 0x80_0000;
 /// How many children there can be at a time.
@@ -238,7 +240,8 @@ impl Pieces {
     /// Takes a piece of the kernel's pool; `None` if there is nothing left.
     fn claim(&mut self, count: u64) -> Result<Option<(u64, u64)>, Failure> {
         let place = self.all.get_mut(self.taken);
-        let place = place.ok_or_else(|| Failure::Failed(Text::new(format_args!("free memory is in too many pieces"))))?;
+        let place =
+            place.ok_or_else(|| Failure::Failed(Text::new(format_args!("free memory is in too many pieces"))))?;
         match vmctl().claim(Claim { count }) {
             Ok(Claimed { first, count }) => *place = (first, count),
             Err(Errno::NoMem) => return Ok(None),

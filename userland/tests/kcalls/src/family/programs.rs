@@ -1,11 +1,13 @@
 //! What children do. They have the suite's code and constants, and data of their own that starts as zeros.
 
 use crate::board::{Board, own_board};
-use crate::home::Page;
-use abi::{Endpoint, Kind, Message};
-use core::arch::naked_asm;
+use crate::home::{Page, SPARE_STACK};
+use abi::{Endpoint, Kind, Message, Trap};
+use core::arch::{asm, naked_asm};
 use core::hint::spin_loop;
-use probe::{Counter, State};
+use probe::{Counter, Register, State};
+use protocol::Call;
+use protocol::kernel::{RunAction, RunCtl, WhoAmI};
 
 fn partner() -> Endpoint {
     Endpoint::from_raw(own_board().get(Board::PARTNER) as u32)
@@ -34,7 +36,9 @@ pub extern "C" fn count_in_target() -> ! {
 pub extern "C" fn keep_registers() -> ! {
     const ROUNDS: u64 = 2000;
     let board = own_board();
-    let before = State::pattern(board.get(Board::ARGUMENT));
+    let mut before = State::pattern(board.get(Board::ARGUMENT));
+    // Signals need a stack.
+    before.set(Register::Rsp, SPARE_STACK);
     loop {
         let after = probe::spin(&before, ROUNDS, Counter::Memory);
         if probe::after_spin(&before, &after, Counter::Memory).is_err() {
@@ -120,11 +124,65 @@ pub const STRIDE: u64 = 3;
 /// A signal handler: tells of the signal on the board, changes registers, and returns.
 pub extern "C" fn handle(signal: u64, frame: u64) {
     let board = own_board();
-    // Vector registers and all that calls need not keep.
-    let _ = core::hint::black_box(probe::spin(&State::pattern(!signal), 1, Counter::Memory));
+    // SAFETY: the registers are named as changed.
+    unsafe {
+        asm!(
+            "pcmpeqd xmm0, xmm0",
+            "pcmpeqd xmm1, xmm1",
+            "pcmpeqd xmm7, xmm7",
+            "pcmpeqd xmm15, xmm15",
+            "mov r8, -1",
+            "mov r9, -1",
+            "mov r10, -1",
+            "mov r11, -1",
+            "mov rcx, -1",
+            "mov rdx, -1",
+            clobber_abi("sysv64"),
+            options(nomem, nostack),
+        );
+    }
     board.set(Board::RESULT, signal);
     board.set(Board::FREE, frame);
 }
+
+/// Stops the process whose endpoint stands in [`Board::FREE`] and lets it go on, for ever; counts how often both were done.
+/// What fails is counted as well, in [`Board::TROUBLE`]. Says in [`Board::RESULT`] that it was done [`Board::ARGUMENT`] times.
+pub extern "C" fn stop_other() -> ! {
+    let board = own_board();
+    let run = |action| {
+        let process = Endpoint::from_raw(board.get(Board::FREE) as u32);
+        sys::kernel().runctl(RunCtl { process, action }).is_ok()
+    };
+    loop {
+        if run(RunAction::Stop) && run(RunAction::Resume) {
+            board.count(Board::COUNT);
+        } else {
+            board.count(Board::TROUBLE);
+        }
+        if board.get(Board::COUNT) >= board.get(Board::ARGUMENT) {
+            board.set(Board::RESULT, 1);
+        }
+    }
+}
+
+/// Writes the rax that it starts with to the board, counts, and then makes kernel calls for ever.
+#[unsafe(naked)]
+pub extern "C" fn land() -> ! {
+    naked_asm!(
+        "mov [{result}], rax",
+        "inc qword ptr [{count}]",
+        "2: mov rax, {trap}",
+        "mov esi, {kind}",
+        "syscall",
+        "jmp 2b",
+        result = const RESULT_ADDRESS,
+        count = const COUNT_ADDRESS,
+        trap = const Trap::KernelCall.rax(),
+        kind = const WhoAmI::KIND.0,
+    )
+}
+
+const COUNT_ADDRESS: u64 = Page::BOARD.address() + Board::COUNT as u64 * 8;
 
 /// Where handlers return to: tells the suite by an exception.
 #[unsafe(naked)]

@@ -61,10 +61,11 @@ pub(crate) fn a_line_is_masked_until_it_is_enabled() -> Outcome {
         let told = rt::receive(Endpoint::HARDWARE)?;
         check!(told.status.is_notification());
         check_eq!(told.message.body[1], 1 << BIT);
-        check_eq!(read(C)? & PERIODIC, PERIODIC);
-        // The clock interrupts again, and is not heard.
+        // It lets the next one come: the clock interrupts again, and is not heard.
+        read(C)?;
         crate::kit::nap(6)?;
         check_eq!(read(C)? & PERIODIC, PERIODIC);
+        // But it is not lost.
         irqctl().enable(Enable { hook })?;
     }
     rt::receive(Endpoint::HARDWARE)?;
@@ -149,7 +150,8 @@ pub(crate) fn strings_of_accesses() -> Outcome {
     let page = crate::kit::obedient(&[])?;
     let board = page.board();
     let address = core::ptr::from_ref(board) as u64 + 8 * family::Board::FREE as u64;
-    let string = |access, port: u16, address, count| kernel().sdevio(SDevIo { access, port: port.into(), address, count });
+    let string =
+        |access, port: u16, address, count| kernel().sdevio(SDevIo { access, port: port.into(), address, count });
     string(PortAccess::Read8, DATA, address, 5)?;
     let word = board.get(family::Board::FREE);
     let bytes = u64::from(expected) * 0x01_0101_0101;

@@ -122,7 +122,8 @@ pub(crate) fn frames_that_are_none() -> Outcome {
         trace().poke(Poke { process, len: 8, address, bytes })?;
     }
     // Flags of the kernel do not come from a program.
-    let flags = frame + (core::mem::offset_of!(SignalFrame, context) + core::mem::offset_of!(abi::Context, rflags)) as u64;
+    let flags =
+        frame + (core::mem::offset_of!(SignalFrame, context) + core::mem::offset_of!(abi::Context, rflags)) as u64;
     trace().poke(Poke { process, len: 8, address: flags, bytes: [0xff; 40] })?;
     check_eq!(refused(frame), None);
     const IOPL: u64 = 3 << 12;

@@ -124,7 +124,8 @@ pub(crate) fn turns_that_cannot_be() -> Outcome {
     let refused = |call: Schedule| {
         let Schedule { process, priority, quantum, cpu } = call;
         let first = kernel().schedule(call).err();
-        let second = kernel().schedctl(SchedCtl { process, scheduler: Scheduler::Kernel, priority, quantum, cpu }).err();
+        let second =
+            kernel().schedctl(SchedCtl { process, scheduler: Scheduler::Kernel, priority, quantum, cpu }).err();
         if first == second { first } else { None }
     };
     for priority in [-2, 16, i32::MIN, i32::MAX] {

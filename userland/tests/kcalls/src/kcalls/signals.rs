@@ -1,6 +1,6 @@
 //! Signals and their manager, which the suite is.
 
-use crate::kit::{child, called, nap, obedient, settle};
+use crate::kit::{called, child, nap, obedient, settle};
 use abi::{Endpoint, Errno, Signal};
 use family::{Board, Child, Plan, RUNS, finish, programs, signal};
 use protocol::kernel::*;
