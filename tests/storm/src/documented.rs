@@ -105,8 +105,7 @@ pub const DOCUMENTED: &[Documented] = &[
 ];
 
 /// Documented, and not to be had in a storm.
-pub const UNREACHABLE: &[Unreachable] =
-    &[("vmctl.map", NoSpc, "a frame would have to be mapped in 4294967295 places")];
+pub const UNREACHABLE: &[Unreachable] = &[("vmctl.map", NoSpc, "a frame would have to be mapped in 4294967295 places")];
 
 #[cfg(test)]
 mod tests {

@@ -371,7 +371,9 @@ impl Draw<'_> {
             },
             ("signal", _) => number(random, 32, &[0, 9, 31, 32, 63, 64, u32::MAX.into()]),
             ("byte", _) => number(random, 256, &[255, 256, u32::MAX.into()]),
-            ("count", "kernel.vdevio") => number(random, 8, &[0, 1, MAX_PORT_LIST.into(), u64::from(MAX_PORT_LIST) + 1]),
+            ("count", "kernel.vdevio") => {
+                number(random, 8, &[0, 1, MAX_PORT_LIST.into(), u64::from(MAX_PORT_LIST) + 1])
+            }
             ("count", _) => match random.below(16) {
                 0..=1 => any(random, &[0, MAX_RUN.into(), u64::from(MAX_RUN) + 1, u32::MAX.into()]),
                 2 => random.below(MAX_RUN.into()),
@@ -412,14 +414,18 @@ impl Draw<'_> {
 
     fn word(&mut self, name: &str) -> u64 {
         let of_pages = self.call.name.starts_with("vmctl.");
-        if self.is_same() && let Some(word) = self.recent(name, of_pages) {
+        if self.is_same()
+            && let Some(word) = self.recent(name, of_pages)
+        {
             return word;
         }
         let (random, known) = (&mut *self.random, self.known);
         match (name, self.call.name) {
             ("address", _) if of_pages => page(random, known),
             ("address", "kernel.vdevio") if chance(random, 60) => known.samples.ports,
-            ("address", "statectl.add_blacklist" | "statectl.add_whitelist") if chance(random, 70) => known.samples.filters,
+            ("address", "statectl.add_blacklist" | "statectl.add_whitelist") if chance(random, 70) => {
+                known.samples.filters
+            }
             ("address", _) => address(random, known),
             ("frame", "kernel.sigreturn") => match known.signal_frames.pick(random) {
                 Some(frame) if chance(random, 70) => frame,

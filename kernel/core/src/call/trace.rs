@@ -152,6 +152,9 @@ impl<M: Machine> Kernel<'_, M> {
         if p.pending.contains(Pending::TRAP_HELD) {
             p.pending.remove(Pending::TRAP_HELD);
             p.pending |= Pending::TRAP_MADE;
+            // The end of the trap is told when the process is chosen to run, also if it goes on at once.
+            let here = self.here;
+            self.cpu_mut(here).choose_anew();
             return false;
         }
         p.pending |= Pending::TRAP_HELD;

@@ -1,12 +1,12 @@
 //! Lets the processes of a world make traps, one after another, and counts what the storm comes to.
 
 use crate::audit::{audit, checksum};
+use crate::machine::DEVICE;
 use crate::regs::TRAP_LEN;
 use crate::world::{
-    ARENA, CPUS, FILTERS, FIRST_FREE, PEERS, ROOT, Rights, STORM, TEXT, Tables, USERS, VICTIMS, VM, WINDOW, World, booted,
-    processors,
+    ARENA, CPUS, FILTERS, FIRST_FREE, PEERS, ROOT, Rights, STORM, TEXT, Tables, USERS, VICTIMS, VM, WINDOW, World,
+    booted, processors,
 };
-use crate::machine::DEVICE;
 use crate::{machine, repair};
 use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
@@ -317,7 +317,6 @@ impl<'t> Storm<'t> {
             generator.known.endpoints.push(who.raw().into());
         }
     }
-
 }
 
 fn call<C: Call>(request: &C) -> Registers {

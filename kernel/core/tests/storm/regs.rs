@@ -26,18 +26,7 @@ pub(crate) struct Regs {
 
 impl Default for Regs {
     fn default() -> Self {
-        Self {
-            rax: 0,
-            rdi: 0,
-            rsi: 0,
-            rdx: 0,
-            body: [0; BODY_WORDS],
-            rip: 0,
-            rsp: 0,
-            rflags: 0,
-            rbx: 0,
-            steps: false,
-        }
+        Self { rax: 0, rdi: 0, rsi: 0, rdx: 0, body: [0; BODY_WORDS], rip: 0, rsp: 0, rflags: 0, rbx: 0, steps: false }
     }
 }
 

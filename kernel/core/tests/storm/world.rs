@@ -224,13 +224,8 @@ impl<'t> World<'t> {
         self.wake_root()?;
         let message = protocol::encode(C::KIND, request);
         let slot = Slot::of(booted(ROOT));
-        let made = Registers {
-            rax: abi::Trap::KernelCall.rax(),
-            rdi: 0,
-            rsi: message.header(),
-            rdx: 0,
-            body: message.body,
-        };
+        let made =
+            Registers { rax: abi::Trap::KernelCall.rax(), rdi: 0, rsi: message.header(), rdx: 0, body: message.body };
         if self.trap(slot, &made, 0) != Action::Resume {
             return Err(Ended);
         }

@@ -6,7 +6,7 @@ mod rules;
 mod run;
 mod state;
 
-pub use storm::Random;
 pub use rules::{after_spin, after_trap};
 pub use run::{Counter, spin, trap, user_selector};
 pub use state::{Fpu, Register, State};
+pub use storm::Random;
