@@ -313,6 +313,10 @@ fn every_process_sees_what_the_model_says() {
         for step in programs.into_iter().map(Step::Add).chain(steps) {
             pair.step(&step)?;
             pair.compare()?;
+            // That was the end of the system.
+            if pair.model.aborted.is_some() {
+                break;
+            }
         }
         Ok(())
     });
@@ -321,7 +325,7 @@ fn every_process_sees_what_the_model_says() {
     for (trap, ends) in ENDS {
         for end in ends {
             let times = tally.of(trap, end);
-            assert!(times >= 50, "{trap:?} came to the end {end:?} only {times} times: {tally:?}");
+            assert!(times >= 30, "{trap:?} came to the end {end:?} only {times} times: {tally:?}");
         }
     }
 }
