@@ -211,7 +211,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         }
         let traced = p.pending.contains(Pending::TRACES_TRAPS);
         if traced && self.hold_trap(machine, me) {
-            return self.take_action();
+            return self.action;
         }
         self.make_trap(machine, me);
         // Where it waits, it is when it goes on that the trap is done.
@@ -260,7 +260,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
     ) -> Action {
         self.here = cpu;
         match self.cpu(cpu).current() {
-            Some(me) if self.lookup(self.pager).is_some() => self.page_fault(machine, me, address, access),
+            Some(me) if self.service(self.pager).is_some() => self.page_fault(machine, me, address, access),
             _ => return self.exception(machine, cpu, Signal::SEGV, why),
         }
         self.action
@@ -269,10 +269,6 @@ impl<'t, M: Machine> Kernel<'t, M> {
     /// What the machine must do at the end of an entry.
     pub fn action(&self) -> Action {
         self.action
-    }
-
-    fn take_action(&mut self) -> Action {
-        core::mem::replace(&mut self.action, Action::Resume)
     }
 }
 
