@@ -1,4 +1,4 @@
-//! The fast path: traps that have nothing in their way.
+//! The fast path: traps and exceptions that have nothing in their way.
 //!
 //! Each function decides everything and does it, or says no with nothing changed when the ordinary path must go on. No is
 //! never an error: the ordinary path finds what is wrong, in the specified order of checks. SENDREC and REPLY_RECEIVE switch
@@ -9,7 +9,7 @@ use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::sched::Cpu;
 use crate::{CpuId, Frame, Kernel, Machine, Process, Rts, Slot};
-use abi::{Endpoint, Kind, Status, Trap};
+use abi::{Endpoint, Kind, Signal, Status, Trap};
 use protocol::Call;
 use protocol::kernel::Times;
 
@@ -149,6 +149,47 @@ impl<M: Machine> Kernel<'_, M> {
     }
 }
 
+impl<M: Machine> Kernel<'_, M> {
+    /// An exception of the process that runs, which its signal manager waits for: that one runs, being more urgent than
+    /// whoever is ready.
+    #[inline(always)]
+    pub fn fast_exception(&mut self, machine: &M, cpu: CpuId, signal: Signal) -> Option<Partner<'_, M>> {
+        let here = &mut self.cpus[cpu.index()];
+        let procs = &mut *self.procs;
+        let me = here.current()?;
+        let p = &procs[me.index()];
+        let manager = self.privileges[p.privilege_id().index()].manager;
+        let to = Slot::of(manager);
+        let it = &procs[to.index()];
+        // Another processor may have stopped the process meanwhile. What the root's processes do, the log tells.
+        if !p.rts.is_empty() || p.pending.contains(Pending::STEPS) || manager == self.root {
+            return None;
+        }
+        let waits =
+            it.rts == Rts::RECEIVING && (it.receive_from == Endpoint::ANY || it.receive_from == Endpoint::SYSTEM);
+        if !waits || it.endpoint != manager || it.cpu != cpu || it.priority + 1 >= here.bound() {
+            return None;
+        }
+        // Something is to be told with this, before it, or done before the manager runs.
+        let told = self.privileges[it.privilege_id().index()].signals;
+        if told != 0 || !self.signaled.is_empty() || it.pending.intersects(Pending::BEFORE_RUNNING) {
+            return None;
+        }
+        let source = p.endpoint;
+        let p = &mut procs[me.index()];
+        charge(machine, here, p);
+        p.rts = Rts::SIGNAL_PENDING;
+        p.ticks_left = here.ticks_left();
+        let it = &mut procs[to.index()];
+        it.frame.set_head(Endpoint::SYSTEM, Kind::NOTIFY.0.into(), Status::sent_with(Trap::Notify));
+        *it.frame.body_mut() = [machine.ticks(), Signal::MANAGER.bit(), source.raw().into(), signal.bit(), 0, 0, 0];
+        it.rts = Rts::empty();
+        here.start_turn(to, it.ticks_left);
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
+        Some(Partner { process: it, load })
+    }
+}
+
 /// What SENDREC, REPLY_RECEIVE and NOTIFY have in common: the caller may use the trap, the endpoint is that of its slot, the partner runs on this
 /// processor, and nobody more urgent is ready. The comparison of endpoints tests range, generation and special names at
 /// once; whether the slot is free, the callers find out by its whole state.
@@ -168,7 +209,13 @@ fn is_near<M: Machine>(
 /// partner was blocked.
 #[inline(always)]
 fn block<M: Machine>(machine: &M, here: &mut Cpu, p: &mut Process<M>, state: Rts, from: Endpoint) {
-    p.used.cycles += here.time_since_switch(machine.time_stamp());
+    charge(machine, here, p);
     p.rts = state;
     p.receive_from = from;
+}
+
+/// The running process is charged the time since the last switch.
+#[inline(always)]
+fn charge<M: Machine>(machine: &M, here: &mut Cpu, p: &mut Process<M>) {
+    p.used.cycles += here.time_since_switch(machine.time_stamp());
 }

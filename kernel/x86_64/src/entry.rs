@@ -14,11 +14,12 @@
 //! - Loading a saved selector cannot fault: the program had it loaded, and the segments never change. All have base 0.
 
 use crate::cpu::CpuLocal;
+use crate::exception::{exception_entry, kernel_exception_entry};
 use crate::frame::{Entered, Fpu, Frame};
 use crate::machine::X86;
 use crate::run::{
     STATE, call_entry, fast_notify, fast_receive, fast_reply_receive, fast_sendrec, fast_times, interrupt_entry,
-    kernel_exception_entry, trap_entry, wait_for_lock,
+    trap_entry, wait_for_lock,
 };
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
 use crate::traced;
@@ -144,14 +145,18 @@ unsafe extern "C" fn interrupt() {
         "mov rdi, gs:[{me}]",
         "mov rsp, gs:[{kernel_stack}]",
         "xor ebp, ebp", // Backtraces end here.
+        "cmp esi, {first_interrupt}",
+        "jb 6f",
         "call {interrupt_entry}",
+        "jmp {resume}",
+        "6:",
+        "call {exception_entry}",
         "jmp {resume}",
         "4:",
         "cmp qword ptr [rsp], {first_interrupt}",
         "jb 5f",
         // An interrupt in ring 0 ends the idle loop, which has nothing to save.
         "mov rsi, [rsp]",
-        "xor edx, edx",
         "jmp 3b",
         // An exception in ring 0 is a bug. Its registers go below what is on the stack already; the return address and
         // frame pointer under them let a backtrace go on where it happened.
@@ -193,6 +198,7 @@ unsafe extern "C" fn interrupt() {
         interrupted = const Entered::Interrupt as u64,
         first_interrupt = const FIRST_INTERRUPT,
         interrupt_entry = sym interrupt_entry,
+        exception_entry = sym exception_entry,
         kernel_exception_entry = sym kernel_exception_entry,
         resume = sym resume,
     )
