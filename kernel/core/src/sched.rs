@@ -241,11 +241,14 @@ impl<M: Machine> Kernel<'_, M> {
     /// Whether the process that runs on `cpu` goes on: it can, has time left, and nobody more urgent is ready.
     #[inline(always)]
     pub fn goes_on(&self, cpu: CpuId) -> bool {
-        let cpu = self.cpu(cpu);
-        cpu.current.is_some_and(|me| {
-            let p = self.process(me);
-            p.rts.is_empty() && cpu.ticks_left != 0 && p.urgency < cpu.bound
-        })
+        self.cpu(cpu).current.is_some_and(|me| self.keeps(cpu, me))
+    }
+
+    /// The same of a process that ran when the kernel was entered.
+    #[inline(always)]
+    pub fn keeps(&self, cpu: CpuId, me: Slot) -> bool {
+        let (cpu, p) = (self.cpu(cpu), self.process(me));
+        cpu.current == Some(me) && p.rts.is_empty() && cpu.ticks_left != 0 && p.urgency < cpu.bound
     }
 
     /// Chooses who runs next on `cpu`: the one that runs as long as it can, has time left and nobody more urgent is

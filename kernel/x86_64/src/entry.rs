@@ -27,6 +27,8 @@ use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
 use kernel_core::Process;
+use protocol::Call;
+use protocol::kernel::Times;
 use x86::msr;
 
 /// Bytes from one interrupt stub to the next.
@@ -252,11 +254,16 @@ unsafe extern "C" fn trap() {
         "mov [rbx + {r14}], r14",
         "mov [rbx + {r15}], r15",
         "mov rdi, gs:[{me}]",
-        "cmp rax, {kernel_call}",
-        "je 7f",
         "call {trap_entry}",
         "jmp {resume}",
+        // A kernel call.
         "7:",
+        "mov [rbx + {rax}], rax",
+        "mov [rbx + {r12}], r12",
+        "mov [rbx + {r13}], r13",
+        "mov [rbx + {r14}], r14",
+        "mov [rbx + {r15}], r15",
+        "mov rdi, gs:[{me}]",
         "call {call_entry}",
         "jmp {resume}",
         // Another processor is in the kernel. It may stop or end the caller meanwhile: no fast path, and nothing is written to
@@ -284,6 +291,8 @@ unsafe extern "C" fn trap() {
         "8:",
         "cmp rax, {kernel_call}",
         "jne 9f",
+        "cmp si, {times}",
+        "jne 7b",
         "call {fast_times}",
         "test eax, eax",
         "mov rax, rbx",
@@ -357,6 +366,7 @@ unsafe extern "C" fn trap() {
         fast_reply_receive = sym fast_reply_receive,
         trap_entry = sym trap_entry,
         fast_times = sym fast_times,
+        times = const Times::KIND.0,
         fast_notify = sym fast_notify,
         fast_receive = sym fast_receive,
         notify = const Trap::Notify.rax(), receive = const Trap::Receive.rax(),

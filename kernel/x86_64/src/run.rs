@@ -256,7 +256,8 @@ pub(crate) unsafe extern "sysv64" fn fast_receive(_: u32, _: u64, from: u32, cpu
     fast(|kernel, machine| kernel.fast_receive(machine, cpu, Endpoint::from_raw(from)))
 }
 
-/// The cheapest kernel call by the fast path: whether it was done, and the caller goes on.
+/// The cheapest kernel call, which the entry code has found out that it is, by the fast path: whether it was done, and the
+/// caller goes on.
 pub(crate) unsafe extern "sysv64" fn fast_times(_: u32, header: u64, _: u32, cpu: CpuId) -> u32 {
     go_on(|kernel, machine| kernel.fast_times(machine, cpu, header))
 }
@@ -275,12 +276,12 @@ fn go_on(act: impl FnOnce(&mut Kernel<'static, X86>, &X86) -> bool) -> u32 {
 pub(crate) unsafe extern "sysv64" fn call_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
-    if !kernel.fast_call(machine, local.id) {
+    let Some(me) = kernel.fast_call(machine, local.id) else {
         forget(guard);
         // SAFETY: what holds at this entry holds at that.
         return unsafe { trap_entry(local) };
-    }
-    if kernel.action() != Action::Resume || kernel.has_kicks() || !kernel.goes_on(local.id) {
+    };
+    if kernel.action() != Action::Resume || kernel.has_kicks() || !kernel.keeps(local.id, me) {
         let action = kernel.action();
         act(kernel, action);
         return leave(local, guard);
