@@ -9,7 +9,7 @@ use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::sched::Cpu;
 use crate::{CpuId, Frame, Kernel, Machine, Process, Rts, Slot};
-use abi::{Endpoint, Kind, Signal, Status, Trap};
+use abi::{Endpoint, Kind, PrivilegeFlags, Signal, Status, Trap};
 use protocol::Call;
 use protocol::kernel::Times;
 
@@ -171,9 +171,13 @@ impl<M: Machine> Kernel<'_, M> {
         if !waits || it.endpoint != manager || it.cpu != cpu || it.priority + 1 >= here.bound() {
             return None;
         }
+        // Users manage nobody.
+        let own = &self.privileges[it.privilege_id().index()];
+        if !own.flags.contains(PrivilegeFlags::SERVICE) {
+            return None;
+        }
         // Something is to be told with this, before it, or done before the manager runs.
-        let told = self.privileges[it.privilege_id().index()].signals;
-        if told != 0 || !self.signaled.is_empty() || it.pending.intersects(Pending::BEFORE_RUNNING) {
+        if own.signals != 0 || !self.signaled.is_empty() || it.pending.intersects(Pending::BEFORE_RUNNING) {
             return None;
         }
         let source = p.endpoint;

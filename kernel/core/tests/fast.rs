@@ -2,18 +2,23 @@
 
 use crate::support::*;
 use abi::boot::{BootEntry, PRIORITIES};
-use abi::{Endpoint, Message, Status, Trap, TrapMask};
+use abi::{Endpoint, Message, PrivilegeSpec, Signal, Status, Trap, TrapMask};
 use kernel_core::{CpuId, Frame, Rts, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use protocol::Call;
-use protocol::kernel::Times;
+use protocol::kernel::{EndKSig, Kill, Times};
+use protocol::privctl::UpdateSys;
+use protocol::trace::{Step, Stop};
 use std::cell::Cell;
 
 /// Programs of different priorities: then it does not matter that a switch passes over a queue. The last is the least
 /// urgent; it never waits, and wakes the others.
 const PROGRAMS: usize = 5;
 const WAKER: usize = PROGRAMS - 1;
+
+/// Where exceptions are counted: no trap has this number.
+const EXCEPTION: usize = 0;
 
 impl World<'_> {
     /// Whoever runs traps, by the fast path if that will have it. Says whether it did.
@@ -56,6 +61,24 @@ impl World<'_> {
         true
     }
 
+    /// Whoever runs gets a signal from the processor, by the fast path if that will have it. Says whether it did.
+    fn except_fast(&mut self, signal: Signal) -> bool {
+        let before = self.snapshot();
+        if self.kernel.fast_exception(&self.machine, CpuId::BOOT, signal).is_some() {
+            self.kernel.check_invariants().expect("invariants hold after a fast step");
+            return true;
+        }
+        assert_eq!(self.snapshot(), before, "declining changes nothing");
+        self.except(signal);
+        false
+    }
+
+    /// Makes `manager` the signal manager of a program.
+    fn manage(&mut self, process: Endpoint, manager: Endpoint) {
+        let spec = PrivilegeSpec { manager, ..spec_of(&self.entries[process.slot()], self.root) };
+        self.as_root(&UpdateSys { spec, process, reset_ranges: 0 }).expect("both are services");
+    }
+
     /// An answer goes to somebody who waits for one from `me`, mostly.
     fn aim(&self, me: Endpoint, call: Regs) -> Regs {
         let waits =
@@ -90,6 +113,18 @@ fn programs(priorities: &[u8], sends: &[u64], traps: &[u32]) -> Vec<BootEntry> {
     (0..PROGRAMS).map(entry).collect()
 }
 
+/// What happens to whoever runs.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Trap(Regs),
+    Exception(Signal),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let signal = prop::sample::select(&[Signal::ILL, Signal::TRAP, Signal::FPE, Signal::SEGV][..]);
+    prop_oneof![19 => call().prop_map(Event::Trap), 1 => signal.prop_map(Event::Exception)]
+}
+
 /// Mostly calls and answers between living programs.
 fn call() -> impl Strategy<Value = Regs> {
     let name = prop_oneof![
@@ -97,14 +132,15 @@ fn call() -> impl Strategy<Value = Regs> {
         3 => Just(Endpoint::ANY),
         1 => any::<u32>().prop_map(Endpoint::from_raw),
     ];
-    (name.clone(), 0..1000_u16, prop_oneof![4 => Just(Endpoint::ANY), 1 => name], 0..15_u8).prop_map(
+    (name.clone(), 0..1000_u16, prop_oneof![4 => Just(Endpoint::ANY), 1 => name], 0..18_u8).prop_map(
         |(to, n, from, kind)| match kind {
             0..4 => sendrec(to, n),
             4..8 => reply_receive(to, n, from),
             8 | 9 => receive(from),
-            10 | 11 => notify(to),
-            12 => send(to, n),
-            13 => kernel_call(&Times {}),
+            10..13 => notify(to),
+            13 => send(to, n),
+            14 => kernel_call(&Times {}),
+            15 | 16 => kernel_call(&EndKSig { process: to }),
             _ => sendnb(to, n),
         },
     )
@@ -125,33 +161,53 @@ fn mask<T: Clone + core::fmt::Debug>(all: T, some: impl Strategy<Value = T>) -> 
 fn fast_and_ordinary_kernels_agree() {
     let config =
         ProptestConfig { cases: 2000, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..Default::default() };
-    let priorities = Just((0..WAKER as u8).collect::<Vec<_>>()).prop_shuffle();
+    // None as urgent as the root, which must get its turn.
+    let priorities = Just((1..=WAKER as u8).collect::<Vec<_>>()).prop_shuffle();
     let sends = prop::collection::vec(mask(u64::MAX, any::<u64>()), PROGRAMS);
     let traps = prop::collection::vec(mask(u32::MAX, any::<u32>()), PROGRAMS);
-    let steps = prop::collection::vec(call(), 40);
+    // How far behind a program its manager is: all but the waker have one, which never is the root.
+    let managers = prop::collection::vec(1..WAKER, WAKER);
+    let steps = prop::collection::vec(event(), 40);
     let fast_steps = Cell::new([0_u32; 32]);
-    let result =
-        TestRunner::new(config).run(&(priorities, sends, traps, steps), |(priorities, sends, traps, steps)| {
+    let result = TestRunner::new(config).run(
+        &(priorities, sends, traps, managers, steps),
+        |(priorities, sends, traps, managers, steps)| {
             let programs = programs(&priorities, &sends, &traps);
             let (mut fast, mut ordinary) = (table(), table());
             let mut fast = World::new(&mut fast, &programs);
             let mut ordinary = World::new(&mut ordinary, &programs);
-            for call in steps {
-                let call = match ordinary.running() {
-                    Some(me) if me.slot() == WAKER => wake(call),
-                    Some(me) => ordinary.aim(me, call),
-                    None => unreachable!("the waker never waits"),
+            for (slot, behind) in managers.iter().enumerate() {
+                let name = |slot| Endpoint::new(slot, 0).expect("it has a slot");
+                let (process, manager) = (name(slot), name((slot + behind) % WAKER));
+                fast.manage(process, manager);
+                ordinary.manage(process, manager);
+            }
+            for event in steps {
+                let me = ordinary.running().expect("the waker never waits");
+                let (kind, done) = match event {
+                    Event::Exception(signal) if me.slot() != WAKER => {
+                        ordinary.except(signal);
+                        (EXCEPTION, fast.except_fast(signal))
+                    }
+                    Event::Exception(_) => continue,
+                    Event::Trap(call) => {
+                        let call = if me.slot() == WAKER { wake(call) } else { ordinary.aim(me, call) };
+                        ordinary.step(call);
+                        (call.rax as usize, fast.step_fast(call))
+                    }
                 };
-                ordinary.step(call);
                 let mut steps = fast_steps.get();
-                steps[call.rax as usize % steps.len()] += u32::from(fast.step_fast(call));
+                steps[kind % steps.len()] += u32::from(done);
                 fast_steps.set(steps);
                 prop_assert_eq!(fast.running(), ordinary.running());
                 prop_assert_eq!(fast.seen(), ordinary.seen());
             }
             Ok(())
-        });
+        },
+    );
     result.unwrap();
+    let exceptions = fast_steps.get()[EXCEPTION];
+    assert!(exceptions > 50, "only {exceptions} exceptions were fast: the test shows nothing");
     for trap in [Trap::SendRec, Trap::ReplyReceive, Trap::Notify, Trap::Receive, Trap::KernelCall] {
         let steps = fast_steps.get()[trap as usize];
         assert!(steps > 50, "only {steps} steps of {trap:?} were fast: the test shows nothing");
@@ -187,4 +243,63 @@ fn nobody_more_urgent_is_passed_over() {
     world.kernel.process_mut(me).frame = notify(C);
     let _ = world.kernel.trap(&mut world.machine, CpuId::BOOT);
     assert!(world.kernel.fast_sendrec(&world.machine, CpuId::BOOT, B).is_none());
+}
+
+/// What is in the way of an exception of C, whose manager B waits and is more urgent than all others.
+fn exception_of_c(in_the_way: impl FnOnce(&mut World<'_>)) -> Option<Slot> {
+    let mut table = table();
+    let mut programs = four();
+    programs[1].priority = PRIORITY - 2;
+    let mut world = World::new(&mut table, &programs);
+    world.manage(C, B);
+    world.trap(B, receive(Endpoint::ANY));
+    world.run(C);
+    in_the_way(&mut world);
+    world.run(C);
+    let before = world.snapshot();
+    let partner = world.kernel.fast_exception(&world.machine, CpuId::BOOT, Signal::FPE);
+    let fast = partner.map(|partner| Slot::of(partner.process.endpoint));
+    if fast.is_none() {
+        assert_eq!(world.snapshot(), before, "declining changes nothing");
+    }
+    fast
+}
+
+#[test]
+fn an_exception_switches_to_the_manager() {
+    assert_eq!(exception_of_c(|_| {}), Some(Slot::of(B)));
+}
+
+#[test]
+fn an_exception_with_something_in_its_way_is_not_fast() {
+    let refused: [(&str, &dyn Fn(&mut World<'_>)); 8] = [
+        ("the root is the manager: the log tells of it", &|world| world.manage(C, world.root)),
+        ("nobody is", &|world| world.manage(C, Endpoint::SELF)),
+        ("another manager, which does not wait", &|world| world.manage(C, A)),
+        ("the manager has left", &|world| {
+            world.trap(C, notify(B));
+            world.kill(B);
+        }),
+        ("the manager waits for somebody else", &|world| {
+            world.trap(C, notify(B));
+            world.trap(B, receive(D));
+        }),
+        ("a manager that is not more urgent than D", &|world| {
+            world.manage(C, A);
+            world.trap(A, receive(Endpoint::ANY));
+        }),
+        ("another signal has not been taken", &|world| {
+            world.manage(D, A);
+            world.call(A, &Kill { process: D, signal: 10 }).unwrap();
+        }),
+        ("the process executes one instruction", &|world| {
+            world.trap(C, notify(B));
+            world.call(B, &Stop { process: C }).unwrap();
+            world.call(B, &Step { process: C }).unwrap();
+            world.trap(B, receive(Endpoint::ANY));
+        }),
+    ];
+    for (what, in_the_way) in refused {
+        assert_eq!(exception_of_c(in_the_way), None, "{what}");
+    }
 }
