@@ -144,6 +144,7 @@ impl<M: Machine> Context<'_, '_, M> {
         const fn group_of(protocol: &protocol::Protocol) -> usize {
             ((protocol.base - PROTOCOL.base) / GROUP_SPAN) as usize
         }
+        const KERNEL: usize = group_of(&PROTOCOL);
         const PRIVCTL: usize = group_of(&protocol::privctl::PROTOCOL);
         const IRQCTL: usize = group_of(&protocol::irqctl::PROTOCOL);
         const STATECTL: usize = group_of(&protocol::statectl::PROTOCOL);
@@ -157,7 +158,8 @@ impl<M: Machine> Context<'_, '_, M> {
             GETINFO => protocol::getinfo::dispatch_in(&mut { self }, &mut InFrame, from, kind),
             VMCTL => protocol::vmctl::dispatch_in(&mut { self }, &mut InFrame, from, kind),
             TRACE => protocol::trace::dispatch_in(&mut { self }, &mut InFrame, from, kind),
-            _ => protocol::kernel::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            KERNEL => protocol::kernel::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            _ => Some(Kind::failed(Errno::BadRequest)),
         }
     }
 

@@ -121,12 +121,14 @@ impl Frames<'_> {
     }
 
     /// Puts an empty page table into a stock.
+    #[inline(always)]
     pub(crate) fn push_stock(&mut self, stock: &mut Stock, table: FrameNumber) {
         self.table[table.index()].value = stock.first;
         *stock = Stock { first: table.link(), len: stock.len + 1 };
     }
 
     /// Takes a page table out of a stock, with no entry in use.
+    #[inline(always)]
     pub(crate) fn pop_stock(&mut self, stock: &mut Stock) -> Option<FrameNumber> {
         let table = FrameNumber::from_link(stock.first)?;
         let info = &mut self.table[table.index()];

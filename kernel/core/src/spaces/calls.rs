@@ -5,7 +5,7 @@ use super::walk::Pages;
 use super::{SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::{FrameError, FrameKind, FrameNumber};
-use crate::tables::Rights;
+use crate::tables::{ENTRIES, Rights};
 use abi::Errno;
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use core::ops::Range;
@@ -19,6 +19,9 @@ pub struct Mapped {
     /// How many page tables are missing for the next.
     pub lacks: u32,
 }
+
+// A run has pages of two leaf tables at most: what is done to those of the first is done to the rest.
+const _: () = assert!(MAX_RUN as usize <= ENTRIES);
 
 /// A count of pages or frames that a call can take.
 #[inline(always)]
@@ -115,11 +118,12 @@ impl Spaces<'_> {
         }
         let rights = Rights { access: call.access, cache: call.cache, backing: call.backing };
         let mut run = Mapping::new(id, root, pages, frame, rights);
-        let mut stop = Ok(());
-        while run.pages.count > 0 && stop.is_ok() {
-            stop = self.map_window(tables, &mut run);
+        let mut stop = self.map_window(tables, &mut run);
+        let mut left = run.pages.count;
+        if left > 0 && stop.is_ok() {
+            (left, stop) = self.map_rest(tables, run);
         }
-        let done = pages.count - run.pages.count;
+        let done = pages.count - left;
         match stop {
             Err(Stop::Refused(errno)) if done == 0 => Err(errno),
             Err(Stop::Lacks(lacks)) => Ok(Mapped { done, lacks }),
@@ -134,11 +138,15 @@ impl Spaces<'_> {
     pub fn unmap(&mut self, tables: &mut impl Tables, space: u64, address: u64, count: u32) -> Result<u64, Errno> {
         let (id, root) = self.find_root(space)?;
         let pages = user_pages(address, count.into())?;
-        let unmapped = in_windows(pages, |window| self.unmap_window(tables, id, root, window));
+        let window = pages.window();
+        let mut unmapped = self.unmap_window(tables, id, root, window);
+        if window.count < pages.count {
+            unmapped += self.unmap_rest(tables, id, root, pages.after(window.count));
+        }
         if unmapped > 0 {
             self.forget(tables, root, pages);
         }
-        Ok(unmapped)
+        Ok(unmapped.into())
     }
 
     /// [`vmctl::ProtectRun`]: returns how many pages are mapped.
@@ -155,11 +163,15 @@ impl Spaces<'_> {
     ) -> Result<u64, Errno> {
         let (_, root) = self.find_root(space)?;
         let pages = user_pages(address, count.into())?;
-        let protected = in_windows(pages, |window| self.protect_window(tables, root, window, access));
+        let window = pages.window();
+        let mut protected = self.protect_window(tables, root, window, access);
+        if window.count < pages.count {
+            protected += self.protect_window(tables, root, pages.after(window.count), access);
+        }
         if protected > 0 {
             self.forget(tables, root, pages);
         }
-        Ok(protected)
+        Ok(protected.into())
     }
 
     /// [`vmctl::QueryRun`].
@@ -194,18 +206,6 @@ impl Spaces<'_> {
         let id = self.find(space)?;
         Ok((id, self.root(id).ok_or(Errno::Srch)?))
     }
-}
-
-/// Does something to the part of a run in each leaf table; returns the sum of the results.
-#[inline(always)]
-fn in_windows(pages: Pages, mut each: impl FnMut(Pages) -> u32) -> u64 {
-    let (mut rest, mut sum) = (pages, 0);
-    while rest.count > 0 {
-        let window = rest.window();
-        sum += each(window);
-        rest = rest.after(window.count);
-    }
-    sum.into()
 }
 
 /// Frames.

@@ -248,14 +248,15 @@ impl<'t> Spaces<'t> {
     #[inline(always)]
     fn drive_others_out(&mut self, tables: &mut impl Tables, root: FrameNumber) -> bool {
         let here = tables.cpu().index();
-        let is_other = |(cpu, &loaded): (usize, &FrameNumber)| loaded == root && cpu != here;
+        let mine = core::mem::replace(&mut self.loaded[here], KERNELS_OWN);
         // Most often there are none; which they are is found out only then.
-        if self.loaded.iter().enumerate().any(is_other) {
-            let bit = |other: (usize, &FrameNumber)| u32::from(is_other(other)) << other.0;
-            let others = self.loaded.iter().enumerate().map(bit).sum();
+        if self.loaded.contains(&root) {
+            let holds = |(cpu, &loaded): (usize, &FrameNumber)| u32::from(loaded == root) << cpu;
+            let others = self.loaded.iter().enumerate().map(holds).sum();
             self.drive_out(tables, others);
         }
-        self.loaded[here] == root
+        self.loaded[here] = mine;
+        mine == root
     }
 
     #[cold]

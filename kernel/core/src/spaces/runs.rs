@@ -3,7 +3,7 @@
 use super::walk::{Pages, Reached, index, pages_left};
 use super::{SpaceId, Spaces};
 use crate::Tables;
-use crate::frames::{FrameError, FrameKind, FrameNumber};
+use crate::frames::{FrameError, FrameKind, FrameNumber, Frames};
 use crate::tables::{ENTRIES, Page, Rights};
 use abi::Errno;
 use abi::layout::{PAGE_SIZE, USER_END};
@@ -29,6 +29,7 @@ impl From<FrameError> for Stop {
 }
 
 /// Mapping that is under way: what comes next, and how many idle frames may still be cleared.
+#[derive(Clone, Copy)]
 pub(super) struct Mapping {
     /// The space and its root table.
     pub(super) id: SpaceId,
@@ -48,6 +49,21 @@ impl Mapping {
     }
 }
 
+/// Whether the next frame of a run could be mapped.
+#[inline(always)]
+pub(super) fn check_frame(frames: &Frames<'_>, run: &Mapping) -> Result<(), Stop> {
+    if run.rights.backing == Backing::Device {
+        return Ok(frames.check_device(run.frame)?);
+    }
+    let info = frames.info(run.frame)?;
+    match info.kind() {
+        FrameKind::User if info.mappings() == u32::MAX => Err(FrameError::Count.into()),
+        FrameKind::Idle if run.may_clear == 0 => Err(Stop::Tired),
+        FrameKind::User | FrameKind::Idle => Ok(()),
+        kind => Err(FrameError::WrongKind(kind).into()),
+    }
+}
+
 impl Spaces<'_> {
     /// Maps what one leaf table takes of a run.
     ///
@@ -55,8 +71,7 @@ impl Spaces<'_> {
     /// Why the next page cannot be mapped; those before it are.
     #[inline(always)]
     pub(super) fn map_window<T: Tables>(&mut self, tables: &mut T, run: &mut Mapping) -> Result<(), Stop> {
-        // No table is made for a page that is refused.
-        let leaf = self.leaf_for(tables, run.id, run.root, run.pages.start, |spaces| spaces.check_frame(run))?;
+        let leaf = self.leaf_for(tables, run)?;
         let Mapping { pages, frame, may_clear, .. } = run;
         let (window, flags) = (pages.window(), T::flags(run.rights));
         let (done, result) = match run.rights.backing {
@@ -72,6 +87,14 @@ impl Spaces<'_> {
         *pages = pages.after(done);
         *frame = frame.offset(done);
         result
+    }
+
+    /// Maps what the next leaf table takes, which is the rest of a run. Apart, so that what is common stays short. Returns
+    /// how many pages are left, and why.
+    #[cold]
+    pub(super) fn map_rest(&mut self, tables: &mut impl Tables, mut run: Mapping) -> (u32, Result<(), Stop>) {
+        let result = self.map_window(tables, &mut run);
+        (run.pages.count, result)
     }
 
     /// Fills a leaf table with pages of its own, as long as `take` grants the frames: returns how many it has got, and why
@@ -113,21 +136,6 @@ impl Spaces<'_> {
         Ok(self.frames.map(frame)?)
     }
 
-    /// Whether the next frame of a run could be mapped.
-    #[inline(always)]
-    fn check_frame(&self, run: &Mapping) -> Result<(), Stop> {
-        if run.rights.backing == Backing::Device {
-            return Ok(self.frames.check_device(run.frame)?);
-        }
-        let info = self.frames.info(run.frame)?;
-        match info.kind() {
-            FrameKind::User if info.mappings() == u32::MAX => Err(FrameError::Count.into()),
-            FrameKind::Idle if run.may_clear == 0 => Err(Stop::Tired),
-            FrameKind::User | FrameKind::Idle => Ok(()),
-            kind => Err(FrameError::WrongKind(kind).into()),
-        }
-    }
-
     /// Unmaps the pages of one leaf table; returns how many there were. CPUs still remember them.
     #[inline(always)]
     pub(super) fn unmap_window(
@@ -157,6 +165,12 @@ impl Spaces<'_> {
             self.prune(tables, id, &way, window.start);
         }
         unmapped
+    }
+
+    /// The same for the rest of a run, apart.
+    #[cold]
+    pub(super) fn unmap_rest(&mut self, tables: &mut impl Tables, id: SpaceId, root: FrameNumber, rest: Pages) -> u32 {
+        self.unmap_window(tables, id, root, rest)
     }
 
     /// Gives the pages of one leaf table an access; returns how many there are. CPUs still remember the old one.

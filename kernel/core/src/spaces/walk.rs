@@ -2,7 +2,7 @@
 //!
 //! Every table but the root has an entry in use: one that is emptied goes to the stock of its space at once.
 
-use super::runs::Stop;
+use super::runs::{Mapping, Stop, check_frame};
 use super::{SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
@@ -42,7 +42,7 @@ impl Pages {
         Self { count: self.count.min(pages_left(self.start, 1) as u32), ..self }
     }
 
-    /// The rest without the first `done`.
+    /// Those that follow the first so many.
     #[inline(always)]
     pub(super) fn after(self, done: u32) -> Self {
         Self { start: self.start + u64::from(done) * PAGE_SIZE, count: self.count - done }
@@ -78,40 +78,47 @@ impl Spaces<'_> {
         Some(way)
     }
 
-    /// The table that maps an address, and those above it, made of the stock of the space if they are missing. Before any
-    /// is, `check` may refuse; nothing has changed if it does, or if the stock lacks some.
+    /// The table that maps the next page of a run. It and those above it are made of the stock of the space if they are
+    /// missing, but none for a page that is refused.
     ///
     /// # Errors
-    /// What `check` says, or how many tables are missing.
+    /// That the page is refused, or how many tables the stock lacks; nothing has changed then.
     #[inline(always)]
-    pub(super) fn leaf_for(
+    pub(super) fn leaf_for(&mut self, tables: &mut impl Tables, run: &Mapping) -> Result<FrameNumber, Stop> {
+        // No loop: so the compiler knows each level.
+        const { assert!(ROOT == 3) };
+        let mut checked = false;
+        let third = self.below_for(tables, run, run.root, 3, &mut checked)?;
+        let second = self.below_for(tables, run, third, 2, &mut checked)?;
+        self.below_for(tables, run, second, 1, &mut checked)
+    }
+
+    /// The next table on this way from one of a level.
+    #[inline(always)]
+    fn below_for(
         &mut self,
         tables: &mut impl Tables,
-        id: SpaceId,
-        root: FrameNumber,
-        address: u64,
-        check: impl FnOnce(&Self) -> Result<(), Stop>,
+        run: &Mapping,
+        above: FrameNumber,
+        level: u32,
+        checked: &mut bool,
     ) -> Result<FrameNumber, Stop> {
-        let (mut table, mut check) = (root, Some(check));
-        for level in (1..=ROOT).rev() {
-            let at = index(address, level);
-            if let Some(below) = tables.below(table, at) {
-                table = below;
-                continue;
-            }
-            if let Some(check) = check.take() {
-                check(self)?;
-                match level.saturating_sub(self.space(id).stock.len()) {
-                    0 => {}
-                    lacks => return Err(Stop::Lacks(lacks)),
-                }
-            }
-            let below = self.frames.pop_stock(&mut self.table[id.index()].stock).ok_or(Stop::Lacks(level))?;
-            tables.set_below(table, at, Some(below));
-            self.frames.use_entries(table, 1);
-            table = below;
+        let at = index(run.pages.start, level);
+        if let Some(below) = tables.below(above, at) {
+            return Ok(below);
         }
-        Ok(table)
+        let stock = &mut self.table[run.id.index()].stock;
+        if !*checked {
+            check_frame(&self.frames, run)?;
+            if stock.len() < level {
+                return Err(Stop::Lacks(level - stock.len()));
+            }
+            *checked = true;
+        }
+        let below = self.frames.pop_stock(stock).ok_or(Stop::Lacks(level))?;
+        tables.set_below(above, at, Some(below));
+        self.frames.use_entries(above, 1);
+        Ok(below)
     }
 
     /// Takes the leaf table of an address, which has no entry in use any more, and the tables above it that have none then,
