@@ -127,7 +127,7 @@ macro_rules! protocol {
 
         /// The same for a server of many calls, with a payload that stands anywhere: returns the kind of the answer, and leaves
         /// the payload of a failure alone.
-        #[inline]
+        #[inline(always)]
         pub fn dispatch_in<S: Server>(
             server: &mut S,
             payload: &mut impl $crate::Place<S>,

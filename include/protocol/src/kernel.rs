@@ -40,7 +40,8 @@ crate::protocol! {
         /// Number of a processor.
         cpu: i32
     }) -> Scheduled {};
-    /// Raises a signal for a process; its signal manager is told. `EINVAL` for a signal that is none.
+    /// Raises a signal for a process; its signal manager is told. `EINVAL` for a signal that is none, `EPERM` for the root
+    /// system process, but by itself.
     6 fn kill(Kill { process: Endpoint, signal: u32 }) -> Killed {};
     /// Takes the signals of the first process that has some and whose manager is the caller;
     /// [`Endpoint::NONE`] if there is no such process. The process stays stopped until [`EndKSig`].
@@ -188,12 +189,8 @@ pub const GROUP_SPAN: u16 = 64;
 /// The right that a kernel call needs: its bit in the call mask. `None` if there is no such call.
 #[inline]
 pub const fn right(kind: Kind) -> Option<u64> {
-    let offset = kind.0.wrapping_sub(PROTOCOL.base);
-    let (group, number) = ((offset / GROUP_SPAN) as usize, offset % GROUP_SPAN);
-    if group >= RIGHTS.len() || RIGHTS[group].known >> number & 1 == 0 {
-        return None;
-    }
-    Some(if group == 0 { 1 << number } else { RIGHTS[group].bit })
+    let offset = kind.0.wrapping_sub(PROTOCOL.base) as usize;
+    if offset >= RIGHTS.len() || RIGHTS[offset] == NO_CALL { None } else { Some(1 << RIGHTS[offset]) }
 }
 
 /// The bit of the call mask that a policy names: a call's, or that of a group.
@@ -204,48 +201,47 @@ pub fn right_by_name(name: &str) -> Option<u64> {
 
 /// The bits of call masks that allow something.
 pub const ALL_RIGHTS: u64 = {
-    let mut all = RIGHTS[0].known;
-    let mut i = 1;
+    let mut all = 0;
+    let mut i = 0;
     while i < RIGHTS.len() {
-        all |= RIGHTS[i].bit;
+        if RIGHTS[i] != NO_CALL {
+            all |= 1 << RIGHTS[i];
+        }
         i += 1;
     }
     all
 };
 
-/// The numbers that exist in a group, and the bit that allows them.
-#[derive(Clone, Copy)]
-struct Right {
-    known: u64,
-    bit: u64,
-}
+/// Stands in [`RIGHTS`] where there is no call: no bit has this number.
+const NO_CALL: u8 = u64::BITS as u8;
 
-const RIGHTS: [Right; GROUPS.len() + 1] = {
-    let mut rights = [Right { known: known(&PROTOCOL), bit: 0 }; GROUPS.len() + 1];
+/// For each number above the base, the number of the bit that allows the call. So a call is found to exist and to be allowed
+/// by one look.
+const RIGHTS: [u8; GROUP_SPAN as usize * (GROUPS.len() + 1)] = {
+    let mut rights = [NO_CALL; GROUP_SPAN as usize * (GROUPS.len() + 1)];
+    let mut i = 0;
+    while i < PROTOCOL.calls.len() {
+        let number = PROTOCOL.calls[i].number;
+        assert!(number < GROUP_SPAN, "the numbers of kernel calls are below the next group's");
+        rights[number as usize] = number as u8;
+        i += 1;
+    }
     let mut i = 0;
     while i < GROUPS.len() {
         let Group { protocol, number } = GROUPS[i];
-        assert!(
-            protocol.base == PROTOCOL.base + GROUP_SPAN * (i as u16 + 1),
-            "groups stand in the order of their bases"
-        );
-        assert!(known(&PROTOCOL) >> number & 1 == 0, "a group has the number of a call");
-        rights[i + 1] = Right { known: known(&protocol), bit: 1 << number };
+        let base = GROUP_SPAN * (i as u16 + 1);
+        assert!(protocol.base == PROTOCOL.base + base, "groups stand in the order of their bases");
+        assert!(rights[number as usize] == NO_CALL, "a group has the number of a call");
+        let mut j = 0;
+        while j < protocol.calls.len() {
+            assert!(protocol.calls[j].number < GROUP_SPAN, "the numbers of a group are below the next one's");
+            rights[(base + protocol.calls[j].number) as usize] = number as u8;
+            j += 1;
+        }
         i += 1;
     }
     rights
 };
-
-const fn known(protocol: &Protocol) -> u64 {
-    let mut known = 0;
-    let mut i = 0;
-    while i < protocol.calls.len() {
-        assert!(protocol.calls[i].number < GROUP_SPAN, "the numbers of kernel calls are below the next group's");
-        known |= 1 << protocol.calls[i].number;
-        i += 1;
-    }
-    known
-}
 
 /// Most bytes of text in one [`DiagWrite`]: writing takes the processor for as long as a long kernel call may.
 pub const MAX_DIAG: usize = 144;

@@ -139,19 +139,17 @@ impl<M: Machine> Kernel<'_, M> {
         false
     }
 
-    /// Whether `sender` has an entry for `me` that is accepted.
+    /// Whether the table of `sender` has an entry for `me` that is accepted.
     pub(crate) fn has_entry(&self, machine: &M, me: Slot, sender: Slot) -> bool {
-        let UserTable { address, count, owner } = self.privileges(sender).async_table;
-        let source = self.process(sender).endpoint;
-        let may_have = self.privileges(me).async_from & self.process(sender).privilege_bit() != 0;
-        let open = |entry: &AsyncEntry| {
-            let flags = AsyncFlags::from_bits(entry.flags);
-            flags.is_some_and(|flags| flags.contains(AsyncFlags::VALID) && !flags.contains(AsyncFlags::DONE))
-                && self.check_entry(sender, entry) == Ok(me)
+        let (table, source) = (self.privileges(sender).async_table, self.process(sender).endpoint);
+        let announced = self.privileges(me).async_from & self.process(sender).privilege_bit() != 0;
+        let is_for_me = |entry: AsyncEntry| {
+            AsyncFlags::from_bits(entry.flags).is_some_and(is_open)
+                && self.check_entry(sender, &entry) == Ok(me)
                 && self.lets_in(me, source, entry.message.kind)
         };
-        let mut entries = (0..count).filter_map(|index| self.read_entry(machine, sender, address, index));
-        may_have && owner == source && entries.any(|entry| open(&entry))
+        let entries = (0..table.count).filter_map(|index| self.read_entry(machine, sender, table.address, index));
+        announced && table.owner == source && entries.into_iter().any(is_for_me)
     }
 
     /// Takes the first entry for `me` from the table of `sender` that is accepted, if there is one. Everything is checked anew: the
@@ -171,7 +169,8 @@ impl<M: Machine> Kernel<'_, M> {
             };
             let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| flags.contains(AsyncFlags::VALID))
             else {
-                if entry.flags != 0 {
+                // Once: then it is done.
+                if entry.flags != 0 && entry.flags & AsyncFlags::DONE.bits() == 0 {
                     notify |= self.finish_entry(machine, sender, address, index, &entry, Err(Errno::Inval));
                 }
                 continue;
@@ -233,6 +232,10 @@ impl<M: Machine> Kernel<'_, M> {
             }
         }
     }
+}
+
+fn is_open(flags: AsyncFlags) -> bool {
+    flags.contains(AsyncFlags::VALID) && !flags.contains(AsyncFlags::DONE)
 }
 
 /// Where an entry lies; `None` beyond the end of the address space.

@@ -23,7 +23,9 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
         self.signaled.remove(slot);
-        self.hand_on_signaled(machine, endpoint);
+        if self.is_service(slot) {
+            self.hand_on_signaled(machine, endpoint);
+        }
         if self.process(slot).is_scheduler {
             let scheduled = self.alive.clone();
             for other in scheduled.iter().filter(|&other| other != slot) {

@@ -55,7 +55,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// it is a signal.
     pub(crate) fn page_fault(&mut self, machine: &mut M, me: Slot, address: u64, access: MemoryAccess) {
         let process = self.process(me).endpoint;
-        match self.lookup(self.pager) {
+        match self.service(self.pager) {
             Some(pager) if pager == me => self.action = Action::Panic(me),
             Some(_) => {
                 let event = MemoryEvent { process, address, len: 0, access };
@@ -67,7 +67,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// A kernel call of `me` needs memory. It is suspended until the memory server has answered; `EFAULT` if there is none.
     pub(crate) fn request_memory(&mut self, machine: &mut M, me: Slot, event: MemoryEvent) -> Result<(), Errno> {
-        self.lookup(self.pager).filter(|&pager| pager != me).ok_or(Errno::Fault)?;
+        self.service(self.pager).filter(|&pager| pager != me).ok_or(Errno::Fault)?;
         self.process_mut(me).pending |= Pending::CALL;
         self.wait_for_memory(machine, me, event, Rts::MEMORY_REQUEST);
         Ok(())
@@ -83,7 +83,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn queue_event(&mut self, machine: &mut M, slot: Slot) {
         self.process_mut(slot).pending |= Pending::EVENT;
         self.events.push_back(self.procs, slot);
-        if let Some(pager) = self.lookup(self.pager) {
+        if let Some(pager) = self.service(self.pager) {
             self.signal_service(machine, pager, Signal::MEMORY);
         }
     }

@@ -1,4 +1,4 @@
-//! The fast path: traps that have nothing in their way.
+//! The fast path: traps and exceptions that have nothing in their way.
 //!
 //! Each function decides everything and does it, or says no with nothing changed when the ordinary path must go on. No is
 //! never an error: the ordinary path finds what is wrong, in the specified order of checks. SENDREC and REPLY_RECEIVE switch
@@ -9,7 +9,7 @@ use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::sched::Cpu;
 use crate::{CpuId, Frame, Kernel, Machine, Process, Rts, Slot};
-use abi::{Endpoint, Kind, Status, Trap};
+use abi::{Endpoint, Kind, Signal, Status, Trap};
 use protocol::Call;
 use protocol::kernel::Times;
 
@@ -131,7 +131,8 @@ impl<M: Machine> Kernel<'_, M> {
         Some(Partner { process: it, load })
     }
 
-    /// The cheapest kernel call, [`Times`]: nobody else can notice it. Whether it was done.
+    /// The cheapest kernel call, [`Times`]: nobody else can notice it. Whether it was done. That it is this call, the caller has
+    /// found out, from the kind in `header`.
     #[inline(always)]
     pub fn fast_times(&mut self, machine: &M, cpu: CpuId, header: u64) -> bool {
         const RIGHT: u64 = 1 << (Times::KIND.0 - protocol::kernel::PROTOCOL.base);
@@ -139,13 +140,54 @@ impl<M: Machine> Kernel<'_, M> {
             return false;
         };
         let p = &mut self.procs[me.index()];
-        if Kind(header as u16) != Times::KIND || p.calls & RIGHT == 0 || p.plain_traps.is_empty() {
+        if p.calls & RIGHT == 0 || p.plain_traps.is_empty() {
             return false;
         }
         let answer = header as u32 as u64 & !u64::from(u16::MAX) | u64::from(Kind::OK.0);
         p.frame.set_head(Endpoint::SYSTEM, answer, Status::default());
         *p.frame.body_mut() = [machine.ticks(), machine.hz(), 0, 0, 0, 0, 0];
         true
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// An exception of the process that runs, which its signal manager waits for: that one runs, being more urgent than
+    /// whoever is ready.
+    #[inline(always)]
+    pub fn fast_exception(&mut self, machine: &M, cpu: CpuId, signal: Signal) -> Option<Partner<'_, M>> {
+        let here = &mut self.cpus[cpu.index()];
+        let procs = &mut *self.procs;
+        let me = here.current()?;
+        let p = &procs[me.index()];
+        let manager = self.privileges[p.privilege_id().index()].manager;
+        let to = Slot::of(manager);
+        let it = &procs[to.index()];
+        // Another processor may have stopped the process meanwhile. What the root's processes do, the log tells.
+        if !p.rts.is_empty() || p.pending.contains(Pending::STEPS) || manager == self.root {
+            return None;
+        }
+        let waits =
+            it.rts == Rts::RECEIVING && (it.receive_from == Endpoint::ANY || it.receive_from == Endpoint::SYSTEM);
+        if !waits || it.endpoint != manager || it.cpu != cpu || it.priority + 1 >= here.bound() {
+            return None;
+        }
+        // Something is to be told with this, before it, or done before the manager runs.
+        let told = self.privileges[it.privilege_id().index()].signals;
+        if told != 0 || !self.signaled.is_empty() || it.pending.intersects(Pending::BEFORE_RUNNING) {
+            return None;
+        }
+        let source = p.endpoint;
+        let p = &mut procs[me.index()];
+        charge(machine, here, p);
+        p.rts = Rts::SIGNAL_PENDING;
+        p.ticks_left = here.ticks_left();
+        let it = &mut procs[to.index()];
+        it.frame.set_head(Endpoint::SYSTEM, Kind::NOTIFY.0.into(), Status::sent_with(Trap::Notify));
+        *it.frame.body_mut() = [machine.ticks(), Signal::MANAGER.bit(), source.raw().into(), signal.bit(), 0, 0, 0];
+        it.rts = Rts::empty();
+        here.start_turn(to, it.ticks_left);
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
+        Some(Partner { process: it, load })
     }
 }
 
@@ -168,7 +210,13 @@ fn is_near<M: Machine>(
 /// partner was blocked.
 #[inline(always)]
 fn block<M: Machine>(machine: &M, here: &mut Cpu, p: &mut Process<M>, state: Rts, from: Endpoint) {
-    p.used.cycles += here.time_since_switch(machine.time_stamp());
+    charge(machine, here, p);
     p.rts = state;
     p.receive_from = from;
+}
+
+/// The running process is charged the time since the last switch.
+#[inline(always)]
+fn charge<M: Machine>(machine: &M, here: &mut Cpu, p: &mut Process<M>) {
+    p.used.cycles += here.time_since_switch(machine.time_stamp());
 }

@@ -4,7 +4,7 @@ use crate::process::Pending;
 use crate::spaces::SPACES;
 use crate::{CpuId, Kernel, Machine, Privileges, Rts, SLOTS, Slot, SpaceId};
 use abi::boot::PRIORITIES;
-use abi::{PrivilegeFlags, PrivilegeId, TrapMask};
+use abi::{PrivilegeFlags, PrivilegeId};
 
 /// Something that must never be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,9 @@ impl<M: Machine> Kernel<'_, M> {
 
     fn check_process(&self, slot: Slot, queued: bool) -> Result<(), Violation> {
         let p = self.process(slot);
+        if p.rts == Rts::FREE {
+            return self.check_free(slot);
+        }
         self.check_flags(slot)?;
         let should_be_queued =
             p.rts.contains(Rts::SENDING) || p.pending.contains(Pending::EVENT) || p.rts.is_empty() && !self.runs(slot);
@@ -135,14 +138,21 @@ impl<M: Machine> Kernel<'_, M> {
         self.check_missed(slot)
     }
 
-    /// Flags that belong together.
+    /// A free slot holds nothing.
+    fn check_free(&self, slot: Slot) -> Result<(), Violation> {
+        let p = self.process(slot);
+        let empty = p.space.is_none() && p.senders.head().is_none() && p.pending.is_empty();
+        let unknown = !self.alive.contains(slot) && p.privilege_id == PrivilegeId::USER && p.memory_event.is_none();
+        require(empty && unknown, Violation::BadFlags(slot))?;
+        require(p.signals == 0 && !self.signaled.contains(slot), Violation::BadSignals(slot))
+    }
+
+    /// Flags of a process that belong together.
     fn check_flags(&self, slot: Slot) -> Result<(), Violation> {
         let p = self.process(slot);
-        let free = p.rts.contains(Rts::FREE);
-        let alone = p.rts == Rts::FREE && p.senders.head().is_none() && p.pending.is_empty();
-        let homeless = p.rts.intersects(Rts::FREE | Rts::NO_SPACE);
-        require(free == alone && p.space.is_none() == homeless, Violation::BadFlags(slot))?;
-        require(self.alive.contains(slot) != free, Violation::BadFlags(slot))?;
+        let free = p.rts.contains(Rts::FREE) || !self.alive.contains(slot);
+        let homeless = p.rts.contains(Rts::NO_SPACE);
+        require(!free && p.space.is_none() == homeless, Violation::BadFlags(slot))?;
         let of_receiving = p.rts.intersects(Rts::REPLY | Rts::SPECIAL);
         let receiving = p.rts.contains(Rts::RECEIVING);
         let special = !receiving || p.rts.contains(self.special(slot));
@@ -155,7 +165,7 @@ impl<M: Machine> Kernel<'_, M> {
             && (!p.pending.contains(Pending::SEND_SIGNAL) || sends && !by_kernel)
             && (!moves || self.runs(slot));
         require(holds, Violation::BadFlags(slot))?;
-        require(free || self.is_derived(slot), Violation::BadCopy(slot))
+        require(self.is_derived(slot), Violation::BadCopy(slot))
     }
 
     /// Whether what a process keeps of other things is what they say.
@@ -195,7 +205,7 @@ mod tests {
     use super::*;
     use crate::list::{Links, List};
     use crate::support::*;
-    use abi::Endpoint;
+    use abi::{Endpoint, TrapMask};
 
     /// What is found after `damage` in a world in which A runs, B is ready, C sends to A, and D receives from anybody.
     fn found(damage: impl FnOnce(&mut World<'_>)) -> Result<(), Violation> {

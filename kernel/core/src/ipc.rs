@@ -240,13 +240,11 @@ impl<M: Machine> Kernel<'_, M> {
         {
             return Ok(());
         }
-        match self.closes_circle(me, source) {
-            None => Ok(()),
-            Some(last) if Some(last) == answered || last == source && self.sends_to(last, me) => Ok(()),
-            // It may wait for `me`, and have left a message for it.
-            Some(_) if self.has_entry(machine, me, source) => Ok(()),
-            Some(_) => Err(Errno::Locked),
-        }
+        let waits_for_itself = match self.closes_circle(me, source) {
+            Some(last) => Some(last) != answered && !(last == source && self.sends_to(last, me)),
+            None => false,
+        };
+        if waits_for_itself && !self.has_entry(machine, me, source) { Err(Errno::Locked) } else { Ok(()) }
     }
 
     /// Whether a notification or an asynchronous message may be pending.
@@ -279,16 +277,20 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Receives what is pending, if there is something that is accepted.
     fn receive_pending(&mut self, machine: &mut M, me: Slot, from: Endpoint) -> bool {
-        let received = match self.pending_notification(me, from) {
-            Some(id) => {
-                let source = self.owner_of(id).unwrap_or(Endpoint::NONE);
-                self.deliver_notification(machine, id, source, me);
-                true
-            }
-            None => self.receive_async(machine, me, from),
-        };
+        // A look at its own table may have been what notifies it.
+        let received = self.receive_notification(machine, me, from)
+            || self.receive_async(machine, me, from)
+            || self.receive_notification(machine, me, from);
         self.settle_pending(me);
         received
+    }
+
+    fn receive_notification(&mut self, machine: &mut M, me: Slot, from: Endpoint) -> bool {
+        let pending = self.pending_notification(me, from).and_then(|id| Some((id, self.owner_of(id)?)));
+        if let Some((id, source)) = pending {
+            self.deliver_notification(machine, id, source, me);
+        }
+        pending.is_some()
     }
 
     /// The lowest privilege id among those who have notified `me` and are accepted.
@@ -359,7 +361,8 @@ impl<M: Machine> Kernel<'_, M> {
     /// Whether `me`, by waiting to send to `to`, would close a circle of processes that wait for each other. It does not if `to`
     /// receives from it, and has a filter that does not let the message in yet.
     fn send_closes_circle(&self, me: Slot, to: Slot) -> bool {
-        self.closes_circle(me, to).is_some_and(|last| last != to || self.process(to).rts.contains(Rts::SENDING))
+        let takes_later = |last| last == to && to != me && !self.process(to).rts.contains(Rts::SENDING);
+        self.closes_circle(me, to).is_some_and(|last| !takes_later(last))
     }
 
     fn sends_to(&self, sender: Slot, receiver: Slot) -> bool {

@@ -260,7 +260,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
     ) -> Action {
         self.here = cpu;
         match self.cpu(cpu).current() {
-            Some(me) if self.lookup(self.pager).is_some() => self.page_fault(machine, me, address, access),
+            Some(me) if self.service(self.pager).is_some() => self.page_fault(machine, me, address, access),
             _ => return self.exception(machine, cpu, Signal::SEGV, why),
         }
         self.action

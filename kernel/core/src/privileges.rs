@@ -85,11 +85,11 @@ impl Privileges {
         Self { traps: TrapMask::SENDREC, flags: PrivilegeFlags::PREEMPTIBLE | PrivilegeFlags::BILLABLE, ..Self::FREE }
     }
 
-    /// That of the root system process, which may do everything and manages itself.
-    fn root(owner: Endpoint) -> Self {
+    /// That of the root system process, which may do everything but send to itself, and manages itself.
+    fn root(owner: Endpoint, id: PrivilegeId) -> Self {
         Self {
             traps: TrapMask::all(),
-            sends: !0,
+            sends: !id.bit(),
             calls: !0,
             flags: PrivilegeFlags::SERVICE.union(PrivilegeFlags::PREEMPTIBLE).union(PrivilegeFlags::ROOT),
             owner,
@@ -128,7 +128,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn make_root(&mut self, slot: Slot, place: usize) {
         if let Some(id) = PrivilegeId::of_boot_program(place) {
             let endpoint = self.process(slot).endpoint;
-            self.privileges[id.index()] = Privileges::root(endpoint);
+            self.privileges[id.index()] = Privileges::root(endpoint, id);
             self.process_mut(slot).set_privilege_id(id);
             self.derive(slot);
             self.root = endpoint;
@@ -314,10 +314,10 @@ impl<M: Machine> Kernel<'_, M> {
         p.set_privilege_id(PrivilegeId::USER);
         p.pending.remove(Pending::MESSAGES);
         self.derive(slot);
-        // The id may be somebody else's soon.
+        // The id may be somebody else's soon. The root system process may send to that one too.
         for other in PrivilegeId::of_services().chain([PrivilegeId::USER]) {
             let it = &mut self.privileges[other.index()];
-            if it.sends & id.bit() == 0 {
+            if it.sends & id.bit() == 0 || it.flags.contains(PrivilegeFlags::ROOT) {
                 continue;
             }
             it.sends &= !id.bit();

@@ -118,6 +118,12 @@ impl Cpu {
         self.current = Some(slot);
     }
 
+    /// The same, for a turn of its own.
+    pub(crate) fn start_turn(&mut self, slot: Slot, ticks: u16) {
+        self.current = Some(slot);
+        self.ticks_left = ticks;
+    }
+
     /// Charges nobody who has ended.
     pub(crate) fn forget(&mut self, slot: Slot) {
         if self.billed == Some(slot) {
@@ -235,11 +241,14 @@ impl<M: Machine> Kernel<'_, M> {
     /// Whether the process that runs on `cpu` goes on: it can, has time left, and nobody more urgent is ready.
     #[inline(always)]
     pub fn goes_on(&self, cpu: CpuId) -> bool {
-        let cpu = self.cpu(cpu);
-        cpu.current.is_some_and(|me| {
-            let p = self.process(me);
-            p.rts.is_empty() && cpu.ticks_left != 0 && p.urgency < cpu.bound
-        })
+        self.cpu(cpu).current.is_some_and(|me| self.keeps(cpu, me))
+    }
+
+    /// The same of a process that ran when the kernel was entered.
+    #[inline(always)]
+    pub fn keeps(&self, cpu: CpuId, me: Slot) -> bool {
+        let (cpu, p) = (self.cpu(cpu), self.process(me));
+        cpu.current == Some(me) && p.rts.is_empty() && cpu.ticks_left != 0 && p.urgency < cpu.bound
     }
 
     /// Chooses who runs next on `cpu`: the one that runs as long as it can, has time left and nobody more urgent is
@@ -403,15 +412,17 @@ impl<M: Machine> Kernel<'_, M> {
     /// A process that was blocked can run. If its processor does something less urgent, or nothing, that must choose anew:
     /// see [`Kernel::take_kicks`].
     pub(crate) fn make_ready(&mut self, slot: Slot) {
-        debug_assert!(self.process(slot).rts.is_empty());
-        if self.runs(slot) {
+        let p = &self.procs[slot.index()];
+        debug_assert!(p.rts.is_empty());
+        let (id, priority) = (p.cpu, p.priority);
+        let cpu = &mut self.cpus[id.index()];
+        if cpu.current == Some(slot) {
             return; // It was blocked and released before anybody else was chosen.
         }
-        self.enqueue_tail(slot);
-        let (cpu, priority) = self.place(slot);
-        let urgent = self.cpu(cpu).current.is_none_or(|other| self.process(other).urgency > priority);
+        let urgent = cpu.current.is_none_or(|other| self.procs[other.index()].urgency > priority);
+        cpu.append(self.procs, slot);
         if urgent {
-            self.kicks |= 1 << cpu.index();
+            self.kicks |= 1 << id.index();
         }
     }
 

@@ -35,15 +35,29 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Who gets the signals of a process: its manager, or whoever stands in for one that has died. `None` if there is nobody.
     pub(crate) fn manager_of(&self, slot: Slot) -> Option<Slot> {
-        let p = self.privileges(slot);
-        let named = |endpoint| if endpoint == Endpoint::SELF { Some(slot) } else { self.lookup(endpoint) };
-        named(p.manager).or_else(|| named(p.backup)).or_else(|| named(self.root))
+        self.managers(slot).into_iter().find_map(|manager| self.service(manager))
     }
 
-    /// A process has died: those that it managed, and whose signals it has not taken, go to whoever manages them now.
+    /// Who may come into question for that, the first one first.
+    fn managers(&self, slot: Slot) -> [Endpoint; 3] {
+        let p = self.privileges(slot);
+        let manager = if p.manager == Endpoint::SELF { self.process(slot).endpoint } else { p.manager };
+        [manager, p.backup, self.root]
+    }
+
+    /// A live service. Users share what is pending for them, and so can be told nothing that is not for all.
+    pub(crate) fn service(&self, endpoint: Endpoint) -> Option<Slot> {
+        self.lookup(endpoint).filter(|&slot| self.is_service(slot))
+    }
+
+    /// A service has died: those that it managed, and whose signals it has not taken, go to whoever manages them now.
     pub(crate) fn hand_on_signaled(&mut self, machine: &mut M, dead: Endpoint) {
         for slot in Slot::all() {
-            let orphaned = self.signaled.contains(slot) && self.privileges(slot).manager == dead;
+            if !self.signaled.contains(slot) {
+                continue;
+            }
+            let managed = |manager: &Endpoint| *manager == dead || self.service(*manager).is_some();
+            let orphaned = self.managers(slot).into_iter().find(managed) == Some(dead);
             if let Some(manager) = self.manager_of(slot).filter(|_| orphaned) {
                 self.signal_service(machine, manager, Signal::MANAGER);
             }
@@ -54,7 +68,7 @@ impl<M: Machine> Kernel<'_, M> {
     fn promote_backup(&mut self, slot: Slot) -> Option<Slot> {
         let p = self.privileges_mut(slot);
         let backup = core::mem::replace(&mut p.backup, Endpoint::NONE);
-        let manager = self.lookup(backup).filter(|&manager| manager != slot)?;
+        let manager = self.service(backup).filter(|&manager| manager != slot)?;
         self.privileges_mut(slot).manager = backup;
         self.unblock(manager, Rts::NO_PRIV);
         Some(manager)

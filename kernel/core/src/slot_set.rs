@@ -32,6 +32,11 @@ impl SlotSet {
         }
     }
 
+    /// Whether nobody is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.occupied == 0
+    }
+
     /// Whether a slot is in it.
     pub(crate) fn contains(&self, slot: Slot) -> bool {
         self.words[slot.index() / WORD] >> (slot.index() % WORD) & 1 != 0
@@ -67,6 +72,7 @@ mod tests {
             set.insert(Slot::at(slot));
         }
         set.insert(Slot::at(64));
+        assert!(!set.is_empty());
         let members: Vec<_> = set.iter().map(Slot::index).collect();
         assert_eq!(members, [0, 63, 64, 512, 1023]);
         assert!(set.contains(Slot::at(63)) && !set.contains(Slot::at(62)));
@@ -74,6 +80,6 @@ mod tests {
             set.remove(Slot::at(slot));
             set.remove(Slot::at(slot));
         }
-        assert_eq!(set, SlotSet::EMPTY);
+        assert!(set == SlotSet::EMPTY && set.is_empty());
     }
 }

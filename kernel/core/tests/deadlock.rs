@@ -1,7 +1,8 @@
 //! Circles of processes that wait for each other.
 
 use crate::support::*;
-use abi::{Endpoint, Errno, Trap};
+use abi::{Endpoint, Errno, PrivilegeId, PrivilegeSpec, Trap};
+use kernel_core::CpuId;
 
 /// The traps that wait for somebody.
 const WAITS: [fn(Endpoint) -> Regs; 3] = [|to| send(to, 1), |to| sendrec(to, 1), receive];
@@ -15,6 +16,23 @@ fn meet(first: usize, second: usize) -> bool {
 #[test]
 fn nobody_receives_from_itself() {
     denied(&four(), |_| {}, A, receive(A), Errno::Locked);
+}
+
+#[test]
+fn nobody_waits_to_send_to_itself() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    world.trap(D, receive(Endpoint::ANY));
+    let user = world.user(D, FREE);
+    world.update_users(PrivilegeSpec { sends: PrivilegeId::USER.bit(), ..world.spec() });
+    for call in [send(user, 1), sendrec(user, 1)] {
+        assert_eq!(world.trap(user, call), Outcome::Failed(Errno::Locked), "users may send to users");
+    }
+    world.automatic = false;
+    world.kernel.interrupt(&mut world.machine, DOORBELL);
+    world.choose(CpuId::BOOT);
+    let root = world.root;
+    assert_eq!(world.trap(root, send(root, 1)), Outcome::Failed(Errno::CallDenied), "nobody has his own bit");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use abi::{Endpoint, Message, Status, Trap, TrapMask};
 use kernel_core::{CpuId, Frame, Rts, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
+use protocol::Call;
 use protocol::kernel::Times;
 use std::cell::Cell;
 
@@ -29,7 +30,9 @@ impl World<'_> {
         let done = match trap {
             Some(Trap::Notify) => kernel.fast_notify(machine, CpuId::BOOT, to),
             Some(Trap::Receive) => kernel.fast_receive(machine, CpuId::BOOT, request.source).is_some(),
-            Some(Trap::KernelCall) => kernel.fast_times(machine, CpuId::BOOT, request.header),
+            Some(Trap::KernelCall) if message.kind == Times::KIND => {
+                kernel.fast_times(machine, CpuId::BOOT, request.header)
+            }
             _ => false,
         };
         if done {

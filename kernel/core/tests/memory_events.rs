@@ -6,7 +6,7 @@ use abi::event::{MemoryWait, SystemEvent};
 use abi::{Endpoint, Errno, Signal};
 use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
 use protocol::kernel::{Clear, DiagWrite, MemSet, Update, UpdateDirection};
-use protocol::privctl::Disallow;
+use protocol::privctl::{Disallow, SetUser};
 use protocol::vmctl::{AnswerRequest, ClearPageFault, NextEvent, Settle};
 
 const ANY: Endpoint = Endpoint::ANY;
@@ -69,6 +69,16 @@ fn a_page_fault_stops_the_process_and_is_told_with_its_details() {
             assert_eq!(world.trap(D, receive(ANY)), Outcome::Blocked);
         });
     }
+}
+
+#[test]
+fn a_memory_server_that_has_become_a_user_is_none() {
+    test(|world| {
+        world.as_root(&Disallow { process: D }).unwrap();
+        world.as_root(&SetUser { process: D }).unwrap();
+        touch(world, C, PAGE, MemoryAccess::Read);
+        assert_eq!(world.rts(C), Rts::FREE, "the fault was a signal, and the root ended it");
+    });
 }
 
 #[test]

@@ -227,6 +227,42 @@ fn an_entry_with_bad_flags_is_finished_as_such_when_somebody_looks_at_the_table(
 }
 
 #[test]
+fn an_entry_with_bad_flags_is_finished_once() {
+    test(|world| {
+        let bad = AsyncEntry { flags: AsyncFlags::NOTIFY_ERROR.bits() | 1 << 9, ..entry(VALID, B, 1) };
+        register(world, &[entry(VALID, B, 1), entry(VALID, B, 2), entry(VALID, B, 3)]);
+        world.store(A, TABLE + 2 * LEN, &bad);
+        assert_eq!(world.trap(B, receive(ANY)), Outcome::Done);
+        assert_eq!(done(world, 2), Some(Err(Errno::Inval)));
+        assert_eq!(world.trap(A, receive(ANY)), Outcome::Done, "A is told of it");
+        assert_eq!(world.trap(B, receive(ANY)), Outcome::Done, "and B looks at the table again");
+        assert_eq!(world.trap(A, receive(ANY)), Outcome::Blocked, "A is told once");
+    });
+}
+
+#[test]
+fn a_message_that_is_there_is_no_reason_to_wait() {
+    test(|world| {
+        register(world, &[entry(VALID, B, 1)]);
+        world.trap(A, receive(B));
+        assert_eq!(world.trap(B, receive(A)), Outcome::Done, "A waits for B, but B need not wait");
+        assert_eq!(world.regs(B), delivered(A, Trap::SendA, 1));
+        assert_eq!(world.trap(B, receive(A)), Outcome::Failed(Errno::Locked));
+    });
+}
+
+#[test]
+fn one_who_finds_its_own_bad_entry_is_told_at_once() {
+    test(|world| {
+        register(world, &[entry(VALID, Endpoint::SELF, 1)]);
+        world.store(A, TABLE, &entry(AsyncFlags::NOTIFY_ERROR, Endpoint::SELF, 1));
+        assert_eq!(world.trap(A, receive(ANY)), Outcome::Done);
+        assert_eq!(world.regs(A), notified(Endpoint::ASYNCM, 0));
+        assert_eq!(done(world, 0), Some(Err(Errno::Inval)));
+    });
+}
+
+#[test]
 fn a_right_that_was_lost_since_counts() {
     test(|world| {
         register(world, &[entry(VALID, B, 1)]);

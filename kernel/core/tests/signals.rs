@@ -4,8 +4,8 @@ use crate::support::*;
 use abi::event::SystemEvent;
 use abi::{Endpoint, Errno, PrivilegeSpec, Signal};
 use kernel_core::{Action, CpuId, Rts, Slot};
-use protocol::kernel::{EndKSig, Exit, GetKSig, Kill};
-use protocol::privctl::{Disallow, UpdateSys};
+use protocol::kernel::{Clear, EndKSig, Exit, GetKSig, Kill};
+use protocol::privctl::{Disallow, SetUser, UpdateSys};
 
 const ANY: Endpoint = Endpoint::ANY;
 const USR1: u32 = 10;
@@ -260,6 +260,28 @@ fn a_manager_that_dies_between_leaves_its_processes_to_the_root() {
         kill(world, B, Signal::KILL.number()).unwrap();
         assert_eq!(world.rts(B), Rts::FREE);
         assert_eq!(world.rts(C), Rts::FREE, "the root was told of it");
+    });
+}
+
+#[test]
+fn when_the_backup_dies_too_the_root_is_told() {
+    managed(|world| {
+        manage(world, C, B, D);
+        kill(world, B, Signal::KILL.number()).unwrap();
+        kill(world, C, Signal::KILL.number()).unwrap();
+        assert_eq!(world.rts(C), STOPPED, "D has to deal with it");
+        world.as_root(&Clear { process: D }).unwrap();
+        assert_eq!(world.rts(C), Rts::FREE, "the root was told of it");
+    });
+}
+
+#[test]
+fn a_manager_that_has_become_a_user_is_none() {
+    managed(|world| {
+        world.as_root(&Disallow { process: B }).unwrap();
+        world.as_root(&SetUser { process: B }).unwrap();
+        kill(world, C, Signal::KILL.number()).unwrap();
+        assert_eq!(world.rts(C), Rts::FREE, "the root was told, and not all users");
     });
 }
 

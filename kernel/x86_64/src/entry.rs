@@ -14,11 +14,12 @@
 //! - Loading a saved selector cannot fault: the program had it loaded, and the segments never change. All have base 0.
 
 use crate::cpu::CpuLocal;
+use crate::exception::{exception_entry, kernel_exception_entry};
 use crate::frame::{Entered, Fpu, Frame};
 use crate::machine::X86;
 use crate::run::{
     STATE, call_entry, fast_notify, fast_receive, fast_reply_receive, fast_sendrec, fast_times, interrupt_entry,
-    kernel_exception_entry, trap_entry, wait_for_lock,
+    trap_entry, wait_for_lock,
 };
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
 use crate::traced;
@@ -26,6 +27,8 @@ use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
 use kernel_core::Process;
+use protocol::Call;
+use protocol::kernel::Times;
 use x86::msr;
 
 /// Bytes from one interrupt stub to the next.
@@ -144,14 +147,18 @@ unsafe extern "C" fn interrupt() {
         "mov rdi, gs:[{me}]",
         "mov rsp, gs:[{kernel_stack}]",
         "xor ebp, ebp", // Backtraces end here.
+        "cmp esi, {first_interrupt}",
+        "jb 6f",
         "call {interrupt_entry}",
+        "jmp {resume}",
+        "6:",
+        "call {exception_entry}",
         "jmp {resume}",
         "4:",
         "cmp qword ptr [rsp], {first_interrupt}",
         "jb 5f",
         // An interrupt in ring 0 ends the idle loop, which has nothing to save.
         "mov rsi, [rsp]",
-        "xor edx, edx",
         "jmp 3b",
         // An exception in ring 0 is a bug. Its registers go below what is on the stack already; the return address and
         // frame pointer under them let a backtrace go on where it happened.
@@ -193,6 +200,7 @@ unsafe extern "C" fn interrupt() {
         interrupted = const Entered::Interrupt as u64,
         first_interrupt = const FIRST_INTERRUPT,
         interrupt_entry = sym interrupt_entry,
+        exception_entry = sym exception_entry,
         kernel_exception_entry = sym kernel_exception_entry,
         resume = sym resume,
     )
@@ -246,11 +254,16 @@ unsafe extern "C" fn trap() {
         "mov [rbx + {r14}], r14",
         "mov [rbx + {r15}], r15",
         "mov rdi, gs:[{me}]",
-        "cmp rax, {kernel_call}",
-        "je 7f",
         "call {trap_entry}",
         "jmp {resume}",
+        // A kernel call.
         "7:",
+        "mov [rbx + {rax}], rax",
+        "mov [rbx + {r12}], r12",
+        "mov [rbx + {r13}], r13",
+        "mov [rbx + {r14}], r14",
+        "mov [rbx + {r15}], r15",
+        "mov rdi, gs:[{me}]",
         "call {call_entry}",
         "jmp {resume}",
         // Another processor is in the kernel. It may stop or end the caller meanwhile: no fast path, and nothing is written to
@@ -278,6 +291,8 @@ unsafe extern "C" fn trap() {
         "8:",
         "cmp rax, {kernel_call}",
         "jne 9f",
+        "cmp si, {times}",
+        "jne 7b",
         "call {fast_times}",
         "test eax, eax",
         "mov rax, rbx",
@@ -351,6 +366,7 @@ unsafe extern "C" fn trap() {
         fast_reply_receive = sym fast_reply_receive,
         trap_entry = sym trap_entry,
         fast_times = sym fast_times,
+        times = const Times::KIND.0,
         fast_notify = sym fast_notify,
         fast_receive = sym fast_receive,
         notify = const Trap::Notify.rax(), receive = const Trap::Receive.rax(),

@@ -14,6 +14,7 @@ pub mod backtrace;
 pub mod boot_info;
 pub mod cpu;
 mod entry;
+mod exception;
 mod frame;
 pub mod ioapic;
 pub mod layout;

@@ -2,14 +2,13 @@
 
 use crate::apic;
 use crate::cpu::CpuLocal;
-use crate::entry::{self, FIRST_INTERRUPT};
+use crate::entry;
 use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
 use crate::{ioapic, paging, power, smp};
-use abi::{Endpoint, PRIVILEGES as PRIVILEGE_COUNT, Signal};
+use abi::{Endpoint, PRIVILEGES as PRIVILEGE_COUNT};
 use core::cell::UnsafeCell;
-use core::fmt;
 use core::mem::{MaybeUninit, forget};
 use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -17,8 +16,7 @@ use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameNumber, Frames};
 use kernel_core::spaces::{self, Space, SpaceTable};
 use kernel_core::{
-    Action, CpuId, Kernel, Machine, MemoryAccess, Partner, PrivilegeTable, Privileges, Process, SLOTS, Slot, Spaces,
-    Storage, Table,
+    Action, CpuId, Kernel, Machine, Partner, PrivilegeTable, Privileges, Process, SLOTS, Slot, Spaces, Storage, Table,
 };
 use protocol::kernel::AbortHow;
 
@@ -38,6 +36,9 @@ unsafe impl Send for State {}
 
 /// The one big lock: taken at entry, held to exit. Filled in by [`start`], before which nothing enters the kernel.
 pub(crate) static STATE: Lock<MaybeUninit<State>> = Lock::new(MaybeUninit::uninit());
+
+/// The state, as long as the lock is held.
+pub(crate) type StateGuard = Guard<'static, MaybeUninit<State>>;
 
 /// A table of the core's: without asking for memory, and too large for a stack.
 struct Static<T>(UnsafeCell<T>);
@@ -118,20 +119,27 @@ pub unsafe fn start(local: &'static mut CpuLocal, state: State) -> ! {
     }
 }
 
-fn state<'a>(guard: &'a mut Guard<'static, MaybeUninit<State>>) -> &'a mut State {
+pub(crate) fn state<'a>(guard: &'a mut StateGuard) -> &'a mut State {
     // SAFETY: only the entries of the kernel call this, and `start` has filled it in before the first of them.
     unsafe { guard.assume_init_mut() }
 }
 
 /// The kernel lock, which the entry code of traps has taken.
 #[inline(always)]
-fn taken() -> Guard<'static, MaybeUninit<State>> {
+fn taken() -> StateGuard {
     // SAFETY: only what that code calls calls this.
     unsafe { STATE.taken() }
 }
 
 /// Takes the kernel lock.
-fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
+#[inline(always)]
+pub(crate) fn lock(local: &CpuLocal) -> StateGuard {
+    STATE.try_lock().unwrap_or_else(|| wait(local))
+}
+
+/// The same when another processor may have it.
+#[cold]
+fn wait(local: &CpuLocal) -> StateGuard {
     let mut left = false;
     let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(local.id));
     let State { kernel, .. } = state(&mut guard);
@@ -145,7 +153,7 @@ fn lock(local: &CpuLocal) -> Guard<'static, MaybeUninit<State>> {
 /// Takes the lock for the entry code of traps.
 #[cold]
 pub(crate) unsafe extern "sysv64" fn wait_for_lock(local: &CpuLocal) {
-    forget(lock(local));
+    forget(wait(local));
 }
 
 /// Chooses who runs next, if the current one does not go on, and makes it current, with its address space loaded; `None` to
@@ -162,7 +170,7 @@ fn choose(local: &mut CpuLocal, state: &mut State) -> Option<*const Frame> {
 }
 
 /// Ends an entry: tells other processors what concerns them, gives the lock back and says whose frame to load, or waits.
-fn leave(local: &mut CpuLocal, mut guard: Guard<'static, MaybeUninit<State>>) -> *const Frame {
+pub(crate) fn leave(local: &mut CpuLocal, mut guard: StateGuard) -> *const Frame {
     let state = state(&mut guard);
     if state.kernel.has_kicks() {
         state.kernel.take_kicks(local.id).for_each(smp::kick);
@@ -189,7 +197,7 @@ fn enter_process(local: &mut CpuLocal, kernel: &mut Kernel<'static, X86>, slot: 
 
 /// Loads the address space with this root page table; with none the right one is loaded.
 #[inline(always)]
-fn load_space(root: Option<FrameNumber>) {
+pub(crate) fn load_space(root: Option<FrameNumber>) {
     if let Some(root) = root {
         // SAFETY: it is the root table of a space that lives, and all of them map the kernel.
         unsafe { paging::load(paging::Table::at(root.address())) };
@@ -248,7 +256,8 @@ pub(crate) unsafe extern "sysv64" fn fast_receive(_: u32, _: u64, from: u32, cpu
     fast(|kernel, machine| kernel.fast_receive(machine, cpu, Endpoint::from_raw(from)))
 }
 
-/// The cheapest kernel call by the fast path: whether it was done, and the caller goes on.
+/// The cheapest kernel call, which the entry code has found out that it is, by the fast path: whether it was done, and the
+/// caller goes on.
 pub(crate) unsafe extern "sysv64" fn fast_times(_: u32, header: u64, _: u32, cpu: CpuId) -> u32 {
     go_on(|kernel, machine| kernel.fast_times(machine, cpu, header))
 }
@@ -267,12 +276,12 @@ fn go_on(act: impl FnOnce(&mut Kernel<'static, X86>, &X86) -> bool) -> u32 {
 pub(crate) unsafe extern "sysv64" fn call_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = taken();
     let State { kernel, machine } = state(&mut guard);
-    if !kernel.fast_call(machine, local.id) {
+    let Some(me) = kernel.fast_call(machine, local.id) else {
         forget(guard);
         // SAFETY: what holds at this entry holds at that.
         return unsafe { trap_entry(local) };
-    }
-    if kernel.action() != Action::Resume || kernel.has_kicks() || !kernel.goes_on(local.id) {
+    };
+    if kernel.action() != Action::Resume || kernel.has_kicks() || !kernel.keeps(local.id, me) {
         let action = kernel.action();
         act(kernel, action);
         return leave(local, guard);
@@ -307,8 +316,8 @@ pub(crate) unsafe extern "sysv64" fn traced_trap_entry(local: &mut CpuLocal) -> 
     next
 }
 
-/// An interrupt came, or an exception in ring 3; the registers of the process, if one ran, are saved.
-pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vector: u64, error: u64) -> *const Frame {
+/// An interrupt came; the registers of the process, if one ran, are saved.
+pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vector: u64) -> *const Frame {
     let mut guard = lock(local);
     let State { kernel, machine } = state(&mut guard);
     match vector as u8 {
@@ -336,21 +345,9 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
             // Not before: a level that is not masked yet would come again.
             apic::end_of_interrupt();
         }
-        vector if usize::from(vector) >= FIRST_INTERRUPT => {
+        vector => {
             machine.log(format_args!("nobody handles interrupt vector {vector:#x}"));
             apic::end_of_interrupt();
-        }
-        vector => {
-            // SAFETY: `current` is the process that the exception came from.
-            let frame = unsafe { &*local.current };
-            let exception = Exception::new(vector, error, frame.rip);
-            assert!(!exception.is_machine_failure(), "{exception} in a process");
-            let why = format_args!("{exception}");
-            let action = match exception.memory_access() {
-                Some(access) => kernel.memory_fault(machine, local.id, exception.address, access, why),
-                None => kernel.exception(machine, local.id, exception.signal(), why),
-            };
-            act(kernel, action);
         }
     }
     leave(local, guard)
@@ -358,7 +355,7 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
 
 /// Does what an entry asks of the machine.
 #[inline(always)]
-fn act(kernel: &Kernel<'static, X86>, action: Action) {
+pub(crate) fn act(kernel: &Kernel<'static, X86>, action: Action) {
     match action {
         Action::Resume => {}
         Action::Abort { how, status } => abort(how, status),
@@ -376,149 +373,4 @@ fn abort(how: AbortHow, status: u32) -> ! {
         AbortHow::Reset => power::reset(),
         AbortHow::Leave => leave_or_halt(status),
     }
-}
-
-/// An exception, as a person wants to read it.
-struct Exception {
-    vector: u8,
-    error: u64,
-    /// The address that a page fault is about.
-    address: u64,
-    rip: u64,
-}
-
-impl Exception {
-    fn new(vector: u8, error: u64, rip: u64) -> Self {
-        // SAFETY: reads CR2.
-        let address = unsafe { x86::controlregs::cr2() } as u64;
-        Self { vector, error, address, rip }
-    }
-
-    /// Double faults and machine checks say nothing about the process in which they come.
-    fn is_machine_failure(&self) -> bool {
-        [8, 18].contains(&self.vector)
-    }
-
-    /// What was tried with memory; `None` if it is no page fault.
-    fn memory_access(&self) -> Option<MemoryAccess> {
-        const PAGE_FAULT: u8 = 14;
-        (self.vector == PAGE_FAULT).then_some(match self.error {
-            e if e & 1 << 4 != 0 => MemoryAccess::Execute,
-            e if e & 1 << 1 != 0 => MemoryAccess::Write,
-            _ => MemoryAccess::Read,
-        })
-    }
-
-    /// The signal that it is to the process.
-    fn signal(&self) -> Signal {
-        match self.vector {
-            0 | 4 | 5 | 16 | 19 => Signal::FPE,
-            1 | 3 => Signal::TRAP,
-            6 | 7 => Signal::ILL,
-            17 => Signal::BUS,
-            _ => Signal::SEGV,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self.vector {
-            0 => "divide error",
-            1 => "debug exception",
-            3 => "breakpoint",
-            4 => "overflow",
-            5 => "bound range exceeded",
-            6 => "invalid opcode",
-            7 => "device not available",
-            8 => "double fault",
-            10 => "invalid task state",
-            11 => "segment not present",
-            12 => "stack fault",
-            13 => "general protection",
-            14 => "page fault",
-            16 => "x87 floating-point error",
-            17 => "alignment check",
-            18 => "machine check",
-            19 => "SIMD floating-point error",
-            21 => "control protection",
-            _ => "exception",
-        }
-    }
-}
-
-impl fmt::Display for Exception {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.name())?;
-        if let Some(access) = self.memory_access() {
-            let verb = match access {
-                MemoryAccess::Execute => "executing",
-                MemoryAccess::Write => "writing",
-                MemoryAccess::Read => "reading",
-            };
-            let why = if self.error & 1 != 0 { "not allowed" } else { "not mapped" };
-            write!(f, " {verb} {:#x}, {why},", self.address)?;
-        } else {
-            write!(f, " (vector {}, error code {:#x})", self.vector, self.error)?;
-        }
-        write!(f, " rip {:#x}", self.rip)
-    }
-}
-
-/// Registers of ring 0 as `entry` pushes them at an exception.
-#[repr(C)]
-pub(crate) struct KernelRegisters {
-    rax: u64,
-    rbx: u64,
-    rcx: u64,
-    rdx: u64,
-    rsi: u64,
-    rdi: u64,
-    rbp: u64,
-    r8: u64,
-    r9: u64,
-    r10: u64,
-    r11: u64,
-    r12: u64,
-    r13: u64,
-    r14: u64,
-    r15: u64,
-    vector: u64,
-    error: u64,
-    rip: u64,
-    cs: u64,
-    rflags: u64,
-    rsp: u64,
-    ss: u64,
-}
-
-/// An exception in ring 0: a bug.
-pub(crate) unsafe extern "sysv64" fn kernel_exception_entry(r: &KernelRegisters) -> ! {
-    let exception = Exception::new(r.vector as u8, r.error, r.rip);
-    panic!(
-        "{exception} in the kernel\n\
-         rax {:016x} rbx {:016x} rcx {:016x} rdx {:016x}\n\
-         rsi {:016x} rdi {:016x} rbp {:016x} rsp {:016x}\n\
-         r8  {:016x} r9  {:016x} r10 {:016x} r11 {:016x}\n\
-         r12 {:016x} r13 {:016x} r14 {:016x} r15 {:016x}\n\
-         cs {:x} ss {:x} rflags {:x} cr3 {:016x}",
-        r.rax,
-        r.rbx,
-        r.rcx,
-        r.rdx,
-        r.rsi,
-        r.rdi,
-        r.rbp,
-        r.rsp,
-        r.r8,
-        r.r9,
-        r.r10,
-        r.r11,
-        r.r12,
-        r.r13,
-        r.r14,
-        r.r15,
-        r.cs,
-        r.ss,
-        r.rflags,
-        paging::current().physical(),
-    )
 }

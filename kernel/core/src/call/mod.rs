@@ -77,21 +77,19 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// The same at once, if there is nothing in the way: whether it was done. Else the ordinary way finds out what it is.
+    /// The same at once, if there is nothing in the way: whose call was done. Else the ordinary way finds out what it is.
     #[inline(always)]
-    pub fn fast_call(&mut self, machine: &mut M, cpu: CpuId) -> bool {
-        let Some(me) = self.cpus[cpu.index()].current() else {
-            return false;
-        };
+    pub fn fast_call(&mut self, machine: &mut M, cpu: CpuId) -> Option<Slot> {
+        let me = self.cpus[cpu.index()].current()?;
         let p = &self.procs[me.index()];
         let header = p.frame.header();
         let allowed = protocol::kernel::right(Kind(header as u16)).is_some_and(|right| p.calls & right != 0);
         if !allowed || p.plain_traps.is_empty() {
-            return false;
+            return None;
         }
         self.here = cpu;
         self.perform_call(machine, me, header);
-        true
+        Some(me)
     }
 
     #[inline(always)]
@@ -139,25 +137,27 @@ impl<M: Machine> Kernel<'_, M> {
 }
 
 impl<M: Machine> Context<'_, '_, M> {
+    /// Carries a call out. Each group gets the context for itself, which then need not be in memory if the group is content
+    /// with less.
     #[inline(always)]
-    fn dispatch(&mut self, kind: Kind, from: Caller) -> Option<Kind> {
-        const fn group_of(protocol: &protocol::Protocol) -> u16 {
-            (protocol.base - PROTOCOL.base) / GROUP_SPAN
+    fn dispatch(self, kind: Kind, from: Caller) -> Option<Kind> {
+        const fn group_of(protocol: &protocol::Protocol) -> usize {
+            ((protocol.base - PROTOCOL.base) / GROUP_SPAN) as usize
         }
-        const PRIVCTL: u16 = group_of(&protocol::privctl::PROTOCOL);
-        const IRQCTL: u16 = group_of(&protocol::irqctl::PROTOCOL);
-        const STATECTL: u16 = group_of(&protocol::statectl::PROTOCOL);
-        const GETINFO: u16 = group_of(&protocol::getinfo::PROTOCOL);
-        const VMCTL: u16 = group_of(&protocol::vmctl::PROTOCOL);
-        const TRACE: u16 = group_of(&protocol::trace::PROTOCOL);
-        match kind.0.wrapping_sub(PROTOCOL.base) / GROUP_SPAN {
-            PRIVCTL => protocol::privctl::dispatch_in(self, &mut InFrame, from, kind),
-            IRQCTL => protocol::irqctl::dispatch_in(self, &mut InFrame, from, kind),
-            STATECTL => protocol::statectl::dispatch_in(self, &mut InFrame, from, kind),
-            GETINFO => protocol::getinfo::dispatch_in(self, &mut InFrame, from, kind),
-            VMCTL => protocol::vmctl::dispatch_in(self, &mut InFrame, from, kind),
-            TRACE => protocol::trace::dispatch_in(self, &mut InFrame, from, kind),
-            _ => protocol::kernel::dispatch_in(self, &mut InFrame, from, kind),
+        const PRIVCTL: usize = group_of(&protocol::privctl::PROTOCOL);
+        const IRQCTL: usize = group_of(&protocol::irqctl::PROTOCOL);
+        const STATECTL: usize = group_of(&protocol::statectl::PROTOCOL);
+        const GETINFO: usize = group_of(&protocol::getinfo::PROTOCOL);
+        const VMCTL: usize = group_of(&protocol::vmctl::PROTOCOL);
+        const TRACE: usize = group_of(&protocol::trace::PROTOCOL);
+        match usize::from(kind.0.wrapping_sub(PROTOCOL.base)) / usize::from(GROUP_SPAN) {
+            PRIVCTL => protocol::privctl::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            IRQCTL => protocol::irqctl::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            STATECTL => protocol::statectl::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            GETINFO => protocol::getinfo::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            VMCTL => protocol::vmctl::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            TRACE => protocol::trace::dispatch_in(&mut { self }, &mut InFrame, from, kind),
+            _ => protocol::kernel::dispatch_in(&mut { self }, &mut InFrame, from, kind),
         }
     }
 

@@ -117,6 +117,12 @@ impl<M: Machine> Context<'_, '_, M> {
             p.frame.set_step(true);
         }
         self.kernel.derive(slot);
+        // What it waits for already comes by the ordinary way, too.
+        let special = self.kernel.special(slot);
+        let p = self.kernel.process_mut(slot);
+        if p.rts.contains(Rts::RECEIVING) {
+            p.rts |= special;
+        }
         self.kernel.unblock(slot, Rts::TRACED);
         Ok(())
     }

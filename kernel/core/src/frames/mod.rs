@@ -29,6 +29,12 @@ impl FrameNumber {
         u32::try_from(address / PAGE_SIZE).ok().map(Self)
     }
 
+    /// The first of so many frames, at least one, that begin at a physical address; `None` if one of them lies beyond 16 TiB.
+    pub(crate) fn first_of(count: u32, address: u64) -> Option<Self> {
+        let first = address / PAGE_SIZE;
+        u32::try_from(first + u64::from(count) - 1).ok().map(|_| Self(first as u32))
+    }
+
     /// Its physical address.
     pub const fn address(self) -> u64 {
         self.0 as u64 * PAGE_SIZE

@@ -1,7 +1,7 @@
 //! The memory server's calls. See [`protocol::vmctl`] for what each does and how it fails.
 
 use super::runs::{Mapping, Stop};
-use super::walk::window;
+use super::walk::Pages;
 use super::{SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::{FrameError, FrameKind, FrameNumber};
@@ -21,28 +21,29 @@ pub struct Mapped {
 }
 
 /// A count of pages or frames that a call can take.
+#[inline(always)]
 fn check_count(count: u64) -> Result<u32, Errno> {
-    u32::try_from(count).ok().filter(|count| (1..=MAX_RUN).contains(count)).ok_or(Errno::Inval)
+    if (1..=MAX_RUN.into()).contains(&count) { Ok(count as u32) } else { Err(Errno::Inval) }
 }
 
 /// A run of pages that programs may have.
-pub(super) fn user_pages(address: u64, count: u32) -> Result<Range<u64>, Errno> {
+#[inline(always)]
+pub(super) fn user_pages(address: u64, count: u64) -> Result<Pages, Errno> {
+    let count = check_count(count)?;
     if !address.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::Inval);
     }
-    let end = u64::from(count).checked_mul(PAGE_SIZE).and_then(|len| address.checked_add(len)).ok_or(Errno::Fault)?;
-    if address < USER_START || end > USER_END { Err(Errno::Fault) } else { Ok(address..end) }
+    let last_start = USER_END - u64::from(count) * PAGE_SIZE;
+    if (USER_START..=last_start).contains(&address) { Ok(Pages { start: address, count }) } else { Err(Errno::Fault) }
 }
 
 /// The first frame of a run, all of which can be named.
+#[inline(always)]
 fn frames_at(physical: u64, count: u32) -> Result<FrameNumber, Errno> {
     if !physical.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::Inval);
     }
-    let first = FrameNumber::containing(physical).ok_or(Errno::Dom)?;
-    // The count is not 0.
-    first.checked_add(count - 1).ok_or(Errno::Dom)?;
-    Ok(first)
+    FrameNumber::first_of(count, physical).ok_or(Errno::Dom)
 }
 
 impl From<Stop> for Errno {
@@ -102,24 +103,23 @@ impl Spaces<'_> {
         may_use: impl FnOnce(Range<u64>) -> bool,
     ) -> Result<Mapped, Errno> {
         let (id, root) = self.find_root(call.space)?;
-        let count = check_count(call.count.into())?;
-        let pages = user_pages(call.address, count)?;
-        let frame = frames_at(call.frame, count)?;
+        let pages = user_pages(call.address, call.count.into())?;
+        let frame = frames_at(call.frame, pages.count)?;
         match call.backing {
             // Another cache type than that of the kernel's own view of RAM is undefined (Intel SDM volume 3, 12.12.4).
             Backing::Memory if call.cache != Cache::Normal => return Err(Errno::Inval),
-            Backing::Device if !may_use(call.frame..call.frame + u64::from(count) * PAGE_SIZE) => {
+            Backing::Device if !may_use(call.frame..call.frame + u64::from(pages.count) * PAGE_SIZE) => {
                 return Err(Errno::Perm);
             }
             _ => {}
         }
         let rights = Rights { access: call.access, cache: call.cache, backing: call.backing };
-        let mut run = Mapping::new(id, root, pages.clone(), frame, rights);
+        let mut run = Mapping::new(id, root, pages, frame, rights);
         let mut stop = Ok(());
-        while !run.pages.is_empty() && stop.is_ok() {
+        while run.pages.count > 0 && stop.is_ok() {
             stop = self.map_window(tables, &mut run);
         }
-        let done = ((run.pages.start - pages.start) / PAGE_SIZE) as u32;
+        let done = pages.count - run.pages.count;
         match stop {
             Err(Stop::Refused(errno)) if done == 0 => Err(errno),
             Err(Stop::Lacks(lacks)) => Ok(Mapped { done, lacks }),
@@ -133,8 +133,8 @@ impl Spaces<'_> {
     /// See there.
     pub fn unmap(&mut self, tables: &mut impl Tables, space: u64, address: u64, count: u32) -> Result<u64, Errno> {
         let (id, root) = self.find_root(space)?;
-        let pages = user_pages(address, check_count(count.into())?)?;
-        let unmapped = in_windows(&pages, |window| self.unmap_window(tables, id, root, window));
+        let pages = user_pages(address, count.into())?;
+        let unmapped = in_windows(pages, |window| self.unmap_window(tables, id, root, window));
         if unmapped > 0 {
             self.forget(tables, root, pages);
         }
@@ -154,8 +154,8 @@ impl Spaces<'_> {
         access: Access,
     ) -> Result<u64, Errno> {
         let (_, root) = self.find_root(space)?;
-        let pages = user_pages(address, check_count(count.into())?)?;
-        let protected = in_windows(&pages, |window| self.protect_window(tables, root, window, access));
+        let pages = user_pages(address, count.into())?;
+        let protected = in_windows(pages, |window| self.protect_window(tables, root, window, access));
         if protected > 0 {
             self.forget(tables, root, pages);
         }
@@ -197,15 +197,15 @@ impl Spaces<'_> {
 }
 
 /// Does something to the part of a run in each leaf table; returns the sum of the results.
-fn in_windows(pages: &Range<u64>, mut each: impl FnMut(&Range<u64>) -> u32) -> u64 {
-    let mut rest = pages.clone();
-    let mut sum = 0;
-    while !rest.is_empty() {
-        let window = window(&rest, 1);
-        sum += u64::from(each(&window));
-        rest.start = window.end;
+#[inline(always)]
+fn in_windows(pages: Pages, mut each: impl FnMut(Pages) -> u32) -> u64 {
+    let (mut rest, mut sum) = (pages, 0);
+    while rest.count > 0 {
+        let window = rest.window();
+        sum += each(window);
+        rest = rest.after(window.count);
     }
-    sum
+    sum.into()
 }
 
 /// Frames.

@@ -23,6 +23,7 @@ use abi::boot::MAX_PROGRAMS;
 use arrayvec::ArrayVec;
 use core::num::NonZeroU16;
 use core::ops::Range;
+use walk::Pages;
 
 /// How many spaces there can be.
 pub const SPACES: usize = 1024;
@@ -244,14 +245,17 @@ impl<'t> Spaces<'t> {
     }
 
     /// Makes all CPUs but this one leave a space. Returns whether this one has it loaded.
+    #[inline(always)]
     fn drive_others_out(&mut self, tables: &mut impl Tables, root: FrameNumber) -> bool {
-        let here = 1 << tables.cpu().index();
-        let holds = |(cpu, loaded): (usize, &FrameNumber)| u32::from(*loaded == root) << cpu;
-        let all: u32 = self.loaded.iter().enumerate().map(holds).sum();
-        if all & !here != 0 {
-            self.drive_out(tables, all & !here);
+        let here = tables.cpu().index();
+        let is_other = |(cpu, &loaded): (usize, &FrameNumber)| loaded == root && cpu != here;
+        // Most often there are none; which they are is found out only then.
+        if self.loaded.iter().enumerate().any(is_other) {
+            let bit = |other: (usize, &FrameNumber)| u32::from(is_other(other)) << other.0;
+            let others = self.loaded.iter().enumerate().map(bit).sum();
+            self.drive_out(tables, others);
         }
-        all & here != 0
+        self.loaded[here] == root
     }
 
     #[cold]
@@ -273,16 +277,17 @@ impl<'t> Spaces<'t> {
     }
 
     /// Makes every CPU forget a run of pages that were taken from a space.
-    fn forget(&mut self, tables: &mut impl Tables, root: FrameNumber, pages: Range<u64>) {
+    #[inline(always)]
+    fn forget(&mut self, tables: &mut impl Tables, root: FrameNumber, pages: Pages) {
         /// More pages than this are not worth forgetting one by one.
-        const MOST_SINGLY: u64 = 16;
+        const MOST_SINGLY: u32 = 16;
         if !self.drive_others_out(tables, root) {
             return;
         }
-        if walk::pages_in(&pages) > MOST_SINGLY {
+        if pages.count > MOST_SINGLY {
             tables.flush_all();
         } else {
-            pages.step_by(abi::layout::PAGE_SIZE as usize).for_each(|page| tables.flush_page(page));
+            (0..pages.count).for_each(|skip| tables.flush_page(pages.after(skip).start));
         }
     }
 }

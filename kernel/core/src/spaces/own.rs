@@ -1,17 +1,16 @@
 //! Spaces that the kernel makes itself, of its own pool, and how any space ends.
 
 use super::runs::{Mapping, Stop};
-use super::walk::window;
+use super::walk::Pages;
 use super::{Space, SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
 use crate::tables::Rights;
 use abi::Errno;
-use abi::layout::{PAGE_SIZE, USER_END};
 use protocol::vmctl::{Access, Backing, Cache, MAX_RUN};
 
 /// Most pages that a step to the end of a space unmaps: to find the first may take as long.
-const MOST_DROPPED: u64 = 128;
+const MOST_DROPPED: u32 = 128;
 
 impl Spaces<'_> {
     /// A space in which nothing is mapped, of the kernel's pool.
@@ -78,8 +77,8 @@ impl Spaces<'_> {
         };
         self.drive_all_out(tables, root);
         if let Some(start) = self.lowest_page(tables, root) {
-            let end = USER_END.min(start + MOST_DROPPED * PAGE_SIZE);
-            self.unmap_window(tables, id, root, &window(&(start..end), 1));
+            // Nothing is ever mapped behind programs' memory, where the table goes on.
+            self.unmap_window(tables, id, root, Pages { start, count: MOST_DROPPED }.window());
             return true;
         }
         for _ in 0..MAX_RUN {

@@ -1,13 +1,12 @@
 //! What happens to the pages of one leaf table: mapping, unmapping, protecting and finding them.
 
-use super::walk::{Reached, index, pages_in, window};
+use super::walk::{Pages, Reached, index, pages_left};
 use super::{SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::{FrameError, FrameKind, FrameNumber};
 use crate::tables::{ENTRIES, Page, Rights};
 use abi::Errno;
 use abi::layout::{PAGE_SIZE, USER_END};
-use core::ops::Range;
 use protocol::vmctl::{Access, Backing, MAX_CLEARED};
 
 /// Most pages that a search compares.
@@ -35,7 +34,7 @@ pub(super) struct Mapping {
     pub(super) id: SpaceId,
     pub(super) root: FrameNumber,
     /// Pages that are still to be mapped.
-    pub(super) pages: Range<u64>,
+    pub(super) pages: Pages,
     /// The frame of the next one.
     pub(super) frame: FrameNumber,
     pub(super) rights: Rights,
@@ -44,7 +43,7 @@ pub(super) struct Mapping {
 
 impl Mapping {
     /// Mapping frames from `frame` at `pages`.
-    pub(super) fn new(id: SpaceId, root: FrameNumber, pages: Range<u64>, frame: FrameNumber, rights: Rights) -> Self {
+    pub(super) fn new(id: SpaceId, root: FrameNumber, pages: Pages, frame: FrameNumber, rights: Rights) -> Self {
         Self { id, root, pages, frame, rights, may_clear: MAX_CLEARED }
     }
 }
@@ -54,96 +53,96 @@ impl Spaces<'_> {
     ///
     /// # Errors
     /// Why the next page cannot be mapped; those before it are.
+    #[inline(always)]
     pub(super) fn map_window<T: Tables>(&mut self, tables: &mut T, run: &mut Mapping) -> Result<(), Stop> {
-        let reached = self.reach(tables, run.root, run.pages.start);
-        let leaf = if reached.level == 0 {
-            reached.table
-        } else {
-            self.check_frame(run)?; // No table is made for a page that is refused.
-            self.extend(tables, run.id, reached, run.pages.start).map_err(Stop::Lacks)?
-        };
-        match run.rights.backing {
+        // No table is made for a page that is refused.
+        let leaf = self.leaf_for(tables, run.id, run.root, run.pages.start, |spaces| spaces.check_frame(run))?;
+        let Mapping { pages, frame, may_clear, .. } = run;
+        let (window, flags) = (pages.window(), T::flags(run.rights));
+        let (done, result) = match run.rights.backing {
             Backing::Memory => {
-                self.fill(tables, leaf, run, |spaces, tables, run, frame| match spaces.frames.map(frame) {
-                    Err(FrameError::WrongKind(FrameKind::Idle)) => spaces.map_idle(tables, run, frame),
+                self.fill(tables, leaf, window, *frame, flags, |spaces, tables, frame| match spaces.frames.map(frame) {
+                    Err(FrameError::WrongKind(FrameKind::Idle)) => spaces.map_idle(tables, may_clear, frame),
                     counted => Ok(counted?),
                 })
             }
-            Backing::Device => {
-                self.fill(tables, leaf, run, |spaces, _, _, frame| Ok(spaces.frames.check_device(frame)?))
-            }
-        }
+            Backing::Device => self
+                .fill(tables, leaf, window, *frame, flags, |spaces, _, frame| Ok(spaces.frames.check_device(frame)?)),
+        };
+        *pages = pages.after(done);
+        *frame = frame.offset(done);
+        result
     }
 
-    /// Fills a leaf table with what it takes of a run, as long as `take` grants the frames.
+    /// Fills a leaf table with pages of its own, as long as `take` grants the frames: returns how many it has got, and why
+    /// the next one is refused.
     #[inline(always)]
     fn fill<T: Tables>(
         &mut self,
         tables: &mut T,
         leaf: FrameNumber,
-        run: &mut Mapping,
-        take: impl Fn(&mut Self, &mut T, &mut Mapping, FrameNumber) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let window = window(&run.pages, 1);
-        let (first, frame, flags) = (index(window.start, 0), run.frame, T::flags(run.rights));
-        let count = pages_in(&window) as usize;
-        let (mut done, mut stop) = (0, Ok(()));
-        while done < count {
-            if tables.is_mapped(leaf, first + done) {
-                stop = Err(Stop::Refused(Errno::Exist));
+        window: Pages,
+        frame: FrameNumber,
+        flags: T::Flags,
+        mut take: impl FnMut(&mut Self, &mut T, FrameNumber) -> Result<(), Stop>,
+    ) -> (u32, Result<(), Stop>) {
+        let first = index(window.start, 0);
+        let (mut done, mut result) = (0, Ok(()));
+        while done < window.count {
+            let (at, frame) = (first + done as usize, frame.offset(done));
+            if tables.is_mapped(leaf, at) {
+                result = Err(Stop::Refused(Errno::Exist));
                 break;
             }
-            let frame = frame.offset(done as u32);
-            if let Err(why) = take(self, tables, run, frame) {
-                stop = Err(why);
+            if let Err(why) = take(self, tables, frame) {
+                result = Err(why);
                 break;
             }
-            tables.set_page(leaf, first + done, frame, flags);
+            tables.set_page(leaf, at, frame, flags);
             done += 1;
         }
-        self.frames.use_entries(leaf, done as u32);
-        run.pages.start += done as u64 * PAGE_SIZE;
-        run.frame = frame.offset(done as u32);
-        stop
+        self.frames.use_entries(leaf, done);
+        (done, result)
     }
 
     #[cold]
-    fn map_idle(&mut self, tables: &mut impl Tables, run: &mut Mapping, frame: FrameNumber) -> Result<(), Stop> {
-        run.may_clear = run.may_clear.checked_sub(1).ok_or(Stop::Tired)?;
+    fn map_idle(&mut self, tables: &mut impl Tables, may_clear: &mut u32, frame: FrameNumber) -> Result<(), Stop> {
+        *may_clear = may_clear.checked_sub(1).ok_or(Stop::Tired)?;
         tables.clear(frame);
         self.frames.make_user(frame)?;
         Ok(self.frames.map(frame)?)
     }
 
     /// Whether the next frame of a run could be mapped.
+    #[inline(always)]
     fn check_frame(&self, run: &Mapping) -> Result<(), Stop> {
         if run.rights.backing == Backing::Device {
             return Ok(self.frames.check_device(run.frame)?);
         }
-        match self.frames.info(run.frame)? {
-            info if info.kind() == FrameKind::Idle && run.may_clear == 0 => Err(Stop::Tired),
-            info if [FrameKind::Idle, FrameKind::User].contains(&info.kind()) => match info.mappings() {
-                u32::MAX => Err(FrameError::Count.into()),
-                _ => Ok(()),
-            },
-            info => Err(FrameError::WrongKind(info.kind()).into()),
+        let info = self.frames.info(run.frame)?;
+        match info.kind() {
+            FrameKind::User if info.mappings() == u32::MAX => Err(FrameError::Count.into()),
+            FrameKind::Idle if run.may_clear == 0 => Err(Stop::Tired),
+            FrameKind::User | FrameKind::Idle => Ok(()),
+            kind => Err(FrameError::WrongKind(kind).into()),
         }
     }
 
     /// Unmaps the pages of one leaf table; returns how many there were. CPUs still remember them.
+    #[inline(always)]
     pub(super) fn unmap_window(
         &mut self,
         tables: &mut impl Tables,
         id: SpaceId,
         root: FrameNumber,
-        window: &Range<u64>,
+        window: Pages,
     ) -> u32 {
-        let Some(leaf) = self.leaf(tables, root, window.start) else {
+        let Some(way) = self.way(tables, root, window.start) else {
             return 0;
         };
-        let first = index(window.start, 0);
+        let (leaf, first) = (way[0], index(window.start, 0));
         let mut unmapped = 0;
-        for at in first..first + pages_in(window) as usize {
+        for at in first..first + window.count as usize {
             let Some(page) = tables.page(leaf, at) else {
                 continue;
             };
@@ -155,7 +154,7 @@ impl Spaces<'_> {
             unmapped += 1;
         }
         if unmapped > 0 && self.frames.drop_entries(leaf, unmapped) == 0 {
-            self.prune(tables, id, root, window.start);
+            self.prune(tables, id, &way, window.start);
         }
         unmapped
     }
@@ -165,15 +164,15 @@ impl Spaces<'_> {
         &mut self,
         tables: &mut T,
         root: FrameNumber,
-        window: &Range<u64>,
+        window: Pages,
         access: Access,
     ) -> u32 {
-        let Some(leaf) = self.leaf(tables, root, window.start) else {
+        let Some([leaf, ..]) = self.way(tables, root, window.start) else {
             return 0;
         };
         let first = index(window.start, 0);
         let mut protected = 0;
-        for at in first..first + pages_in(window) as usize {
+        for at in first..first + window.count as usize {
             if let Some(page) = tables.page(leaf, at) {
                 tables.set_page(leaf, at, page.frame, T::flags(Rights { access, ..page.rights }));
                 protected += 1;
@@ -185,13 +184,14 @@ impl Spaces<'_> {
     /// What is mapped at an address, and how many pages from there on are alike, as far as one table tells.
     pub(super) fn find_run(&self, tables: &impl Tables, root: FrameNumber, address: u64) -> (Option<Page>, u64) {
         let Reached { table, level } = self.reach(tables, root, address);
+        let to_end = (USER_END - address) / PAGE_SIZE;
         if level > 0 {
-            return (None, pages_in(&window(&(address..USER_END), level)));
+            return (None, pages_left(address, level).min(to_end));
         }
         let first = index(address, 0);
         let page = tables.page(table, first);
         // The last page below the end of programs' memory ends a table but for one entry, which is always empty.
-        let limit = ENTRIES.min(first + ((USER_END - address) / PAGE_SIZE).min(MOST_COMPARED) as usize);
+        let limit = ENTRIES.min(first + to_end.min(MOST_COMPARED) as usize);
         let alike = (first..limit).take_while(|&at| match (page, tables.page(table, at)) {
             (None, other) => other.is_none(),
             (Some(page), other) => {

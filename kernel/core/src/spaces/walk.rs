@@ -2,31 +2,51 @@
 //!
 //! Every table but the root has an entry in use: one that is emptied goes to the stock of its space at once.
 
+use super::runs::Stop;
 use super::{SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
 use crate::tables::{ENTRIES, KERNEL_HALF};
 use abi::layout::PAGE_SIZE;
-use core::ops::Range;
 
 /// The level of a root table. Those of level 0 map pages.
 const ROOT: u32 = 3;
+
+/// The tables on the way to an address, one for each level.
+pub(super) type Way = [FrameNumber; ROOT as usize + 1];
 
 /// The index at a level of the entry that leads to an address.
 pub(super) fn index(address: u64, level: u32) -> usize {
     ((address / PAGE_SIZE) >> (level * ENTRIES.ilog2())) as usize % ENTRIES
 }
 
-/// How many pages begin in a range.
-pub(super) fn pages_in(range: &Range<u64>) -> u64 {
-    (range.end - range.start) / PAGE_SIZE
+/// How many pages there are from an address to the end of what one entry of a level maps: of level 0 a page, of level 1 what
+/// a leaf table does.
+pub(super) fn pages_left(address: u64, level: u32) -> u64 {
+    let all = 1 << (level * ENTRIES.ilog2());
+    all - address / PAGE_SIZE % all
 }
 
-/// The part of a range of pages that starts like it and that one entry of a level maps: of level 0 a page, of level 1 what
-/// a leaf table does.
-pub(super) fn window(range: &Range<u64>, level: u32) -> Range<u64> {
-    let size = PAGE_SIZE << (level * ENTRIES.ilog2());
-    range.start..range.end.min((range.start / size + 1) * size)
+/// A run of pages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pages {
+    /// The address of the first.
+    pub(super) start: u64,
+    pub(super) count: u32,
+}
+
+impl Pages {
+    /// Those of them that the first one's leaf table maps.
+    #[inline(always)]
+    pub(super) fn window(self) -> Self {
+        Self { count: self.count.min(pages_left(self.start, 1) as u32), ..self }
+    }
+
+    /// The rest without the first `done`.
+    #[inline(always)]
+    pub(super) fn after(self, done: u32) -> Self {
+        Self { start: self.start + u64::from(done) * PAGE_SIZE, count: self.count - done }
+    }
 }
 
 /// How far the tables go towards an address.
@@ -37,7 +57,7 @@ pub(super) struct Reached {
 
 impl Spaces<'_> {
     /// The last table that there is on the way to an address.
-    #[inline]
+    #[inline(always)]
     pub(super) fn reach(&self, tables: &impl Tables, root: FrameNumber, address: u64) -> Reached {
         let mut reached = Reached { table: root, level: ROOT };
         while reached.level > 0
@@ -48,55 +68,58 @@ impl Spaces<'_> {
         reached
     }
 
-    /// The table that maps an address.
-    #[inline]
-    pub(super) fn leaf(&self, tables: &impl Tables, root: FrameNumber, address: u64) -> Option<FrameNumber> {
-        let reached = self.reach(tables, root, address);
-        (reached.level == 0).then_some(reached.table)
+    /// All tables on the way to an address, of level 0 the one that maps it; `None` if one is missing.
+    #[inline(always)]
+    pub(super) fn way(&self, tables: &impl Tables, root: FrameNumber, address: u64) -> Option<Way> {
+        let mut way = [root; _];
+        for level in (0..ROOT).rev() {
+            way[level as usize] = tables.below(way[level as usize + 1], index(address, level + 1))?;
+        }
+        Some(way)
     }
 
-    /// Makes the tables that are missing on the way to an address, of the stock of the space; returns the last.
+    /// The table that maps an address, and those above it, made of the stock of the space if they are missing. Before any
+    /// is, `check` may refuse; nothing has changed if it does, or if the stock lacks some.
     ///
     /// # Errors
-    /// How many tables the stock lacks; nothing has changed then.
-    #[cold]
-    pub(super) fn extend(
+    /// What `check` says, or how many tables are missing.
+    #[inline(always)]
+    pub(super) fn leaf_for(
         &mut self,
         tables: &mut impl Tables,
         id: SpaceId,
-        reached: Reached,
+        root: FrameNumber,
         address: u64,
-    ) -> Result<FrameNumber, u32> {
-        let Reached { mut table, mut level } = reached;
-        let lacks = level.saturating_sub(self.space(id).stock.len());
-        if lacks > 0 {
-            return Err(lacks);
-        }
-        while level > 0
-            && let Some(below) = self.frames.pop_stock(&mut self.table[id.index()].stock)
-        {
-            tables.set_below(table, index(address, level), Some(below));
+        check: impl FnOnce(&Self) -> Result<(), Stop>,
+    ) -> Result<FrameNumber, Stop> {
+        let (mut table, mut check) = (root, Some(check));
+        for level in (1..=ROOT).rev() {
+            let at = index(address, level);
+            if let Some(below) = tables.below(table, at) {
+                table = below;
+                continue;
+            }
+            if let Some(check) = check.take() {
+                check(self)?;
+                match level.saturating_sub(self.space(id).stock.len()) {
+                    0 => {}
+                    lacks => return Err(Stop::Lacks(lacks)),
+                }
+            }
+            let below = self.frames.pop_stock(&mut self.table[id.index()].stock).ok_or(Stop::Lacks(level))?;
+            tables.set_below(table, at, Some(below));
             self.frames.use_entries(table, 1);
             table = below;
-            level -= 1;
         }
         Ok(table)
     }
 
     /// Takes the leaf table of an address, which has no entry in use any more, and the tables above it that have none then,
     /// out of the space and into its stock. Nobody may use them before all CPUs have forgotten them.
-    #[cold]
-    pub(super) fn prune(&mut self, tables: &mut impl Tables, id: SpaceId, root: FrameNumber, address: u64) {
-        let mut path = [root; ROOT as usize + 1];
-        for level in (0..ROOT).rev() {
-            let above = path[level as usize + 1];
-            match tables.below(above, index(address, level + 1)) {
-                Some(below) => path[level as usize] = below,
-                None => return,
-            }
-        }
+    #[inline(always)]
+    pub(super) fn prune(&mut self, tables: &mut impl Tables, id: SpaceId, way: &Way, address: u64) {
         for level in 0..ROOT {
-            let (table, above) = (path[level as usize], path[level as usize + 1]);
+            let (table, above) = (way[level as usize], way[level as usize + 1]);
             tables.set_below(above, index(address, level + 1), None);
             self.frames.push_stock(&mut self.table[id.index()].stock, table);
             if self.frames.drop_entries(above, 1) > 0 {

@@ -1,352 +1,231 @@
-//! What the kernel must do, written to be obviously right: vectors, searches, and a copy of everything to go back to when
-//! a call is refused. It shares no code with the kernel but the numbers of the ABI.
+//! What the kernel does, told as simply as possible: vectors that are searched, no queues and no flags that follow from others. Where
+//! the kernel looks things up before it changes anything, the model may change and go back to a copy.
+//!
+//! It knows the first [`SLOTS`] slots and [`CPUS`] processors.
 
+mod ask;
+mod asynchronous;
 mod calls;
+mod death;
+mod filters;
+mod ipc;
+mod memory;
+mod privileges;
+mod sched;
+mod signals;
+mod swap;
 
-pub(crate) use calls::KERNEL_CALLS;
+pub(crate) use ask::*;
+use calls::Stop;
+pub(crate) use calls::space_name;
+pub(crate) use filters::Filter;
+pub(crate) use memory::Event;
+pub(crate) use privileges::*;
 
 use crate::support::{Regs, TestMachine};
-use abi::boot::BootEntry;
-use abi::{Endpoint, Errno, TRAP_BASE};
-use std::collections::BTreeSet;
+use abi::boot::{BootEntry, NAME_LEN};
+use abi::{Endpoint, Errno};
+use kernel_core::{Action, Rts, Slot};
 
-/// Traps, as their numbers are in the ABI.
-const SEND: u64 = 1;
-const RECEIVE: u64 = 2;
-const SENDREC: u64 = 3;
-const NOTIFY: u64 = 4;
-const SENDNB: u64 = 5;
-const REPLY_RECEIVE: u64 = 7;
-const KERNEL_CALL: u64 = 8;
-/// The kind of a notification.
-const NOTIFICATION: u64 = 0x1000;
-/// Ticks that one may run.
-pub(crate) const QUANTUM: u16 = 5;
+/// Slots that the model knows. More of them than boot programs, so that processes can be made.
+pub(crate) const SLOTS: usize = 10;
+/// Processors that run.
+pub(crate) const CPUS: usize = 4;
 
-/// Whom somebody receives from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
-    Any,
-    Process(usize),
-    /// In the kernel's own range: nothing comes from there yet.
-    Task,
+/// A program: what goes to another slot with it when slots are swapped.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) regs: Regs,
+    /// Why it does not run.
+    pub(crate) rts: Rts,
+    /// While it sends: to whom.
+    send_to: Endpoint,
+    /// While it receives: from whom.
+    receive_from: Endpoint,
+    /// The error that it is told with the next message.
+    failed_answer: Option<Errno>,
+    /// A kernel call that waits for memory.
+    suspended: Option<Ask>,
+    /// What the memory server has to do for it.
+    pub(crate) event: Option<Event>,
+    /// Its manager wants to know when it has sent its message.
+    wants_send_done: bool,
+    /// What it sends is the kernel's message that its time is used up.
+    kernel_sends: bool,
+    pub(crate) priority: u8,
+    quantum: u16,
+    ticks_left: u16,
+    /// Ticks in which it ran, and in which a service ran instead.
+    used: (u64, u64),
+    /// Signals that its manager has not taken.
+    signals: u64,
+    /// Number of its space.
+    pub(crate) space: Option<usize>,
+    name: [u8; NAME_LEN],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Ready,
-    Sending { to: usize, then_receives: bool },
-    Receiving { from: From, in_sendrec: bool },
-    Dead,
-}
-
-/// A process; its place among the others is its slot, its privilege id and its endpoint.
+/// A slot: what stays there when its program goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
-    pub(crate) entry: BootEntry,
-    pub(crate) regs: Regs,
-    pub(crate) state: State,
-    /// The number of its root table.
-    root: usize,
-    notified_by: BTreeSet<usize>,
-    failed_answer: Option<Errno>,
-    ticks_left: u16,
+    pub(crate) endpoint: Endpoint,
+    /// Its privileges.
+    pub(crate) id: usize,
+    pub(crate) cpu: usize,
+    pub(crate) scheduler: Endpoint,
+    /// Something has been announced to it since it last found nothing at all.
+    hears: bool,
+    /// Where it goes, and how it is scheduled there, when it stops running.
+    moves_to: Option<(usize, u8, u16)>,
+    pub(crate) program: Program,
+}
+
+/// All there is.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) machine: TestMachine,
+    pub(crate) slots: Vec<Process>,
+    pub(crate) ids: Vec<Privileges>,
+    /// Who could run but does not, in the order of their turns.
+    pub(crate) ready: Vec<usize>,
+    pub(crate) running: [Option<usize>; CPUS],
+    /// Of the one that runs.
+    ticks_left: [u16; CPUS],
+    billed: [Option<usize>; CPUS],
+    /// Who waits to send, first come first.
+    sending: Vec<usize>,
+    /// Who waits for memory, and the memory server has not been told.
+    events: Vec<usize>,
+    /// By privilege id: when it goes off.
+    alarms: Vec<Option<u64>>,
+    pub(crate) root: Endpoint,
+    pub(crate) pager: Endpoint,
+    boot_programs: usize,
+    /// Whether the root gets interrupts.
+    has_hook: bool,
+    /// What the machine must do.
+    pub(crate) action: Action,
+}
+
+/// A slot, as the kernel names it.
+pub(crate) fn slot(i: usize) -> Slot {
+    Slot::of(Endpoint::from_raw(i as u32))
+}
+
+impl Program {
+    fn none() -> Self {
+        Self {
+            regs: Regs::default(),
+            rts: Rts::FREE,
+            send_to: Endpoint::NONE,
+            receive_from: Endpoint::NONE,
+            failed_answer: None,
+            suspended: None,
+            event: None,
+            wants_send_done: false,
+            kernel_sends: false,
+            priority: 0,
+            quantum: 0,
+            ticks_left: 0,
+            used: (0, 0),
+            signals: 0,
+            space: None,
+            name: [0; NAME_LEN],
+        }
+    }
+
+    pub(crate) fn is(&self, rts: Rts) -> bool {
+        self.rts.contains(rts)
+    }
+
+    fn name(&self) -> String {
+        String::from_utf8_lossy(&self.name).trim_end_matches('\0').to_owned()
+    }
 }
 
 impl Process {
-    fn name(&self) -> String {
-        self.entry.name().expect("tests give good names").to_owned()
+    fn free(endpoint: Endpoint) -> Self {
+        let program = Program::none();
+        Self { endpoint, id: USER, cpu: 0, scheduler: Endpoint::NONE, hears: false, moves_to: None, program }
     }
-}
-
-/// Everything.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Model {
-    pub(crate) processes: Vec<Process>,
-    pub(crate) running: Option<usize>,
-    pub(crate) machine: TestMachine,
-    /// How and with which status the run of the system was to end, and nothing if it was not.
-    pub(crate) aborted: Option<(u32, u32)>,
-    /// The ready ones that do not run. Among those of one priority the first is the next.
-    ready: Vec<usize>,
-    /// Everybody who sends, the one who has waited longest first.
-    sending: Vec<usize>,
 }
 
 impl Model {
-    /// Nobody is there but the root system process, which does nothing of its own.
-    pub(crate) fn new(root: &BootEntry) -> Self {
-        let mut model = Self::default();
-        model.add(root);
-        model.processes[0].state = State::Receiving { from: From::Any, in_sendrec: false };
-        model.ready.clear();
+    /// The boot programs, each in the space with the number of its slot. Only the root, at this place, can run.
+    pub(crate) fn new(entries: &[BootEntry], root: usize) -> Self {
+        const TURN: u16 = 5;
+        let mut slots: Vec<_> = (0..SLOTS as u32).map(|slot| Process::free(Endpoint::from_raw(slot))).collect();
+        for (place, (slot, entry)) in slots.iter_mut().zip(entries).enumerate() {
+            slot.cpu = entry.cpu.into();
+            slot.program = Program {
+                rts: Rts::NO_PRIV,
+                priority: entry.priority,
+                quantum: TURN,
+                ticks_left: TURN,
+                space: Some(place),
+                name: entry.name,
+                ..Program::none()
+            };
+        }
+        let mut model = Self {
+            machine: TestMachine::default(),
+            root: slots[root].endpoint,
+            slots,
+            ids: initial_privileges(),
+            ready: Vec::new(),
+            running: [None; CPUS],
+            ticks_left: [0; CPUS],
+            billed: [None; CPUS],
+            sending: Vec::new(),
+            events: Vec::new(),
+            alarms: vec![None; abi::PRIVILEGES],
+            pager: Endpoint::NONE,
+            boot_programs: entries.len(),
+            has_hook: true,
+            action: Action::Resume,
+        };
+        model.make_root(root);
         model
     }
 
-    pub(crate) fn add(&mut self, entry: &BootEntry) {
-        let me = self.processes.len();
-        self.processes.push(Process {
-            entry: *entry,
-            regs: Regs::default(),
-            state: State::Ready,
-            root: me,
-            notified_by: BTreeSet::new(),
-            failed_answer: None,
-            ticks_left: QUANTUM,
-        });
-        self.ready.push(me);
+    pub(crate) fn live(&self, endpoint: Endpoint) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.endpoint == endpoint && !slot.program.is(Rts::FREE))
     }
 
-    /// The running process traps.
-    pub(crate) fn trap(&mut self, call: Regs) {
-        let me = self.running.expect("somebody runs");
-        self.aborted = None;
-        self.processes[me].regs = call;
-        let before = self.clone();
-        if let Err(errno) = self.perform(me, call) {
-            *self = before;
-            self.processes[me].regs.rax = errno.to_result() as u64;
-        }
+    pub(crate) fn program(&self, i: usize) -> &Program {
+        &self.slots[i].program
     }
 
-    fn perform(&mut self, me: usize, call: Regs) -> Result<(), Errno> {
-        let destination = Endpoint::from_raw(call.rdi as u32);
-        let source = Endpoint::from_raw(call.rdx as u32);
-        match call.rax.wrapping_sub(TRAP_BASE.into()) {
-            trap @ (SEND | SENDREC | SENDNB | NOTIFY) => {
-                let to = self.destination(me, trap, destination)?;
-                match trap {
-                    NOTIFY => self.notify(me, to),
-                    _ => self.send(me, to, trap)?,
-                }
-                self.processes[me].regs.rax = 0;
-                Ok(())
-            }
-            RECEIVE => {
-                let from = self.source(me, RECEIVE, source)?;
-                self.receive(me, from)
-            }
-            REPLY_RECEIVE => {
-                let from = self.source(me, REPLY_RECEIVE, source)?;
-                self.processes[me].failed_answer = self.answer(me, destination).err();
-                self.receive(me, from)
-            }
-            KERNEL_CALL => self.kernel_call(me, call),
-            _ => Err(Errno::BadCall),
-        }
+    fn program_mut(&mut self, i: usize) -> &mut Program {
+        &mut self.slots[i].program
     }
 
-    fn live(&self, endpoint: Endpoint) -> Option<usize> {
-        let lives = |i: &usize| self.processes[*i].state != State::Dead;
-        (0..self.processes.len()).filter(lives).find(|&i| endpoint_of(i) == endpoint)
-    }
-
-    fn may_trap(&self, me: usize, trap: u64) -> Result<(), Errno> {
-        if self.processes[me].entry.traps >> trap & 1 != 0 { Ok(()) } else { Err(Errno::TrapDenied) }
-    }
-
-    fn destination(&self, me: usize, trap: u64, endpoint: Endpoint) -> Result<usize, Errno> {
-        if endpoint == Endpoint::ANY {
-            return Err(Errno::Inval);
-        }
-        if is_task(endpoint) {
-            return Err(Errno::TrapDenied);
-        }
-        let to = self.live(endpoint).ok_or(Errno::DeadSrcDst)?;
-        let answers = trap == SENDNB
-            && self.processes[to].state == (State::Receiving { from: From::Process(me), in_sendrec: true });
-        if !answers && (to == me || self.processes[me].entry.sends >> to & 1 == 0) {
-            return Err(Errno::CallDenied);
-        }
-        self.may_trap(me, trap)?;
-        Ok(to)
-    }
-
-    fn source(&self, me: usize, trap: u64, endpoint: Endpoint) -> Result<From, Errno> {
-        let from = match endpoint {
-            Endpoint::ANY => From::Any,
-            task if is_task(task) => From::Task,
-            other => From::Process(self.live(other).ok_or(Errno::DeadSrcDst)?),
-        };
-        self.may_trap(me, trap)?;
-        Ok(from)
-    }
-
-    fn accepts(&self, receiver: usize, sender: usize) -> bool {
-        match self.processes[receiver].state {
-            State::Receiving { from, .. } => from == From::Any || from == From::Process(sender),
-            _ => false,
-        }
-    }
-
-    /// Gives a message to somebody who waits for it, or who runs and has just asked for it.
-    fn give(&mut self, to: usize, from: usize, trap: u64, header: u64, body: [u64; 7]) {
-        let receiver = &mut self.processes[to];
-        let failed = receiver.failed_answer.take().map_or(0, |errno| errno as u64);
-        receiver.regs = Regs {
-            rax: 0,
-            rdi: endpoint_of(from).raw().into(),
-            rsi: header & 0xffff_ffff,
-            rdx: trap | failed << 32,
-            body,
-            ..Regs::default()
-        };
-        if receiver.state != State::Ready {
-            receiver.state = State::Ready;
-            self.ready.push(to);
-        }
-    }
-
-    fn give_message(&mut self, to: usize, from: usize, trap: u64) {
-        let Regs { rsi, body, .. } = self.processes[from].regs;
-        self.give(to, from, trap, rsi, body);
-    }
-
-    fn give_notification(&mut self, to: usize, from: usize) {
-        let time = self.machine.ticks;
-        self.give(to, from, NOTIFY, NOTIFICATION, [time, 0, 0, 0, 0, 0, 0]);
-    }
-
-    fn send(&mut self, me: usize, to: usize, trap: u64) -> Result<(), Errno> {
-        let then_receives = trap == SENDREC;
-        if self.accepts(to, me) {
-            self.give_message(to, me, trap);
-            if then_receives {
-                self.processes[me].state = State::Receiving { from: From::Process(to), in_sendrec: true };
-            }
-            return Ok(());
-        }
-        if trap == SENDNB {
-            return Err(Errno::NotReady);
-        }
-        self.wait(me, State::Sending { to, then_receives })?;
-        self.sending.push(me);
-        Ok(())
-    }
-
-    fn notify(&mut self, me: usize, to: usize) {
-        let in_sendrec = matches!(self.processes[to].state, State::Receiving { in_sendrec: true, .. });
-        if self.accepts(to, me) && !in_sendrec {
-            self.give_notification(to, me);
+    /// Whom a blocked process waits for, by name.
+    pub(crate) fn waits_for(&self, i: usize) -> Option<Endpoint> {
+        let p = self.program(i);
+        if p.is(Rts::SENDING) {
+            Some(p.send_to)
+        } else if p.is(Rts::RECEIVING) {
+            Some(p.receive_from)
         } else {
-            self.processes[to].notified_by.insert(me);
+            None
         }
     }
 
-    fn receive(&mut self, me: usize, from: From) -> Result<(), Errno> {
-        let wanted = |who: usize| from == From::Any || from == From::Process(who);
-        if let Some(notifier) = self.processes[me].notified_by.iter().copied().find(|&n| wanted(n)) {
-            self.processes[me].notified_by.remove(&notifier);
-            self.give_notification(me, notifier);
-            return Ok(());
-        }
-        let sends_to_me =
-            |&i: &usize| matches!(self.processes[i].state, State::Sending { to, .. } if to == me) && wanted(i);
-        if let Some(sender) = self.sending.iter().copied().find(sends_to_me) {
-            self.take_from(me, sender);
-            return Ok(());
-        }
-        self.wait(me, State::Receiving { from, in_sendrec: false })
+    /// Whoever runs on a processor traps.
+    pub(crate) fn trap(&mut self, cpu: usize, ask: &Ask, regs: Regs) {
+        let Some(me) = self.running[cpu] else { return };
+        self.program_mut(me).regs = regs;
+        self.make_trap(me, ask);
     }
 
-    fn take_from(&mut self, me: usize, sender: usize) {
-        self.sending.retain(|&s| s != sender);
-        let waits_for_answer = matches!(self.processes[sender].state, State::Sending { then_receives: true, .. });
-        if waits_for_answer {
-            self.processes[sender].state = State::Receiving { from: From::Process(me), in_sendrec: true };
-        } else {
-            self.processes[sender].state = State::Ready;
-            self.processes[sender].regs.rax = 0;
-            self.ready.push(sender);
-        }
-        self.give_message(me, sender, if waits_for_answer { SENDREC } else { SEND });
-    }
-
-    fn answer(&mut self, me: usize, destination: Endpoint) -> Result<(), Errno> {
-        let to = self.live(destination).ok_or(Errno::DeadSrcDst)?;
-        if self.processes[to].state != (State::Receiving { from: From::Process(me), in_sendrec: true }) {
-            return Err(Errno::NotReady);
-        }
-        self.give_message(to, me, REPLY_RECEIVE);
-        Ok(())
-    }
-
-    /// Whom a blocked one waits for, if it is somebody.
-    pub(crate) fn waits_for(&self, i: usize) -> Option<usize> {
-        match self.processes[i].state {
-            State::Sending { to, .. } | State::Receiving { from: From::Process(to), .. } => Some(to),
-            _ => None,
+    fn make_trap(&mut self, me: usize, ask: &Ask) {
+        let done = match ask {
+            Ask::Unknown(_) => Err(Errno::BadCall),
+            Ask::Call(call) => return self.kernel_call(me, call),
+            ask => self.ipc(me, ask),
+        };
+        if let Err(errno) = done {
+            self.program_mut(me).regs.rax = errno.to_result() as u64;
         }
     }
-
-    /// Blocks `me`, unless it would then wait for itself, over however many others.
-    fn wait(&mut self, me: usize, state: State) -> Result<(), Errno> {
-        self.processes[me].state = state;
-        let mut at = self.waits_for(me);
-        for _ in 0..self.processes.len() {
-            if at == Some(me) {
-                return Err(Errno::Locked);
-            }
-            at = at.and_then(|i| self.waits_for(i));
-        }
-        Ok(())
-    }
-
-    /// The running process did something bad.
-    pub(crate) fn stop(&mut self) {
-        if let Some(me) = self.running {
-            self.machine.lines.push(format!("{} stopped: test", self.processes[me].name()));
-            self.end(me);
-        }
-    }
-
-    fn end(&mut self, me: usize) {
-        self.processes[me].state = State::Dead;
-        self.running = None;
-        for i in 0..self.processes.len() {
-            self.processes[i].notified_by.remove(&me);
-            if self.waits_for(i) == Some(me) {
-                self.processes[i].state = State::Ready;
-                self.processes[i].failed_answer = None;
-                self.processes[i].regs.rax = Errno::DeadSrcDst.to_result() as u64;
-                self.sending.retain(|&s| s != i);
-                self.ready.push(i);
-            }
-        }
-    }
-
-    pub(crate) fn tick(&mut self) {
-        self.machine.ticks += 1;
-        if let Some(me) = self.running {
-            self.processes[me].ticks_left -= 1;
-        }
-    }
-
-    /// Chooses who runs next.
-    pub(crate) fn schedule(&mut self) {
-        let priority = |i: usize| self.processes[i].entry.priority;
-        let best = self.ready.iter().copied().min_by_key(|&i| priority(i));
-        if let Some(me) = self.running.filter(|&me| self.processes[me].state == State::Ready) {
-            if self.processes[me].ticks_left == 0 {
-                self.processes[me].ticks_left = QUANTUM;
-                self.ready.push(me);
-            } else if best.is_some_and(|best| priority(best) < priority(me)) {
-                self.ready.insert(0, me);
-            } else {
-                return;
-            }
-        }
-        // The first of equals.
-        let next = self.ready.iter().copied().min_by_key(|&i| self.processes[i].entry.priority);
-        self.ready.retain(|&i| Some(i) != next);
-        self.running = next;
-    }
-}
-
-pub(crate) fn endpoint_of(process: usize) -> Endpoint {
-    Endpoint::from_raw(process as u32)
-}
-
-fn is_task(endpoint: Endpoint) -> bool {
-    [Endpoint::HARDWARE, Endpoint::SYSTEM, Endpoint::CLOCK, Endpoint::ASYNCM].contains(&endpoint)
 }
