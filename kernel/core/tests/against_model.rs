@@ -190,7 +190,7 @@ impl<'t> Pair<'t> {
         let partner = match *ask {
             Ask::Notify(to) => return kernel.fast_notify(machine, at, to),
             Ask::Call(Call::Times(_)) => return kernel.fast_times(machine, at, message.header()),
-            Ask::Call(_) => return kernel.fast_call(machine, at),
+            Ask::Call(_) => return kernel.fast_call(machine, at).is_some(),
             Ask::Receive(from) => kernel.fast_receive(machine, at, from),
             Ask::SendRec(to) => kernel.fast_sendrec(machine, at, to),
             Ask::ReplyReceive { to, from } => kernel.fast_reply_receive(machine, at, to, from),
