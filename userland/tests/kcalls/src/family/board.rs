@@ -44,6 +44,11 @@ impl Board {
         self.set(word, self.get(word).wrapping_add(1));
     }
 
+    /// Takes over all words of another page.
+    pub(crate) fn copy(&self, from: &Self) {
+        (0..WORDS).for_each(|word| self.set(word, from.get(word)));
+    }
+
     /// Writes the registers of a trap.
     pub fn set_registers(&self, registers: &Registers) {
         let Registers { rax, rdi, rsi, rdx, body } = *registers;

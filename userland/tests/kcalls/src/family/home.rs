@@ -6,7 +6,7 @@ use abi::Errno;
 use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
 use core::sync::atomic::{AtomicU64, Ordering};
 use protocol::vmctl::*;
-use suite::{Failure, Outcome, Text, check_eq};
+use suite::{Failure, Outcome, Text, check, check_eq};
 use sys::vmctl;
 
 /// Pages of a child that the suite sees too: its board and others for tests.
@@ -20,7 +20,9 @@ pub(crate) const SPARE_STACK: u64 = STACK_END - STACK_PAGES / 2 * PAGE_SIZE;
 /// Where the suite sees the pages of its children, one after the other.
 const VIEW: u64 = 0x80_0000;
 /// How many children there can be at a time.
-const CHILDREN: u64 = 64;
+const CHILDREN: u64 = 32;
+/// Most pages that each of them has besides page tables.
+const MOST_PAGES: u64 = 16;
 /// Page tables of a child besides the root: two on the way down, one for its code, one for all else.
 const TABLES: u64 = 4;
 
@@ -62,7 +64,9 @@ impl Home {
     pub fn make() -> Result<Self, Failure> {
         let place = take_place()?;
         let writable = segments()?.filter(|run| run.access == Access::Write).map(|run| run.count).sum::<u64>();
-        let frames = 1 + TABLES + PAGES as u64 + STACK_PAGES + writable;
+        let pages = PAGES as u64 + STACK_PAGES + writable;
+        check!(pages <= MOST_PAGES, "the suite has too much data: {writable} pages");
+        let frames = 1 + TABLES + pages;
         let first = claim(frames)?;
         let space = vmctl().create(CreateSpace { root: first })?.space;
         check_eq!(vmctl().donate(Donate { space, first: first + PAGE_SIZE, count: TABLES })?.done, TABLES);
@@ -76,6 +80,7 @@ impl Home {
         for run in segments()? {
             if run.access == Access::Write {
                 map(space, run.address, frame, run.count, run.access)?;
+                home.copy(&run, frame);
                 frame += run.count * PAGE_SIZE;
             } else {
                 map(space, run.address, run.frame, run.count, run.access)?;
@@ -129,31 +134,46 @@ impl Home {
     /// That the kernel refuses a step.
     pub fn end(self) -> Outcome {
         while vmctl().destroy(DestroySpace { space: self.space })?.more != 0 {}
-        unmap(vmctl().space_of(GetSpaceOf { process: me()? })?.space, self.view(), PAGES as u32)?;
+        let (memory, count) = (self.shared(), self.pages());
+        unmap(vmctl().space_of(GetSpaceOf { process: me()? })?.space, self.view(), count as u32)?;
         PLACES.fetch_and(!(1 << self.place), Ordering::Relaxed);
-        let (memory, count) = (self.shared(), self.frames - 1 - TABLES);
         check_eq!(vmctl().release(Release { first: memory, count })?.done, count);
         check_eq!(vmctl().give_back(GiveBack { first: self.first, count: self.frames })?.done, self.frames);
         Ok(())
     }
 
     fn view(&self) -> u64 {
-        VIEW + self.place * PAGES as u64 * PAGE_SIZE
+        VIEW + self.place * MOST_PAGES * PAGE_SIZE
+    }
+
+    /// Pages besides page tables.
+    fn pages(&self) -> u64 {
+        self.frames - 1 - TABLES
+    }
+
+    /// Fills frames, which the suite sees too, with data of the suite's own.
+    fn copy(&self, from: &Segment, to: u64) {
+        let view = self.view() + (to - self.shared());
+        for offset in (0..from.count).map(|page| page * PAGE_SIZE) {
+            // SAFETY: both are mapped; nothing else runs in the suite meanwhile.
+            let (from, to) = unsafe { (Board::at(from.address + offset), Board::at(view + offset)) };
+            to.copy(from);
+        }
     }
 
     fn shared(&self) -> u64 {
         self.first + (1 + TABLES) * PAGE_SIZE
     }
 
-    /// Maps the shared pages in the suite's own space.
+    /// Maps all pages in the suite's own space.
     fn map_here(&self) -> Outcome {
         let own = vmctl().space_of(GetSpaceOf { process: me()? })?.space;
-        let call = map_call(own, self.view(), self.shared(), PAGES as u64, Access::Write);
+        let call = map_call(own, self.view(), self.shared(), self.pages(), Access::Write);
         let lacks = u64::from(vmctl().map(call)?.lacks);
         if lacks > 0 {
             // The first of all children: from here on the space has the tables.
             vmctl().donate(Donate { space: own, first: claim(lacks)?, count: lacks })?;
-            return map(own, self.view(), self.shared(), PAGES as u64, Access::Write);
+            return map(own, self.view(), self.shared(), self.pages(), Access::Write);
         }
         Ok(())
     }

@@ -43,17 +43,27 @@ pub(crate) fn one_message_for_each_turn() -> Outcome {
 }
 
 pub(crate) fn the_kernel_takes_over_where_the_scheduler_lets_go() -> Outcome {
-    let child = Child::start(&Plan::new(programs::count)?.scheduled(SHORT))?;
-    check_eq!(child.info()?.scheduler, me()?);
-    rt::receive(child.endpoint)?;
-    kernel().schedctl(release(child.endpoint))?;
-    check_eq!(child.info()?.scheduler, Endpoint::NONE);
-    let count = child.board().get(Board::COUNT);
-    // Many turns.
-    nap(10)?;
-    check!(child.board().get(Board::COUNT) > count && child.info()?.flags == RUNS, "it does not run on");
-    check_eq!(kernel().schedule(kept(child.endpoint)).err(), Some(Errno::Perm));
-    child.end()
+    // Before and after it has heard that the time is used up.
+    for told in [false, true] {
+        let child = Child::start(&Plan::new(programs::count)?.scheduled(SHORT))?;
+        check_eq!(child.info()?.scheduler, me()?);
+        if told {
+            rt::receive(child.endpoint)?;
+        } else {
+            kernel().setalarm(SetAlarm { ticks: 5, absolute: 0 })?;
+            rt::receive(Endpoint::CLOCK)?;
+        }
+        check!(child.info()?.flags != RUNS, "its time is not used up");
+        kernel().schedctl(release(child.endpoint))?;
+        check_eq!((child.info()?.scheduler, child.info()?.flags), (Endpoint::NONE, RUNS));
+        let count = child.board().get(Board::COUNT);
+        // Many turns, and nothing is heard of them.
+        nap(10)?;
+        check!(child.board().get(Board::COUNT) > count && child.info()?.flags == RUNS, "it does not run on");
+        check_eq!(kernel().schedule(kept(child.endpoint)).err(), Some(Errno::Perm));
+        child.end()?;
+    }
+    Ok(())
 }
 
 pub(crate) fn the_kernel_takes_over_where_the_scheduler_dies() -> Outcome {

@@ -8,7 +8,7 @@ use suite::{Outcome, check, check_eq};
 use sys::kernel;
 
 pub(crate) fn whoever_is_ended_elsewhere_executes_nothing_more() -> Outcome {
-    const ROUNDS: u64 = 100;
+    const ROUNDS: u64 = 40;
     let slot = free_slot()?;
     let mut last: Option<(Endpoint, u64)> = None;
     for round in 0..ROUNDS {
@@ -31,8 +31,8 @@ pub(crate) fn whoever_is_ended_elsewhere_executes_nothing_more() -> Outcome {
 
 /// One processor stops a process and lets it go on all the time, while it is ended and another one takes its slot.
 pub(crate) fn a_request_for_the_dead_hits_nobody_else() -> Outcome {
-    const ROUNDS: u64 = 50;
-    const MOMENT: u64 = 200;
+    const ROUNDS: u64 = 20;
+    const MOMENT: u64 = 100;
     let slot = free_slot()?;
     let stopper = Child::prepare(&plan(programs::stop_other, 1)?.calls(&["runctl"]), slot + 1)?;
     stopper.board().set(Board::ARGUMENT, u64::MAX);

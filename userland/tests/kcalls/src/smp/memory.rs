@@ -6,7 +6,7 @@ use family::{Child, Page, finish, programs, protect, signal, spin, unmap};
 use protocol::vmctl::Access;
 use suite::{Outcome, check_eq};
 
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 20;
 
 /// Takes the right to write from a child that writes, again and again, and gives it back.
 fn take_and_give(take: impl Fn(&Child) -> Outcome, give: impl Fn(&Child) -> Outcome) -> Outcome {

@@ -15,7 +15,7 @@ fn to(child: &Child, cpu: i32) -> Result<(), Errno> {
 
 /// Also to the processor of the suite, and back.
 pub(crate) fn a_busy_process_moves_and_keeps_its_registers() -> Outcome {
-    const MOVES: u64 = 200;
+    const MOVES: u64 = 60;
     let cpus = cpus()?;
     let child = Child::prepare(&plan(programs::keep_registers, 0)?, free_slot()?)?;
     child.board().set(Board::ARGUMENT, 0x5e);

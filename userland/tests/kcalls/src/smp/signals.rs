@@ -8,7 +8,7 @@ use protocol::trace::{GetRegister, SetRegister};
 use suite::{Outcome, check_eq};
 use sys::{kernel, trace};
 
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 20;
 
 pub(crate) fn an_exception_elsewhere_is_dealt_with_here() -> Outcome {
     const RBX: u32 = 1;

@@ -12,7 +12,7 @@ fn run(child: &Child, action: RunAction) -> Result<(), Errno> {
 }
 
 pub(crate) fn whoever_is_stopped_elsewhere_executes_nothing_more() -> Outcome {
-    const ROUNDS: u64 = 300;
+    const ROUNDS: u64 = 100;
     let child = Child::start(&plan(programs::count, 0)?)?;
     for _ in 0..ROUNDS {
         counts_on(child.board())?;
@@ -25,7 +25,7 @@ pub(crate) fn whoever_is_stopped_elsewhere_executes_nothing_more() -> Outcome {
 }
 
 pub(crate) fn two_processors_stop_each_other() -> Outcome {
-    const TIMES: u64 = 1000;
+    const TIMES: u64 = 300;
     let make = |number| Child::prepare(&plan(programs::stop_other, number)?.calls(&["runctl"]), free_slot()?);
     let (a, b) = (make(0)?, make(1)?);
     for (one, other) in [(&a, &b), (&b, &a)] {
@@ -43,7 +43,7 @@ pub(crate) fn two_processors_stop_each_other() -> Outcome {
 
 /// Its trap, if it was in one, is not made, and leaves nothing in its registers.
 pub(crate) fn whoever_is_stopped_in_a_trap_starts_anew_where_it_should() -> Outcome {
-    const ROUNDS: u64 = 300;
+    const ROUNDS: u64 = 100;
     let child = Child::start(&plan(programs::land, 0)?.calls(&["whoami"]))?;
     for round in 1..=ROUNDS {
         until(|| child.board().get(Board::COUNT) == round)?;

@@ -8,7 +8,7 @@ use sys::kernel;
 
 /// Each call is served once, by one of both.
 pub(crate) fn clients_notice_nothing_of_swaps() -> Outcome {
-    const SWAPS: u64 = 100;
+    const SWAPS: u64 = 50;
     let (old, new) = (Child::start(&plan(programs::serve, 0)?)?, Child::start(&plan(programs::serve, 1)?)?);
     let client = Child::prepare(&plan(programs::call, 2)?, free_slot()?)?;
     client.board().set(Board::PARTNER, old.endpoint.raw().into());
