@@ -79,8 +79,8 @@ impl Model {
         }
     }
 
-    /// A program that waits gets what was there for the other one.
-    fn catch_up(&mut self, i: usize) {
+    /// A program that waits gets what is there.
+    pub(super) fn catch_up(&mut self, i: usize) {
         let p = self.program(i);
         let (answer, from) = (p.is(Rts::REPLY), p.receive_from);
         if !p.is(Rts::RECEIVING) || p.is(Rts::SENDING) {
