@@ -40,7 +40,8 @@ crate::protocol! {
         /// Number of a processor.
         cpu: i32
     }) -> Scheduled {};
-    /// Raises a signal for a process; its signal manager is told. `EINVAL` for a signal that is none.
+    /// Raises a signal for a process; its signal manager is told. `EINVAL` for a signal that is none, `EPERM` for the root
+    /// system process, but by itself.
     6 fn kill(Kill { process: Endpoint, signal: u32 }) -> Killed {};
     /// Takes the signals of the first process that has some and whose manager is the caller;
     /// [`Endpoint::NONE`] if there is no such process. The process stays stopped until [`EndKSig`].

@@ -326,10 +326,10 @@ impl<M: Machine> Kernel<'_, M> {
         p.set_privilege_id(PrivilegeId::USER);
         p.pending.remove(Pending::MESSAGES);
         self.derive(slot);
-        // The id may be somebody else's soon.
+        // The id may be somebody else's soon. The root system process may send to that one too.
         for other in PrivilegeId::of_services().chain([PrivilegeId::USER]) {
             let it = &mut self.privileges[other.index()];
-            if it.sends & id.bit() == 0 {
+            if it.sends & id.bit() == 0 || it.flags.contains(PrivilegeFlags::ROOT) {
                 continue;
             }
             it.sends &= !id.bit();

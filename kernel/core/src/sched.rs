@@ -102,6 +102,11 @@ impl Cpu {
         }
     }
 
+    /// Whoever runs does not go on before a choice is made.
+    pub(crate) fn choose_anew(&mut self) {
+        self.bound = 0;
+    }
+
     /// Cycles since the last switch, which is now.
     #[inline(always)]
     pub(crate) fn time_since_switch(&mut self, now: u64) -> u64 {

@@ -58,6 +58,17 @@ fn a_message_goes_at_once_to_one_who_waits_and_later_to_one_who_does_not() {
 }
 
 #[test]
+fn a_message_of_one_who_waits_for_the_receiver_closes_no_circle() {
+    test(|world| {
+        register(world, &[entry(VALID, B, 1)]);
+        world.trap(A, receive(B));
+        assert_eq!(world.trap(B, receive(A)), Outcome::Done);
+        assert_eq!(world.regs(B), delivered(A, Trap::SendA, 1));
+        assert_eq!(world.trap(B, receive(A)), Outcome::Failed(Errno::Locked), "there is no more");
+    });
+}
+
+#[test]
 fn a_mixed_table_finishes_the_right_entries_and_notifies_once() {
     let mut programs = four();
     programs[0] = BootEntry { sends: !(1 << D.slot()), ..programs[0] };

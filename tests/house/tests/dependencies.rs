@@ -21,7 +21,8 @@ const fn layer(place: &'static str, from: &'static [&'static str]) -> Layer {
 const PROGRAM: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*"];
 const SERVER: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "libexec"];
 /// Suites share libraries of their own.
-const SUITE: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "userland/tests/*"];
+const SUITE: &[&str] =
+    &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "userland/tests/*", "tests/storm"];
 
 const LAYERS: &[Layer] = &[
     layer("include/abi", &[]),
@@ -30,7 +31,7 @@ const LAYERS: &[Layer] = &[
     layer("libbare/link", &[]),
     Layer { place: "libexec", from: &["include/abi"], tests: &["libexec/testing"] },
     layer("libexec/testing", &["include/abi", "libexec"]),
-    layer("kernel/core", &["include/abi", "include/protocol"]),
+    Layer { place: "kernel/core", from: &["include/abi", "include/protocol"], tests: &["tests/storm"] },
     layer("kernel/x86_64", &["include/abi", "include/protocol", "kernel/core"]),
     layer(
         "kernel",
@@ -53,6 +54,7 @@ const LAYERS: &[Layer] = &[
         from: &["include/abi", "include/protocol", "libexec", "mkimage/qemu"],
         tests: &["libexec/testing"],
     },
+    layer("tests/storm", &["include/abi", "include/protocol"]),
     Layer { place: "tests/house", from: &[], tests: &["include/abi"] },
 ];
 

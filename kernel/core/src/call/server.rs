@@ -27,14 +27,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn kill(&mut self, _: Caller, call: Kill) -> Answer<Killed> {
-        let signal = Signal::from_user(call.signal).ok_or(Errno::Inval);
-        let target = self.kernel.named(call.process).and_then(|slot| Ok((slot, signal?)));
-        target
-            .map(|(slot, signal)| {
-                self.kernel.raise(self.machine, slot, signal);
-                Killed {}
-            })
-            .into()
+        Context::kill(self, &call).map(|()| Killed {}).into()
     }
 
     fn getksig(&mut self, _: Caller, _: GetKSig) -> Answer<KSig> {
@@ -156,6 +149,17 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 }
 
 impl<M: Machine> Context<'_, '_, M> {
+    /// Raises a signal for a process. Nobody else raises one for the root system process: a lethal one would end the system.
+    fn kill(&mut self, call: &Kill) -> Result<(), Errno> {
+        let slot = self.kernel.named(call.process)?;
+        let signal = Signal::from_user(call.signal).ok_or(Errno::Inval)?;
+        if call.process == self.kernel.root && slot != self.me {
+            return Err(Errno::Perm);
+        }
+        self.kernel.raise(self.machine, slot, signal);
+        Ok(())
+    }
+
     /// Fills memory of a process, one step of it.
     fn fill_memory(&mut self, call: &MemSet) -> Result<MemorySet, Stop> {
         const CHUNK: usize = 512;

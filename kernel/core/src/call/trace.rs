@@ -117,6 +117,12 @@ impl<M: Machine> Context<'_, '_, M> {
             p.frame.set_step(true);
         }
         self.kernel.derive(slot);
+        // What it waits for already comes by the ordinary way, too.
+        let special = self.kernel.special(slot);
+        let p = self.kernel.process_mut(slot);
+        if p.rts.contains(Rts::RECEIVING) {
+            p.rts |= special;
+        }
         self.kernel.unblock(slot, Rts::TRACED);
         Ok(())
     }
@@ -146,6 +152,9 @@ impl<M: Machine> Kernel<'_, M> {
         if p.pending.contains(Pending::TRAP_HELD) {
             p.pending.remove(Pending::TRAP_HELD);
             p.pending |= Pending::TRAP_MADE;
+            // The end of the trap is told when the process is chosen to run, also if it goes on at once.
+            let here = self.here;
+            self.cpu_mut(here).choose_anew();
             return false;
         }
         p.pending |= Pending::TRAP_HELD;

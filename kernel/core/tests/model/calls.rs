@@ -10,7 +10,7 @@ use std::iter::once;
 /// The kind of an answer that says success, and the tag of all calls of the tests.
 const OK: u64 = 0x8000 | 0x7a9 << 16;
 /// Most bytes for the log.
-const LONGEST_TEXT: u64 = 1024;
+const LONGEST_TEXT: u64 = 144;
 /// The greatest number of a signal that a process may raise.
 const LAST_SIGNAL: u32 = 31;
 

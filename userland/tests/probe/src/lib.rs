@@ -2,12 +2,11 @@
 //! afterwards. For tests of what the kernel does to registers.
 #![no_std]
 
-mod random;
 mod rules;
 mod run;
 mod state;
 
-pub use random::Random;
 pub use rules::{after_spin, after_trap};
 pub use run::{Counter, spin, trap, user_selector};
 pub use state::{Fpu, Register, State};
+pub use storm::Random;
