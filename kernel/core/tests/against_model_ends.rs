@@ -78,7 +78,7 @@ const ENDS: [(&str, &[&str]); 46] = [
     ("Exit", &["waits"]),
     ("Schedule", &["ok", "EPERM", "EINVAL"]),
     ("SchedCtl", &["ok", "EINVAL", "EBADCPU"]),
-    ("Kill", &["ok", "waits", "EINVAL"]),
+    ("Kill", &["ok", "waits", "EINVAL", "EPERM"]),
     ("GetKSig", &["ok"]),
     ("EndKSig", &["ok", "EPERM", "EINVAL"]),
     ("SetAlarm", &["ok", "EPERM"]),

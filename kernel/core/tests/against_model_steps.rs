@@ -423,6 +423,7 @@ impl Chooser {
     }
 
     fn kill(&mut self, model: &Model, process: Endpoint) -> Call {
+        let process = if self.once_in(8) { model.root } else { process };
         let vital = model.live(process).is_some_and(|slot| Self::is_vital(model, slot));
         let signal = match self.below(4) {
             0 => self.below(66) as u32,

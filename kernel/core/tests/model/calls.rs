@@ -78,6 +78,9 @@ impl Model {
             Call::Kill(c) => {
                 let slot = self.named(c.process)?;
                 let signal = Signal::from_user(c.signal).filter(|_| c.signal <= LAST_SIGNAL).ok_or(Errno::Inval)?;
+                if c.process == self.root && slot != me {
+                    return Err(Errno::Perm.into());
+                }
                 self.raise(slot, signal);
             }
             Call::GetKSig(_) => {

@@ -197,7 +197,8 @@ impl Model {
         self.slots[slot].id = USER;
         self.slots[slot].hears = false;
         self.forget_pending(id);
-        for other in &mut self.ids {
+        // The root may send to whoever gets the id next, too.
+        for other in self.ids.iter_mut().filter(|other| !other.authority.flags.contains(PrivilegeFlags::ROOT)) {
             other.authority.sends &= !(1 << id);
         }
     }
