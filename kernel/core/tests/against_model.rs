@@ -22,6 +22,8 @@ const PROGRAMS: usize = 5;
 const PAGER: usize = 4;
 /// Steps of the longest sequence.
 const STEPS: usize = 1000;
+/// Attempts to make a sequence shorter that shows a difference.
+const MAX_SHRINKS: u32 = 2000;
 /// Steps in which nobody runs, after which nobody will.
 const STUCK: usize = 40;
 
@@ -250,10 +252,9 @@ impl<'t> Pair<'t> {
                 continue;
             }
             machine.memory.cpu = cpu.index();
-            if let Some(next) = kernel.schedule(machine, cpu) {
-                if let Some(root) = kernel.enter_space(cpu, next) {
-                    machine.memory.load(cpu.index(), Some(root));
-                }
+            let next = kernel.schedule(machine, cpu);
+            if let Some(root) = next.and_then(|next| kernel.enter_space(cpu, next)) {
+                machine.memory.load(cpu.index(), Some(root));
             }
             must.extend(kernel.take_kicks(cpu));
             let stopped = |slot: Slot| !kernel.process(slot).rts().is_empty();
@@ -313,7 +314,7 @@ fn every_process_sees_what_the_model_says() {
             cases: 20,
             rng_seed: RngSeed::Fixed(seed),
             failure_persistence: None,
-            max_shrink_iters: 400,
+            max_shrink_iters: MAX_SHRINKS,
             ..ProptestConfig::default()
         };
         let seeds = prop::collection::vec(any::<u64>().no_shrink(), STEPS / 2..STEPS);

@@ -69,10 +69,9 @@ impl Model {
             event.process = new;
         }
         let waits = p.event.is_some();
-        if p.is(Rts::SIGNALED) {
-            if let Some(manager) = self.manager_of(i) {
-                self.signal_service(manager, abi::Signal::MANAGER);
-            }
+        let manager = if p.is(Rts::SIGNALED) { self.manager_of(i) } else { None };
+        if let Some(manager) = manager {
+            self.signal_service(manager, abi::Signal::MANAGER);
         }
         if waits {
             self.queue_event(i);
