@@ -43,7 +43,9 @@ impl<M: Machine> Kernel<'_, M> {
             }
             match self.try_entry(me, &entry, flags) {
                 Fate::Open => open = true,
-                Fate::Done(result) => notify |= self.finish_entry(machine, me, address, index, &entry, result),
+                Fate::Done(result) => {
+                    notify |= self.finish_entry(machine, me, address, index, &entry, result).unwrap_or(false)
+                }
             }
         }
         if open {
@@ -91,8 +93,8 @@ impl<M: Machine> Kernel<'_, M> {
         self.deliver(to, &message, Status::sent_with(Trap::SendA));
     }
 
-    /// Writes the result of an entry; whether the sender wants to be notified. That the entry cannot be written is its own
-    /// affair.
+    /// Writes the result of an entry; whether the sender wants to be notified. `None` if the entry cannot be written: then it
+    /// stays as it is, and must not be delivered from there, or it would come again for ever.
     fn finish_entry(
         &mut self,
         machine: &mut M,
@@ -101,19 +103,18 @@ impl<M: Machine> Kernel<'_, M> {
         index: u64,
         entry: &AsyncEntry,
         result: Result<(), Errno>,
-    ) -> bool {
+    ) -> Option<bool> {
         let done = AsyncEntry {
             flags: entry.flags | AsyncFlags::DONE.bits(),
             result: result.err().map_or(0, Errno::to_result),
             ..*entry
         };
-        if let Some(at) = entry_address(address, index) {
-            // The message stays as it is: only what comes before it is written.
-            const HEAD: usize = core::mem::offset_of!(AsyncEntry, message);
-            let _ = self.write_memory(machine, sender, at, &done.as_bytes()[..HEAD]);
-        }
+        let at = entry_address(address, index)?;
+        // The message stays as it is: only what comes before it is written.
+        const HEAD: usize = core::mem::offset_of!(AsyncEntry, message);
+        self.write_memory(machine, sender, at, &done.as_bytes()[..HEAD]).ok()?;
         let wanted = AsyncFlags::NOTIFY.bits() | if result.is_err() { AsyncFlags::NOTIFY_ERROR.bits() } else { 0 };
-        entry.flags & wanted != 0
+        Some(entry.flags & wanted != 0)
     }
 
     fn read_entry(&self, machine: &M, sender: Slot, address: u64, index: u64) -> Option<AsyncEntry> {
@@ -171,7 +172,8 @@ impl<M: Machine> Kernel<'_, M> {
             else {
                 // Once: then it is done.
                 if entry.flags != 0 && entry.flags & AsyncFlags::DONE.bits() == 0 {
-                    notify |= self.finish_entry(machine, sender, address, index, &entry, Err(Errno::Inval));
+                    notify |=
+                        self.finish_entry(machine, sender, address, index, &entry, Err(Errno::Inval)).unwrap_or(false);
                 }
                 continue;
             };
@@ -191,7 +193,10 @@ impl<M: Machine> Kernel<'_, M> {
                 open = true;
                 continue;
             }
-            notify |= self.finish_entry(machine, sender, address, index, &entry, Ok(()));
+            let Some(wanted) = self.finish_entry(machine, sender, address, index, &entry, Ok(())) else {
+                continue;
+            };
+            notify |= wanted;
             self.deliver_entry(sender, me, &entry);
             taken = true;
         }
@@ -224,7 +229,9 @@ impl<M: Machine> Kernel<'_, M> {
                 };
                 let open = entry.flags & (AsyncFlags::VALID | AsyncFlags::DONE).bits() == AsyncFlags::VALID.bits();
                 if open && entry.destination == endpoint {
-                    notify |= self.finish_entry(machine, sender, address, index, &entry, Err(Errno::DeadSrcDst));
+                    notify |= self
+                        .finish_entry(machine, sender, address, index, &entry, Err(Errno::DeadSrcDst))
+                        .unwrap_or(false);
                 }
             }
             if notify {

@@ -140,7 +140,8 @@ impl<M: Machine> Kernel<'_, M> {
             return false;
         };
         let p = &mut self.procs[me.index()];
-        if p.calls & RIGHT == 0 || p.plain_traps.is_empty() {
+        // It may have been stopped on its way here.
+        if p.calls & RIGHT == 0 || p.plain_traps.is_empty() || !p.rts.is_empty() {
             return false;
         }
         let answer = header as u32 as u64 & !u64::from(u16::MAX) | u64::from(Kind::OK.0);

@@ -191,6 +191,7 @@ impl<M: Machine> Kernel<'_, M> {
             Privileges { flags: PrivilegeFlags::SERVICE | kind, owner: endpoint, ..Privileges::FREE };
         self.process_mut(slot).set_privilege_id(id);
         self.apply(slot, spec, traps, flags);
+        self.meet(machine, slot);
         Ok(id)
     }
 
@@ -200,7 +201,18 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Perm);
         }
         self.free_privileges(machine, slot);
+        self.meet(machine, slot);
         Ok(())
+    }
+
+    /// A process is of another sort now, and has no filters. So it may take a message that it did not take before, and so may the
+    /// one that it sends to.
+    fn meet(&mut self, machine: &mut M, slot: Slot) {
+        self.catch_up(machine, slot);
+        let p = self.process(slot);
+        if p.rts.contains(Rts::SENDING) {
+            self.catch_up(machine, Slot::of(p.send_to));
+        }
     }
 
     /// Changes what all users may do.

@@ -113,8 +113,8 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// A program that waits gets what is pending for its new endpoint.
-    fn catch_up(&mut self, machine: &mut M, slot: Slot) {
+    /// A program that waits gets what is there for it, after its endpoint or its filters have become others.
+    pub(crate) fn catch_up(&mut self, machine: &mut M, slot: Slot) {
         let p = self.process(slot);
         let (rts, from) = (p.rts, p.receive_from);
         if !rts.contains(Rts::RECEIVING) || rts.contains(Rts::SENDING) {

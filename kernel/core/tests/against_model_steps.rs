@@ -85,7 +85,13 @@ impl Chooser {
         if all.is_empty() { None } else { Some(self.one_of(&all)) }
     }
 
-    pub(crate) fn step(&mut self, model: &Model) -> Step {
+    /// A step, and a processor that may take its time with what follows from it.
+    pub(crate) fn step(&mut self, model: &Model) -> (Option<usize>, Step) {
+        let late = self.below(2 * CPUS as u64) as usize;
+        (Some(late).filter(|late| *late < CPUS), self.any_step(model))
+    }
+
+    fn any_step(&mut self, model: &Model) -> Step {
         let cpu = self.below(CPUS as u64) as usize;
         let busy: Vec<_> = (0..CPUS).filter(|cpu| model.running[*cpu].is_some()).collect();
         if busy.is_empty() {
@@ -423,6 +429,7 @@ impl Chooser {
     }
 
     fn kill(&mut self, model: &Model, process: Endpoint) -> Call {
+        let process = if self.once_in(8) { model.root } else { process };
         let vital = model.live(process).is_some_and(|slot| Self::is_vital(model, slot));
         let signal = match self.below(4) {
             0 => self.below(66) as u32,

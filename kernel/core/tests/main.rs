@@ -1,6 +1,7 @@
 //! The kernel's state machine, on a machine made of plain structs.
 
 mod against_model;
+mod against_model_ends;
 mod against_model_steps;
 mod alarms;
 mod answers;

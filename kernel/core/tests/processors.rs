@@ -4,6 +4,7 @@ use crate::support::*;
 use abi::Endpoint;
 use abi::boot::{BootEntry, MAX_CPUS};
 use kernel_core::{CpuId, Rts, Slot};
+use protocol::kernel::{RunAction, RunCtl, Times};
 
 const FIRST: CpuId = CpuId::BOOT;
 const SECOND: CpuId = CpuId::new(1).unwrap();
@@ -104,4 +105,18 @@ fn the_dead_release_others_on_all_processors() {
     assert_eq!(pair.kicks(FIRST), [SECOND]);
     assert_eq!(pair.schedule(SECOND), Some(Slot::of(B)));
     assert_eq!(pair.0.kernel.process(Slot::of(A)).rts(), Rts::FREE);
+}
+
+#[test]
+fn one_that_was_stopped_on_its_way_makes_no_call() {
+    let mut table = table();
+    let mut pair = Pair::new(&mut table, &[on(0, "a"), on(1, "b")]);
+    pair.schedule(FIRST);
+    pair.schedule(SECOND);
+    pair.trap(FIRST, kernel_call(&RunCtl { process: B, action: RunAction::Stop }));
+    let World { kernel, machine, .. } = &mut pair.0;
+    let times = kernel_call(&Times {});
+    kernel.process_mut(Slot::of(B)).frame = times;
+    assert!(!kernel.fast_times(machine, SECOND, times.rsi) && !kernel.fast_call(machine, SECOND));
+    assert_eq!(kernel.process(Slot::of(B)).frame, times, "and nothing has changed");
 }

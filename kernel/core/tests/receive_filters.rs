@@ -7,6 +7,7 @@ use abi::{Endpoint, Errno, Trap};
 use kernel_core::Rts;
 use kernel_core::filters::POOL;
 use protocol::kernel::Clear;
+use protocol::privctl::{Disallow, SetUser};
 use protocol::statectl::{AddBlacklist, AddWhitelist, ClearFilters, ClearRefs, SetStateTable};
 
 const ANY: Endpoint = Endpoint::ANY;
@@ -64,6 +65,33 @@ fn clearing_lets_in_what_waits() {
         world.trap(B, receive(ANY));
         assert_eq!(world.regs(B), delivered(A, Trap::Send, 2));
         assert_eq!(world.outcome(A), Outcome::Done);
+    });
+}
+
+#[test]
+fn one_who_loses_its_filters_while_it_waits_gets_what_they_kept_out() {
+    test(|world| {
+        blacklist(world, B, &[FROM_A]).unwrap();
+        world.trap(B, receive(ANY));
+        world.trap(A, send(B, 1));
+        world.as_root(&Disallow { process: B }).unwrap();
+        world.as_root(&SetUser { process: B }).unwrap();
+        assert_eq!((world.rts(B), world.regs(B)), (Rts::NO_PRIV, delivered(A, Trap::Send, 1)));
+        assert_eq!(world.outcome(A), Outcome::Done);
+    });
+}
+
+#[test]
+fn one_who_becomes_a_user_while_it_sends_is_let_in_as_such() {
+    test(|world| {
+        blacklist(world, B, &[FilterElement::from_source(Endpoint::ANY_SYS)]).unwrap();
+        world.trap(B, receive(ANY));
+        world.trap(A, send(B, 1));
+        world.as_root(&Disallow { process: A }).unwrap();
+        assert_eq!(world.rts(A), Rts::SENDING | Rts::NO_PRIV);
+        world.as_root(&SetUser { process: A }).unwrap();
+        assert_eq!(world.regs(B), delivered(A, Trap::Send, 1));
+        assert_eq!((world.rts(A), world.rts(B)), (Rts::NO_PRIV, Rts::empty()));
     });
 }
 

@@ -241,17 +241,6 @@ fn an_entry_with_bad_flags_is_finished_once() {
 }
 
 #[test]
-fn a_message_that_is_there_is_no_reason_to_wait() {
-    test(|world| {
-        register(world, &[entry(VALID, B, 1)]);
-        world.trap(A, receive(B));
-        assert_eq!(world.trap(B, receive(A)), Outcome::Done, "A waits for B, but B need not wait");
-        assert_eq!(world.regs(B), delivered(A, Trap::SendA, 1));
-        assert_eq!(world.trap(B, receive(A)), Outcome::Failed(Errno::Locked));
-    });
-}
-
-#[test]
 fn one_who_finds_its_own_bad_entry_is_told_at_once() {
     test(|world| {
         register(world, &[entry(VALID, Endpoint::SELF, 1)]);

@@ -84,7 +84,8 @@ impl<M: Machine> Kernel<'_, M> {
         let p = &self.procs[me.index()];
         let header = p.frame.header();
         let allowed = protocol::kernel::right(Kind(header as u16)).is_some_and(|right| p.calls & right != 0);
-        if !allowed || p.plain_traps.is_empty() {
+        // It may have been stopped on its way here.
+        if !allowed || p.plain_traps.is_empty() || !p.rts.is_empty() {
             return None;
         }
         self.here = cpu;

@@ -16,10 +16,9 @@ impl Model {
         self.clear_refs(i);
         // Who was to hear of their signals has not heard of them, or has forgotten.
         for other in managed {
-            if self.program(other).is(Rts::SIGNALED) {
-                if let Some(manager) = self.manager_of(other) {
-                    self.signal_service(manager, Signal::MANAGER);
-                }
+            let manager = self.manager_of(other).filter(|_| self.program(other).is(Rts::SIGNALED));
+            if let Some(manager) = manager {
+                self.signal_service(manager, Signal::MANAGER);
             }
         }
         for other in 0..SLOTS {

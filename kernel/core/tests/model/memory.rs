@@ -110,7 +110,7 @@ impl Model {
 
     /// Lets a process live in a space, or nowhere.
     pub(super) fn settle_in(&mut self, i: usize, space: Option<usize>) -> Result<(), Errno> {
-        if self.program(i).rts.is_empty() {
+        if self.program(i).rts.is_empty() || self.runs(i) {
             return Err(Errno::Busy);
         }
         self.program_mut(i).space = space;

@@ -22,7 +22,7 @@ pub(crate) use filters::Filter;
 pub(crate) use memory::Event;
 pub(crate) use privileges::*;
 
-use crate::support::{Regs, TestMachine};
+use crate::support::{Regs, TRAP_LEN, TestMachine};
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::{Endpoint, Errno};
 use kernel_core::{Action, Rts, Slot};
@@ -88,6 +88,8 @@ pub(crate) struct Model {
     /// Who could run but does not, in the order of their turns.
     pub(crate) ready: Vec<usize>,
     pub(crate) running: [Option<usize>; CPUS],
+    /// Whoever runs there was stopped meanwhile: then the processor chooses again in any case.
+    anew: [bool; CPUS],
     /// Of the one that runs.
     ticks_left: [u16; CPUS],
     billed: [Option<usize>; CPUS],
@@ -173,6 +175,7 @@ impl Model {
             ids: initial_privileges(),
             ready: Vec::new(),
             running: [None; CPUS],
+            anew: [false; CPUS],
             ticks_left: [0; CPUS],
             billed: [None; CPUS],
             sending: Vec::new(),
@@ -215,7 +218,12 @@ impl Model {
     pub(crate) fn trap(&mut self, cpu: usize, ask: &Ask, regs: Regs) {
         let Some(me) = self.running[cpu] else { return };
         self.program_mut(me).regs = regs;
-        self.make_trap(me, ask);
+        if self.program(me).rts.is_empty() {
+            self.make_trap(me, ask);
+        } else {
+            // Another processor has stopped it: it traps again when it goes on.
+            self.program_mut(me).regs.rip -= TRAP_LEN;
+        }
     }
 
     fn make_trap(&mut self, me: usize, ask: &Ask) {

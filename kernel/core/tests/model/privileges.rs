@@ -164,13 +164,25 @@ impl Model {
         self.ids[id].owner = Some(self.slots[slot].endpoint);
         self.ids[id].authority.flags = PrivilegeFlags::SERVICE | dynamic;
         self.apply(slot, spec);
+        self.meet(slot);
         Ok(id)
     }
 
     pub(super) fn set_user(&mut self, slot: usize) -> Result<(), Errno> {
         self.must_wait(slot)?;
         self.make_user(slot);
+        self.meet(slot);
         Ok(())
+    }
+
+    /// It has no filters, and those of others may take it for something else.
+    fn meet(&mut self, slot: usize) {
+        self.catch_up(slot);
+        let p = self.program(slot);
+        if p.is(Rts::SENDING) {
+            let to = self.live(p.send_to).expect("somebody to send to");
+            self.catch_up(to);
+        }
     }
 
     /// Ends a structure of its own, if it has one: nobody may send to that id, and nothing of it is pending.
@@ -185,7 +197,7 @@ impl Model {
         self.slots[slot].id = USER;
         self.slots[slot].hears = false;
         self.forget_pending(id);
-        // The root system process may send to whoever gets the id next, too.
+        // The root may send to whoever gets the id next, too.
         for other in self.ids.iter_mut().filter(|other| !other.authority.flags.contains(PrivilegeFlags::ROOT)) {
             other.authority.sends &= !(1 << id);
         }

@@ -7,6 +7,9 @@ impl Model {
     /// One more reason why a process does not run.
     pub(super) fn hold(&mut self, i: usize, why: Rts) {
         self.program_mut(i).rts |= why;
+        if let Some(cpu) = (0..CPUS).find(|cpu| self.running[*cpu] == Some(i)) {
+            self.anew[cpu] = true;
+        }
         self.ready.retain(|ready| *ready != i);
     }
 
@@ -47,23 +50,24 @@ impl Model {
             && !self.next(cpu).is_some_and(is_urgent)
     }
 
-    /// Every processor chooses who runs; the one that has something to do first of all.
-    pub(crate) fn settle(&mut self, first: usize) {
+    /// Every processor chooses who runs, but one that has not noticed yet that it must.
+    pub(crate) fn settle(&mut self, first: usize, late: Option<usize>) {
         self.choose(first);
-        while let Some(cpu) = (0..CPUS).find(|cpu| self.must_choose(*cpu)) {
+        while let Some(cpu) = (0..CPUS).find(|cpu| Some(*cpu) != late && self.must_choose(*cpu)) {
             self.choose(cpu);
         }
     }
 
     fn must_choose(&self, cpu: usize) -> bool {
         match self.running[cpu] {
-            Some(me) => !self.goes_on(cpu, me),
+            Some(me) => self.anew[cpu] || !self.goes_on(cpu, me),
             None => self.next(cpu).is_some(),
         }
     }
 
     fn choose(&mut self, cpu: usize) {
         while self.must_choose(cpu) {
+            self.anew[cpu] = false;
             if let Some(me) = self.running[cpu].take() {
                 self.program_mut(me).ticks_left = self.ticks_left[cpu];
                 self.put_back(me);
@@ -191,6 +195,7 @@ impl Model {
         let passed_over = self.next(cpu).filter(|other| self.program(*other).priority < self.program(to).priority);
         assert_eq!((self.slots[to].cpu, passed_over), (cpu, None), "nobody more urgent is passed over");
         self.running[cpu] = Some(to);
+        self.anew[cpu] = false;
     }
 
     /// A timer tick on a processor.

@@ -69,18 +69,17 @@ impl Model {
             event.process = new;
         }
         let waits = p.event.is_some();
-        if p.is(Rts::SIGNALED) {
-            if let Some(manager) = self.manager_of(i) {
-                self.signal_service(manager, abi::Signal::MANAGER);
-            }
+        let manager = if p.is(Rts::SIGNALED) { self.manager_of(i) } else { None };
+        if let Some(manager) = manager {
+            self.signal_service(manager, abi::Signal::MANAGER);
         }
         if waits {
             self.queue_event(i);
         }
     }
 
-    /// A program that waits gets what was there for the other one.
-    fn catch_up(&mut self, i: usize) {
+    /// A program that waits gets what is there.
+    pub(super) fn catch_up(&mut self, i: usize) {
         let p = self.program(i);
         let (answer, from) = (p.is(Rts::REPLY), p.receive_from);
         if !p.is(Rts::RECEIVING) || p.is(Rts::SENDING) {
