@@ -117,6 +117,6 @@ fn one_that_was_stopped_on_its_way_makes_no_call() {
     let World { kernel, machine, .. } = &mut pair.0;
     let times = kernel_call(&Times {});
     kernel.process_mut(Slot::of(B)).frame = times;
-    assert!(!kernel.fast_times(machine, SECOND, times.rsi) && !kernel.fast_call(machine, SECOND));
+    assert!(!kernel.fast_times(machine, SECOND, times.rsi) && kernel.fast_call(machine, SECOND).is_none());
     assert_eq!(kernel.process(Slot::of(B)).frame, times, "and nothing has changed");
 }
