@@ -272,7 +272,8 @@ fn an_exception_switches_to_the_manager() {
 
 #[test]
 fn an_exception_with_something_in_its_way_is_not_fast() {
-    let refused: [(&str, &dyn Fn(&mut World<'_>)); 8] = [
+    type Obstacle<'a> = (&'a str, &'a dyn Fn(&mut World<'_>));
+    let refused: [Obstacle<'_>; 8] = [
         ("the root is the manager: the log tells of it", &|world| world.manage(C, world.root)),
         ("nobody is", &|world| world.manage(C, Endpoint::SELF)),
         ("another manager, which does not wait", &|world| world.manage(C, A)),

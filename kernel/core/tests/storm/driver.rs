@@ -220,12 +220,12 @@ impl<'t> Storm<'t> {
     /// A trap was made; what never returns is counted now.
     fn done(&mut self, slot: Slot, number: u64, action: Action) {
         let exited = self.world.kernel.process(slot).rts().contains(Rts::EXITED);
-        if exited || matches!(action, Action::Abort { .. }) {
-            if let Some(made) = self.made.remove(&number)
-                && self.storms(made.by)
-            {
-                self.histogram.count(Row::of(made.registers.rax, made.registers.rsi), 0);
-            }
+        let never_returns = exited || matches!(action, Action::Abort { .. });
+        if never_returns
+            && let Some(made) = self.made.remove(&number)
+            && self.storms(made.by)
+        {
+            self.histogram.count(Row::of(made.registers.rax, made.registers.rsi), 0);
         }
     }
 

@@ -202,13 +202,13 @@ impl<'t> World<'t> {
         let pager = if slot == VM { PrivilegeFlags::PAGER } else { PrivilegeFlags::empty() };
         PrivilegeSpec {
             // One that it may not send to.
-            sends: u64::MAX & !PrivilegeId::mask_of_boot_programs(1 << (PEERS.end - 1)),
+            sends: !PrivilegeId::mask_of_boot_programs(1 << (PEERS.end - 1)),
             calls,
             flags: (PrivilegeFlags::PREEMPTIBLE | pager).bits(),
             init_flags: 0,
             traps: TrapMask::all().bits(),
             manager: if VICTIMS.contains(&slot) { booted(STORM) } else { booted(ROOT) },
-            backup: if slot % 2 == 0 { booted(ROOT) } else { Endpoint::NONE },
+            backup: if slot.is_multiple_of(2) { booted(ROOT) } else { Endpoint::NONE },
             reserved: 0,
         }
     }
