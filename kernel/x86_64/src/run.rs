@@ -119,7 +119,7 @@ pub unsafe fn start(local: &'static mut CpuLocal, state: State) -> ! {
     }
 }
 
-pub(crate) fn state<'a>(guard: &'a mut StateGuard) -> &'a mut State {
+pub(crate) fn state(guard: &mut StateGuard) -> &mut State {
     // SAFETY: only the entries of the kernel call this, and `start` has filled it in before the first of them.
     unsafe { guard.assume_init_mut() }
 }

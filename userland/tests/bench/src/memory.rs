@@ -9,12 +9,15 @@ use protocol::vmctl::{Access, Backing, Cache, Claim, Donate, GetSpaceOf, MAX_RUN
 
 /// Where nothing is mapped: the beginning of what one table of the last level maps.
 const PLACE: u64 = 0x10_0000_0000;
-/// Tables for a page there: one on each level below the root.
-const TABLES: u64 = 3;
+/// Where the single page goes: what another table of the last level maps, in which a neighbour keeps the table.
+const SINGLE: u64 = PLACE + MAX_RUN as u64 * PAGE_SIZE;
+/// Tables for both: one on each level below the root, and another of the last.
+const TABLES: u64 = 4;
 
 /// What is mapped and unmapped.
 struct Run {
     space: u64,
+    place: u64,
     frame: u64,
 }
 
@@ -33,7 +36,9 @@ pub(crate) fn measure(me: Endpoint) -> Result<(), Trouble> {
             break frames.first;
         }
     };
-    let run = Run { space, frame };
+    let run = Run { space, place: PLACE, frame };
+    let single = Run { place: SINGLE, ..run };
+    let neighbour = Run { place: SINGLE + PAGE_SIZE, ..run };
     // Frames that are new are cleared, a few with each call: that is not what is measured.
     let mut done = 0;
     while done < MAX_RUN {
@@ -41,14 +46,15 @@ pub(crate) fn measure(me: Endpoint) -> Result<(), Trouble> {
         done += now;
     }
     run.unmap(MAX_RUN)?;
+    neighbour.map_all(1)?;
     report("map.page", |_| {
-        let cost = run.map_all(1)?;
-        run.unmap(1)?;
+        let cost = single.map_all(1)?;
+        single.unmap(1)?;
         Ok(cost)
     })?;
     report("unmap.page", |_| {
-        run.map_all(1)?;
-        run.unmap(1)
+        single.map_all(1)?;
+        single.unmap(1)
     })?;
     report("map.run512", |_| {
         let cost = run.map_all(MAX_RUN)?;
@@ -62,7 +68,7 @@ impl Run {
         let skipped = u64::from(skip) * PAGE_SIZE;
         MapRun {
             space: self.space,
-            address: PLACE + skipped,
+            address: self.place + skipped,
             frame: self.frame + skipped,
             count,
             access: Access::Write,
@@ -78,7 +84,7 @@ impl Run {
     }
 
     fn unmap(&self, count: u32) -> Result<u32, Trouble> {
-        let (cost, answer) = call(&UnmapRun { space: self.space, address: PLACE, count, reserved: 0 })?;
+        let (cost, answer) = call(&UnmapRun { space: self.space, address: self.place, count, reserved: 0 })?;
         if answer[0] == count.into() { Ok(cost) } else { Err(Trouble::WrongAnswer) }
     }
 }
