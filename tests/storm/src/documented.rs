@@ -30,7 +30,7 @@ pub const DOCUMENTED: &[Documented] = &[
     ("kernel.exec", &[Inval, Busy]),
     ("kernel.clear", &[Perm, Inval]),
     ("kernel.schedule", &[Perm, Inval, BadCpu]),
-    ("kernel.kill", &[Inval]),
+    ("kernel.kill", &[Perm, Inval]),
     ("kernel.getksig", &[]),
     ("kernel.endksig", &[Perm, Inval]),
     ("kernel.sigsend", &[Busy, Fault, Inval]),

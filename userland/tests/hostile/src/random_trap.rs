@@ -21,7 +21,7 @@ pub fn registers(random: &mut Random) -> State {
 
 fn number(random: &mut Random) -> u64 {
     /// More than there are traps.
-    const NEAR: u64 = 16;
+    const NEAR: u64 = 20;
     let near = u64::from(TRAP_BASE) + random.below(NEAR);
     match random.below(16) {
         0 => random.word(),
@@ -118,7 +118,7 @@ mod tests {
         let mut random = Random::new(1);
         let states: std::vec::Vec<_> = (0..20_000).map(|_| registers(&mut random)).collect();
         let traps = states.iter().filter_map(|s| Trap::from_rax(s.get(Register::Rax))).map(|t| t as u32);
-        assert_eq!(traps.collect::<BTreeSet<_>>().len(), 7);
+        assert_eq!(traps.collect::<BTreeSet<_>>().len(), 8);
         let foreign = states.iter().filter(|s| Trap::from_rax(s.get(Register::Rax)).is_none()).count();
         assert!(foreign > 1000, "{foreign}");
         let header = |s: &State| Kind(s.get(Register::Rsi) as u16);
