@@ -5,6 +5,7 @@
 //! programs; on the host, where panics unwind, `std` has its own, and crates above this one can be tested.
 #![no_std]
 
+mod lent;
 mod line;
 mod log;
 #[cfg(panic = "abort")]
@@ -13,6 +14,7 @@ mod senda;
 mod start;
 mod trap;
 
+pub use lent::Lent;
 pub use line::Line;
 pub use log::{log, write_line};
 pub use senda::{AsyncSlot, senda};
