@@ -22,7 +22,7 @@ const VIEW: u64 = 0x80_0000;
 /// How many children there can be at a time.
 const CHILDREN: u64 = 32;
 /// Most pages that each of them has besides page tables.
-const MOST_PAGES: u64 = 16;
+const MOST_PAGES: u64 = 64;
 /// Page tables of a child besides the root: two on the way down, one for its code, one for all else.
 const TABLES: u64 = 4;
 
