@@ -235,11 +235,11 @@ pub(crate) fn lists_that_cannot_be() -> Outcome {
     for (source, destination) in [(me, me), (who, who), (who, me_by_name), (me_by_name, who), (who, Endpoint::NONE)] {
         check_eq!(made(&[SafeCopy { source, destination, ..good }], 1, 0, 0), Err(Errno::Inval));
     }
-    let before = granter.words();
+    let before = granter.sum();
     let last = SafeCopy { source: me, destination: who, ..good };
     check_eq!(made(&[good, SafeCopy { offset: LEN, ..good }, last], 3, 0, 0), Ok(VCopied { next: 1, skip: 0 }));
     check_eq!(made(&[SafeCopy { len: 0, ..good }], 1, 0, 0), Err(Errno::Dom));
-    check_eq!(granter.words() == before, true);
+    check_eq!(granter.sum(), before);
     granter.end()
 }
 
@@ -248,7 +248,7 @@ pub(crate) fn who_may_not_copy_does_not() -> Outcome {
     let child = obedient(&[])?;
     let Received { granter: who, id: grant } = granter.grant_data(child.endpoint, BOTH);
     let (offset, address, len) = (0, DATA.address(), 8);
-    let before = granter.words();
+    let before = granter.sum();
     let from = SafeCopyFrom { granter: who, reserved: 0, grant, offset, address, len };
     check_eq!(called(&child, &from)?.err(), Some(Errno::CallDenied));
     let to = SafeCopyTo { granter: who, reserved: 0, grant, offset, address, len };
@@ -258,7 +258,7 @@ pub(crate) fn who_may_not_copy_does_not() -> Outcome {
     let list = VSafeCopy { address, count: 1, first: 0, skip: 0 };
     check_eq!(called(&child, &list)?.err(), Some(Errno::CallDenied));
     check_eq!(called(&child, &SetGrant { address: TABLE.address(), count: 1 })?.err(), Some(Errno::CallDenied));
-    check_eq!(granter.words() == before, true);
+    check_eq!(granter.sum(), before);
     settle()?;
     child.end()?;
     granter.end()

@@ -39,8 +39,7 @@ impl Pair {
 
     /// The words that are copied.
     fn words(&self, of: &Granter) -> [u64; COUNT] {
-        let all = of.words();
-        core::array::from_fn(|i| all[0xff0 / 8 + i])
+        core::array::from_fn(|i| of.word(0xff0 / 8 + i))
     }
 
     /// From the owner to the user, all of both pages' border.
@@ -147,12 +146,12 @@ pub(crate) fn what_cannot_be_brought_is_a_fault_and_nothing_is_copied() -> Outco
     let calls: [&dyn Fn() -> Outcome; 2] = [&|| order_call(&user.0, &pair.from()), &|| order_call(&user.0, &pair.to())];
     for call in calls {
         take(&owner.0, MORE)?;
-        let (before, kept) = (traps(&user.0), (user.words(), owner.words()));
+        let (before, kept) = (traps(&user.0), (user.sum(), owner.sum()));
         call()?;
         fault(&user.0)?;
         answer(user.endpoint(), false)?;
         pair.ended(before, Err(Errno::Fault))?;
-        check!((user.words(), owner.words()) == kept, "something was copied");
+        check!((user.sum(), owner.sum()) == kept, "something was copied");
         owner.0.home.map_page(MORE, Access::Write)?;
     }
     // Where no program has memory nobody is asked.
@@ -171,7 +170,7 @@ pub(crate) fn what_is_taken_back_meanwhile_is_not_used() -> Outcome {
     for told in [false, true] {
         take(&owner.0, DATA)?;
         owner.grant_data(user.endpoint(), BOTH);
-        let (before, kept) = (traps(&user.0), user.words());
+        let (before, kept) = (traps(&user.0), user.sum());
         order_call(&user.0, &pair.from())?;
         let wait = if told { Some(wanted(user, owner, PLACE, SPAN, READS)?) } else { None };
         owner.grant(0, GrantEntry { sequence: 1, ..GrantEntry::FREE });
@@ -179,7 +178,7 @@ pub(crate) fn what_is_taken_back_meanwhile_is_not_used() -> Outcome {
         bring(&owner.0.home, &wait)?;
         answer(user.endpoint(), true)?;
         pair.ended(before, Err(Errno::Perm))?;
-        check!(user.words() == kept, "something was copied");
+        check!(user.sum() == kept, "something was copied");
         protect(owner.0.home.space, DATA.address(), Access::Write)?;
     }
     pair.end()
@@ -281,7 +280,7 @@ pub(crate) fn fills_and_lists_wait_too() -> Outcome {
     bring(&owner.0.home, &wanted(user, owner, MORE.address(), 8, READS)?)?;
     answer(user.endpoint(), true)?;
     pair.ended(before + 1, Ok(2))?;
-    check_eq!([user.word(0), user.word(1)], [owner.word(0), owner.words()[512]]);
+    check_eq!([user.word(0), user.word(1)], [owner.word(0), owner.word(512)]);
     pair.end()
 }
 

@@ -39,9 +39,12 @@ fn cpus() -> Result<u64, Errno> {
     sys::getinfo().machine(GetMachine {}).map(|machine| machine.cpus)
 }
 
-/// The same on a processor besides the suite's, if there is one.
-fn elsewhere(plan: Plan, number: u64) -> Result<Plan, Errno> {
+/// A child that never waits: on a processor besides the suite's, if there is one. Where there is not, it is as urgent as
+/// `echo`, so that [`settle`](family::kit::settle) ends.
+fn restless(code: Code, number: u64) -> Result<Plan, Errno> {
+    const LEAST_URGENT: i32 = 15;
     let others = cpus()? - 1;
+    let plan = Plan { priority: LEAST_URGENT, ..Plan::new(code)?.calls(SAFE_CALLS) };
     Ok(plan.on(if others == 0 { 0 } else { 1 + number % others }))
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn what_is_taken_back_is_written_no_more() -> Outcome {
     let relays = [Party::start()?, Party::start()?];
     let mut writers = [const { None }; 3];
     for (writer, number) in writers.iter_mut().zip(0..) {
-        *writer = Some(Child::start(&elsewhere(Plan::new(write_always)?.calls(SAFE_CALLS), number)?)?);
+        *writer = Some(Child::start(&restless(write_always, number)?)?);
     }
     let [Some(a), Some(b), Some(c)] = &writers else { suite::fail!("no writers") };
     let mine = &mut MINE.borrow_mut().0;
@@ -175,7 +178,7 @@ fn copy_from_forger(code: Code) -> Result<u64, Failure> {
     const ROUNDS: u64 = 100;
     const TRIES: u64 = 200;
     const OPEN: u64 = 0x7075_626c_6963_2121;
-    let forger = Child::prepare(&elsewhere(Plan::new(code)?.calls(SAFE_CALLS), 0)?, free_slot()?)?;
+    let forger = Child::prepare(&restless(code, 0)?, free_slot()?)?;
     for (word, value) in [(PUBLIC, OPEN), (SECRET, !OPEN), (GRANTEE, forger.endpoint.raw().into())] {
         forger.board().set(word, value);
     }
