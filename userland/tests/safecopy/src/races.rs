@@ -144,6 +144,8 @@ fn publish(board: &Board, entry: GrantEntry) {
 
 /// Grants in turns what is public to the suite, and what is secret to itself with the next sequence number.
 extern "C" fn grant_in_turns() -> ! {
+    /// For so long what is public stays granted.
+    const SHOWN: u64 = 50;
     let board = own_board();
     register();
     let suite = Endpoint::from_raw(board.get(Board::PARTNER) as u32);
@@ -151,6 +153,7 @@ extern "C" fn grant_in_turns() -> ! {
     loop {
         publish(board, direct(suite, READ, address_of(PUBLIC), 8));
         board.count(Board::COUNT);
+        spin(SHOWN);
         publish(board, GrantEntry { sequence: 1, ..direct(other, READ, address_of(SECRET), 8) });
     }
 }
@@ -185,7 +188,7 @@ fn copy_from_forger(code: Code) -> Result<u64, Failure> {
     forger.allow()?;
     grows(forger.board(), Board::COUNT, 1)?;
     let grant = Received { granter: forger.endpoint, id: GrantId::from_raw(0) };
-    let mut worked = 0;
+    let (alone, mut worked) = (cpus()? == 1, 0);
     for _ in 0..ROUNDS {
         for _ in 0..TRIES {
             match grant.value::<u64>(0).map_err(Errno::from) {
@@ -197,8 +200,10 @@ fn copy_from_forger(code: Code) -> Result<u64, Failure> {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        // Where there is one processor, the forger comes to another point.
-        nap(u64::from(cpus()? == 1))?;
+        if alone {
+            // The forger comes to another point.
+            nap(1)?;
+        }
     }
     grows(forger.board(), Board::COUNT, 1)?;
     forger.end()?;
