@@ -180,6 +180,16 @@ pub(crate) fn locate(
     Ok(())
 }
 
+/// Finds a byte of a program's memory; see [`kernel_core::Machine::locate_byte`].
+#[inline(always)]
+pub(crate) fn locate_byte(root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
+    if !(USER_START..USER_END).contains(&address) {
+        return None;
+    }
+    let entry = table(root).leaf(address)?.entry((address / PAGE_SIZE) as usize % ENTRIES);
+    is_accessible(entry, access).then(|| direct(entry.physical()) + address % PAGE_SIZE)
+}
+
 /// What a table of the last level maps.
 const LEAF_SIZE: u64 = PAGE_SIZE * ENTRIES as u64;
 

@@ -185,6 +185,9 @@ impl<M: Machine> Context<'_, '_, M> {
         if len == 0 {
             return Err(Errno::Dom.into());
         }
+        if self.copy_in_pages(from, to, len).is_some() {
+            return Ok(len);
+        }
         let alike = (from.address ^ to.address).is_multiple_of(PAGE_SIZE);
         if len >= FEWEST_SHARED
             && alike
@@ -193,6 +196,22 @@ impl<M: Machine> Context<'_, '_, M> {
             return Ok(done);
         }
         self.copy_step(from, to, len, len.min(MAX_COPIED), missing)
+    }
+
+    /// Copies what lies in one page on each side, and is there: most copies. `None`, with nothing copied, if it is otherwise.
+    #[inline(always)]
+    fn copy_in_pages(&mut self, from: Side, to: Side, len: u64) -> Option<()> {
+        let room = |side: Side| PAGE_SIZE - side.address % PAGE_SIZE;
+        if len > room(from).min(room(to)) {
+            return None;
+        }
+        let place = |side: Side, access| match side.memory {
+            Memory::Of(slot) => self.machine.locate_byte(self.kernel.root_of(slot)?, side.address, access),
+            Memory::Physical => None,
+        };
+        let (source, destination) = (place(from, MemoryAccess::Read)?, place(to, MemoryAccess::Write)?);
+        self.machine.copy(source, destination, len);
+        Some(())
     }
 
     /// Copies many whole pages, which lie alike on both sides, by letting both see the same until one of them writes. What comes

@@ -11,15 +11,18 @@ use static_cell::ConstStaticCell;
 const LONG: usize = MAX_COPIED as usize;
 const SHORT: usize = 8;
 
+/// Where copies begin in a page, on both sides: so no more whole pages are copied than are worth to be shared.
+const PLACE: usize = 8;
+
 /// Where the copies go to: it starts with a page, as what is granted does.
 #[repr(align(4096))]
-struct Memory([u8; LONG]);
+struct Memory([u8; PLACE + LONG]);
 
-static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory([0; LONG]));
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory([0; PLACE + LONG]));
 
 /// Measures a short copy, what each link adds to it, and the longest one.
 pub(crate) fn measure(lender: Endpoint) -> Result<(), Trouble> {
-    let memory = &mut MEMORY.take().0;
+    let memory = &mut MEMORY.take().0[PLACE..];
     let (direct, linked) = (grant(lender, 0)?, grant(lender, MAX_HOPS as u64)?);
     report("safecopy.8", |_| copy(lender, direct, &mut memory[..SHORT]))?;
     report("safecopy.hop", |_| {
@@ -40,11 +43,11 @@ fn grant(lender: Endpoint, hops: u64) -> Result<GrantId, Errno> {
     Ok(GrantId::from_raw(message.body[0]))
 }
 
-/// Copies from the beginning of a grant; returns what it cost.
+/// Copies from a grant; returns what it cost.
 fn copy(granter: Endpoint, grant: GrantId, into: &mut [u8]) -> Result<u32, Trouble> {
     into.fill(0);
     let (address, len) = (into.as_mut_ptr().expose_provenance() as u64, into.len() as u64);
-    let (cost, answer) = call(&SafeCopyFrom { granter, reserved: 0, grant, offset: 0, address, len })?;
-    let right = into.iter().enumerate().all(|(i, &byte)| byte == i as u8);
+    let (cost, answer) = call(&SafeCopyFrom { granter, reserved: 0, grant, offset: PLACE as u64, address, len })?;
+    let right = into.iter().enumerate().all(|(i, &byte)| byte == (PLACE + i) as u8);
     if answer[0] == len && right { Ok(cost) } else { Err(Trouble::WrongAnswer) }
 }

@@ -3,6 +3,7 @@
 #![no_main]
 
 use abi::grant::{GrantId, MAX_HOPS};
+use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Kind};
 use protocol::kernel::MAX_COPIED;
 use static_cell::ConstStaticCell;
@@ -14,7 +15,8 @@ sys::entry!(main);
 #[repr(align(4096))]
 struct Memory([u8; LEN]);
 
-const LEN: usize = MAX_COPIED as usize;
+/// The longest copy, from any place in a page on.
+const LEN: usize = (MAX_COPIED + PAGE_SIZE) as usize;
 
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory([0; LEN]));
 
