@@ -188,6 +188,12 @@ impl<M: Machine> Context<'_, '_, M> {
         if self.copy_in_pages(from, to, len).is_some() {
             return Ok(len);
         }
+        self.copy_many(from, to, len, missing)
+    }
+
+    /// The same for what is long, or not there.
+    #[inline(never)]
+    fn copy_many(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<u64, Stop> {
         let alike = (from.address ^ to.address).is_multiple_of(PAGE_SIZE);
         if len >= FEWEST_SHARED
             && alike
@@ -205,13 +211,19 @@ impl<M: Machine> Context<'_, '_, M> {
         if len > room(from).min(room(to)) {
             return None;
         }
-        let place = |side: Side, access| match side.memory {
-            Memory::Of(slot) => self.machine.locate_byte(self.kernel.root_of(slot)?, side.address, access),
-            Memory::Physical => None,
-        };
-        let (source, destination) = (place(from, MemoryAccess::Read)?, place(to, MemoryAccess::Write)?);
+        let source = self.locate_byte(from, MemoryAccess::Read)?;
+        let destination = self.locate_byte(to, MemoryAccess::Write)?;
         self.machine.copy(source, destination, len);
         Some(())
+    }
+
+    /// The first byte of a side, if it is there; physical memory is left to others.
+    #[inline(always)]
+    fn locate_byte(&self, side: Side, access: MemoryAccess) -> Option<u64> {
+        match side.memory {
+            Memory::Of(slot) => self.machine.locate_byte(self.kernel.root_of(slot)?, side.address, access),
+            Memory::Physical => None,
+        }
     }
 
     /// Copies many whole pages, which lie alike on both sides, by letting both see the same until one of them writes. What comes
@@ -278,7 +290,6 @@ impl<M: Machine> Context<'_, '_, M> {
     }
 
     /// Finds the pages of the first `step` of `len` bytes; if they are missing, all of them are asked for.
-    #[inline(always)]
     fn locate(
         &mut self,
         side: Side,
