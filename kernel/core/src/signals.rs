@@ -50,17 +50,35 @@ impl<M: Machine> Kernel<'_, M> {
         self.lookup(endpoint).filter(|&slot| self.is_service(slot))
     }
 
-    /// A service has died: those that it managed, and whose signals it has not taken, go to whoever manages them now.
-    pub(crate) fn hand_on_signaled(&mut self, machine: &mut M, dead: Endpoint) {
-        for slot in Slot::all() {
-            if !self.signaled.contains(slot) {
-                continue;
+    /// A manager has died, or knows nothing of what it has taken: the signals that it has not ended go to whoever manages those
+    /// processes now.
+    pub(crate) fn hand_on_signals(&mut self, machine: &mut M, former: Endpoint) {
+        let stopped = self.alive.clone();
+        for slot in stopped.iter() {
+            let managed = |manager: &Endpoint| *manager == former || self.service(*manager).is_some();
+            if self.managers(slot).into_iter().find(managed) == Some(former) {
+                self.offer_signals(machine, slot);
             }
-            let managed = |manager: &Endpoint| *manager == dead || self.service(*manager).is_some();
-            let orphaned = self.managers(slot).into_iter().find(managed) == Some(dead);
-            if let Some(manager) = self.manager_of(slot).filter(|_| orphaned) {
-                self.signal_service(machine, manager, Signal::MANAGER);
-            }
+        }
+    }
+
+    /// Tells the manager of a process of all its signals that have not been ended, whoever has taken them before.
+    fn offer_signals(&mut self, machine: &mut M, slot: Slot) {
+        let Some(manager) = self.manager_of(slot).filter(|_| self.process(slot).rts.contains(Rts::SIGNAL_PENDING))
+        else {
+            return;
+        };
+        let p = self.process_mut(slot);
+        p.signals |= core::mem::take(&mut p.taken_signals);
+        p.rts |= Rts::SIGNALED;
+        self.signaled.insert(slot);
+        self.signal_service(machine, manager, Signal::MANAGER);
+    }
+
+    /// The same after what says who the manager is has changed, if that is somebody else now.
+    pub(crate) fn change_manager(&mut self, machine: &mut M, slot: Slot, former: Option<Slot>) {
+        if self.manager_of(slot) != former {
+            self.offer_signals(machine, slot);
         }
     }
 
@@ -87,7 +105,9 @@ impl<M: Machine> Kernel<'_, M> {
         let p = self.process_mut(slot);
         // It goes on waiting: SIGNAL_PENDING is still set.
         p.rts.remove(Rts::SIGNALED);
-        Some((slot, core::mem::take(&mut p.signals)))
+        let signals = core::mem::take(&mut p.signals);
+        p.taken_signals |= signals;
+        Some((slot, signals))
     }
 
     pub(crate) fn first_signaled(&self, manager: Slot) -> Option<Slot> {
@@ -99,10 +119,12 @@ impl<M: Machine> Kernel<'_, M> {
         if self.manager_of(slot) != Some(me) {
             return Err(Errno::Perm);
         }
-        let rts = self.process(slot).rts;
+        let p = self.process_mut(slot);
+        let rts = p.rts;
         if !rts.contains(Rts::SIGNAL_PENDING) {
             return Err(Errno::Inval);
         }
+        p.taken_signals = 0;
         if !rts.contains(Rts::SIGNALED) {
             self.unblock(slot, Rts::SIGNAL_PENDING);
         }

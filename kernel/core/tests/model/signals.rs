@@ -71,7 +71,40 @@ impl Model {
         let endpoint = self.slots[i].endpoint;
         let p = self.program_mut(i);
         p.rts.remove(Rts::SIGNALED);
-        (endpoint, std::mem::take(&mut p.signals))
+        let signals = std::mem::take(&mut p.signals);
+        p.taken |= signals;
+        (endpoint, signals)
+    }
+
+    /// Whoever was managed by `former` has another manager, or one that remembers nothing: that one hears of all signals again.
+    pub(super) fn hand_on(&mut self, former: Endpoint) {
+        for i in 0..SLOTS {
+            let own = self.authority(i);
+            let managers = [own.manager, own.backup, self.root];
+            let named = managers.map(|m| if m == Endpoint::SELF { self.slots[i].endpoint } else { m });
+            let manages = |m: &Endpoint| *m == former || self.live(*m).is_some_and(|m| self.is_service(m));
+            if named.into_iter().find(manages) == Some(former) {
+                self.offer(i);
+            }
+        }
+    }
+
+    fn offer(&mut self, i: usize) {
+        if !self.program(i).is(Rts::SIGNAL_PENDING) {
+            return;
+        }
+        let manager = self.manager_of(i).expect("the root is there");
+        let p = self.program_mut(i);
+        p.signals |= std::mem::take(&mut p.taken);
+        p.rts |= Rts::SIGNALED;
+        self.signal_service(manager, Signal::MANAGER);
+    }
+
+    /// The same if its manager is not `former` any more.
+    pub(super) fn change_manager(&mut self, i: usize, former: Option<usize>) {
+        if self.manager_of(i) != former {
+            self.offer(i);
+        }
     }
 
     pub(super) fn end_signals(&mut self, me: usize, i: usize) -> Result<(), Errno> {
@@ -81,6 +114,7 @@ impl Model {
         if !self.program(i).is(Rts::SIGNAL_PENDING) {
             return Err(Errno::Inval);
         }
+        self.program_mut(i).taken = 0;
         if !self.program(i).is(Rts::SIGNALED) {
             self.release(i, Rts::SIGNAL_PENDING);
         }
