@@ -28,6 +28,8 @@ impl<M: Machine> Kernel<'_, M> {
         for (slot, before) in both.into_iter().zip([destination, source]) {
             self.join_lists(machine, slot, before);
         }
+        // Its message was withdrawn; here it is told of under its new name.
+        self.tell_send_done(machine, destination);
         both.iter().for_each(|slot| self.catch_up(machine, *slot));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::support::*;
 use abi::asynchronous::{AsyncEntry, AsyncFlags};
 use abi::filter::FilterElement;
-use abi::{Endpoint, Errno, PrivilegeSpec, Trap};
+use abi::{Endpoint, Errno, PrivilegeSpec, Signal, Trap};
 use kernel_core::{Process, Rts, Slot};
 use protocol::irqctl::SetPolicy;
 use protocol::kernel::{
@@ -265,6 +265,24 @@ fn a_failing_new_instance_that_sends_is_taken_out_of_the_queue() {
         assert_eq!(world.regs(C), delivered(A, Trap::Send, 1));
         assert_eq!(world.trap(C, receive(ANY)), Outcome::Blocked, "its message is withdrawn");
         world.as_root(&Clear { process: NEW }).unwrap();
+    });
+}
+
+#[test]
+fn a_delayed_stop_of_a_failing_new_instance_is_told_under_its_new_name() {
+    test(|world| {
+        let spec = PrivilegeSpec { manager: D, ..world.spec() };
+        world.as_root(&UpdateSys { spec, process: NEW, reset_ranges: 0 }).unwrap();
+        update(world);
+        world.trap(B, send(C, 2));
+        let stop = RunCtl { process: B, action: RunAction::StopAfterSend };
+        assert_eq!(world.call(A, &stop), Err(Errno::Busy));
+        world.as_root(&Disallow { process: B }).unwrap();
+        world.as_root(&ROLLBACK).unwrap();
+        let told = abi::event::SystemEvent::read(&world.regs(D).body);
+        assert_eq!(told.signaled, Some((NEW, Signal::SEND_DONE.bit())), "D waited, and is told of it");
+        world.call(D, &EndKSig { process: NEW }).unwrap();
+        assert_eq!(world.rts(NEW), Rts::NO_PRIV);
     });
 }
 

@@ -15,7 +15,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn exec(&mut self, _: Caller, call: Exec) -> Answer<Executed> {
-        self.kernel.exec(&call).map(|()| Executed {}).into()
+        self.kernel.exec(self.machine, &call).map(|()| Executed {}).into()
     }
 
     fn clear(&mut self, _: Caller, call: Clear) -> Answer<Cleared> {

@@ -29,6 +29,7 @@ impl Model {
         for (i, before) in [(a, b), (b, a)] {
             self.arrive(i, before);
         }
+        self.send_is_over(b);
         for i in [a, b] {
             self.catch_up(i);
         }
