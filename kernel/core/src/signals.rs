@@ -12,7 +12,7 @@ impl<M: Machine> Kernel<'_, M> {
                 self.privileges_mut(slot).signals |= signal.bit();
                 self.signal_service(machine, slot, Signal::MANAGER_SELF);
             }
-            _ => match self.promote_backup(slot) {
+            _ => match self.promote_another(slot) {
                 Some(manager) => self.raise_with(machine, slot, signal, manager),
                 None => self.action = Action::Panic(slot),
             },
@@ -64,8 +64,13 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Tells the manager of a process of all its signals that have not been ended, whoever has taken them before.
     fn offer_signals(&mut self, machine: &mut M, slot: Slot) {
-        let Some(manager) = self.manager_of(slot).filter(|_| self.process(slot).rts.contains(Rts::SIGNAL_PENDING))
-        else {
+        if !self.process(slot).rts.contains(Rts::SIGNAL_PENDING) {
+            return;
+        }
+        // It cannot be its own manager while it is stopped.
+        let other = self.manager_of(slot).filter(|manager| *manager != slot);
+        let Some(manager) = other.or_else(|| self.promote_another(slot)) else {
+            self.action = Action::Panic(slot);
             return;
         };
         let p = self.process_mut(slot);
@@ -82,14 +87,32 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// Makes the backup manager of a process its manager, and lets it run.
-    fn promote_backup(&mut self, slot: Slot) -> Option<Slot> {
+    /// A process cannot manage itself any more. Its backup manager takes over, and runs; if there is none, the root does.
+    /// `None` for the root itself.
+    fn promote_another(&mut self, slot: Slot) -> Option<Slot> {
         let p = self.privileges_mut(slot);
         let backup = core::mem::replace(&mut p.backup, Endpoint::NONE);
-        let manager = self.service(backup).filter(|&manager| manager != slot)?;
-        self.privileges_mut(slot).manager = backup;
-        self.unblock(manager, Rts::NO_PRIV);
+        let backup = self.service(backup).filter(|&manager| manager != slot);
+        if let Some(manager) = backup {
+            self.unblock(manager, Rts::NO_PRIV);
+        }
+        let manager = backup.or_else(|| self.service(self.root).filter(|&root| root != slot))?;
+        self.privileges_mut(slot).manager = self.process(manager).endpoint;
         Some(manager)
+    }
+
+    /// A program with signals has come to another slot: its manager hears of them under the new name.
+    pub(crate) fn rejoin_signals(&mut self, machine: &mut M, slot: Slot) {
+        let signaled = self.process(slot).rts.contains(Rts::SIGNALED);
+        if signaled {
+            self.signaled.insert(slot);
+        }
+        match self.manager_of(slot) {
+            // It has come into the place of its manager.
+            Some(manager) if manager == slot => self.offer_signals(machine, slot),
+            Some(manager) if signaled => self.signal_service(machine, manager, Signal::MANAGER),
+            _ => {}
+        }
     }
 
     /// Sends a signal of the kernel to a service: a bit in the notification from [`Endpoint::SYSTEM`].

@@ -7,7 +7,7 @@
 
 use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
-use abi::{Errno, PrivilegeFlags, Signal};
+use abi::{Errno, PrivilegeFlags};
 use core::mem::swap;
 use protocol::kernel::{Update, UpdateDirection};
 
@@ -99,17 +99,11 @@ impl<M: Machine> Kernel<'_, M> {
     fn join_lists(&mut self, machine: &mut M, slot: Slot, before: Slot) {
         let (old, new) = (self.process(before).endpoint, self.process(slot).endpoint);
         let p = self.process_mut(slot);
-        let signaled = p.rts.contains(Rts::SIGNALED);
         let waits = p.memory_event.is_some();
         if let Some(event) = p.memory_event.as_mut().filter(|event| event.process == old) {
             event.process = new;
         }
-        if signaled {
-            self.signaled.insert(slot);
-            if let Some(manager) = self.manager_of(slot) {
-                self.signal_service(machine, manager, Signal::MANAGER);
-            }
-        }
+        self.rejoin_signals(machine, slot);
         if waits {
             self.queue_event(machine, slot);
         }

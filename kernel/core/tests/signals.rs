@@ -203,13 +203,32 @@ fn a_lethal_signal_of_one_that_manages_itself_goes_to_its_backup_which_takes_ove
 }
 
 #[test]
-fn a_lethal_signal_that_nobody_can_deal_with_is_the_end() {
+fn a_lethal_signal_of_one_that_manages_itself_alone_goes_to_the_root() {
     managed(|world| {
         manage(world, C, Endpoint::SELF, Endpoint::NONE);
         world.run(C);
-        let action = world.kernel.exception(&mut world.machine, CpuId::BOOT, Signal::SEGV, format_args!("test"));
-        assert_eq!(action, Action::Panic(Slot::of(C)));
+        world.except(Signal::SEGV);
+        assert_eq!(world.rts(C), Rts::FREE, "the root ended it, and the system goes on");
+        assert_eq!(world.machine.lines.last().unwrap(), "c stopped: test");
     });
+    managed(|world| {
+        manage(world, C, Endpoint::SELF, Endpoint::NONE);
+        assert_eq!(world.trap(C, kernel_call(&Exit { status: 0 })), Outcome::Ended);
+    });
+}
+
+#[test]
+fn one_that_is_made_its_own_manager_while_it_is_stopped_is_left_to_the_root() {
+    managed(|world| {
+        kill(world, C, Signal::KILL.number()).unwrap();
+        assert_eq!(take(world, B), (C, Signal::KILL.bit()));
+        manage(world, C, Endpoint::SELF, Endpoint::NONE);
+        assert_eq!(world.rts(C), Rts::FREE);
+    });
+}
+
+#[test]
+fn a_lethal_signal_of_the_root_without_a_backup_is_the_end() {
     managed(|world| {
         let root = world.root;
         world.automatic = false;

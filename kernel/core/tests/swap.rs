@@ -334,6 +334,18 @@ fn signals_move_with_their_program_and_its_manager_hears_of_the_new_name() {
 }
 
 #[test]
+fn one_that_comes_into_the_place_of_its_manager_is_left_to_the_root() {
+    test(|world| {
+        let spec = PrivilegeSpec { manager: NEW, ..world.spec() };
+        world.as_root(&UpdateSys { spec, process: B, reset_ranges: 0 }).unwrap();
+        world.call(A, &Kill { process: B, signal: Signal::KILL.number() }).unwrap();
+        world.as_root(&FORWARD).unwrap();
+        assert_eq!(world.rts(NEW), Rts::FREE, "the root ended the old program");
+        assert!(is_new(world, B));
+    });
+}
+
+#[test]
 fn who_waited_for_the_others_slot_waits_on_and_the_dead_are_told() {
     test(|world| {
         world.trap(A, receive(B));

@@ -8,7 +8,7 @@ impl Model {
     /// Whoever runs does something that the processor does not do for it.
     pub(crate) fn exception(&mut self, cpu: usize, signal: Signal) {
         let Some(me) = self.running[cpu] else { return };
-        if self.manager_of(me).is_none_or(|manager| self.slots[manager].endpoint == self.root) {
+        if self.manager_of(me).is_none_or(|manager| manager == me || self.slots[manager].endpoint == self.root) {
             self.machine.lines.push(format!("{} stopped: test", self.program(me).name()));
         }
         self.raise(me, signal);
@@ -29,18 +29,27 @@ impl Model {
                 self.signal_service(i, Signal::MANAGER_SELF);
             }
             _ => {
-                // It cannot manage its own end.
-                let backup = std::mem::replace(&mut self.authority_mut(i).backup, Endpoint::NONE);
-                match self.live(backup).filter(|manager| *manager != i && self.is_service(*manager)) {
-                    None => self.action = Action::Panic(slot(i)),
-                    Some(manager) => {
-                        self.authority_mut(i).manager = backup;
-                        self.release(manager, Rts::NO_PRIV);
-                        self.raise_with(i, signal, manager);
-                    }
+                if let Some(manager) = self.other_manager(i) {
+                    self.raise_with(i, signal, manager);
                 }
             }
         }
+    }
+
+    /// It cannot manage its own end: its backup does that from now on, or the root, whose own end is that of all.
+    fn other_manager(&mut self, i: usize) -> Option<usize> {
+        let backup = std::mem::replace(&mut self.authority_mut(i).backup, Endpoint::NONE);
+        let is_other = |manager: &usize| *manager != i && self.is_service(*manager);
+        let backup = self.live(backup).filter(is_other);
+        let manager = backup.or_else(|| self.live(self.root).filter(is_other));
+        match manager {
+            None => self.action = Action::Panic(slot(i)),
+            Some(manager) => self.authority_mut(i).manager = self.slots[manager].endpoint,
+        }
+        if let Some(backup) = backup {
+            self.release(backup, Rts::NO_PRIV);
+        }
+        manager
     }
 
     fn raise_with(&mut self, i: usize, signal: Signal, manager: usize) {
@@ -89,11 +98,12 @@ impl Model {
         }
     }
 
-    fn offer(&mut self, i: usize) {
+    pub(super) fn offer(&mut self, i: usize) {
         if !self.program(i).is(Rts::SIGNAL_PENDING) {
             return;
         }
-        let manager = self.manager_of(i).expect("the root is there");
+        let other = self.manager_of(i).filter(|manager| *manager != i);
+        let Some(manager) = other.or_else(|| self.other_manager(i)) else { return };
         let p = self.program_mut(i);
         p.signals |= std::mem::take(&mut p.taken);
         p.rts |= Rts::SIGNALED;

@@ -70,9 +70,11 @@ impl Model {
             event.process = new;
         }
         let waits = p.event.is_some();
-        let manager = if p.is(Rts::SIGNALED) { self.manager_of(i) } else { None };
-        if let Some(manager) = manager {
-            self.signal_service(manager, abi::Signal::MANAGER);
+        let signaled = p.is(Rts::SIGNALED);
+        match self.manager_of(i) {
+            Some(manager) if manager == i => self.offer(i),
+            Some(manager) if signaled => self.signal_service(manager, abi::Signal::MANAGER),
+            _ => {}
         }
         if waits {
             self.queue_event(i);
