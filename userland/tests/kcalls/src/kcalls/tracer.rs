@@ -166,8 +166,8 @@ pub(crate) fn registers_are_read_and_written() -> Outcome {
     for index in 0..RIP {
         check_eq!(get(&child, index)?, 0x0101_0101 * u64::from(index + 1));
     }
-    // I/O privilege, interrupts, nested task, resume and virtual interrupts.
-    const KERNELS: u64 = 0x9_7200;
+    // I/O privilege, interrupts, resume and virtual interrupts.
+    const KERNELS: u64 = 0x9_3200;
     let kernels = get(&child, RFLAGS)? & KERNELS;
     for flags in [0, !0x100] {
         set(&child, RFLAGS, flags)?;
