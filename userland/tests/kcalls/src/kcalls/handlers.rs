@@ -1,6 +1,6 @@
 //! Signal handlers: frames on the stack of a process, and back.
 
-use crate::kit::{child, nap, obedient, perform};
+use crate::kit::{MemoryOfOthers, child, nap, obedient, perform};
 use abi::layout::{USER_END, USER_START};
 use abi::{Errno, Signal, SignalFrame, Trap};
 use family::{Board, Child, RUNS, finish, me, programs, signal, unmap};
@@ -116,15 +116,15 @@ pub(crate) fn frames_that_are_none() -> Outcome {
         let good = trace().peek(Peek { process, len: 8, address })?.bytes;
         let mut bytes = [0; 40];
         bytes[..8].copy_from_slice(&u64::to_le_bytes(wrong));
-        trace().poke(Poke { process, len: 8, address, bytes })?;
+        MemoryOfOthers.poke(Poke { process, len: 8, address, bytes })?;
         check_eq!(refused(frame), Some(Errno::Inval));
         bytes[..8].copy_from_slice(&good[..8]);
-        trace().poke(Poke { process, len: 8, address, bytes })?;
+        MemoryOfOthers.poke(Poke { process, len: 8, address, bytes })?;
     }
     // Flags of the kernel do not come from a program.
     let flags =
         frame + (core::mem::offset_of!(SignalFrame, context) + core::mem::offset_of!(abi::Context, rflags)) as u64;
-    trace().poke(Poke { process, len: 8, address: flags, bytes: [0xff; 40] })?;
+    MemoryOfOthers.poke(Poke { process, len: 8, address: flags, bytes: [0xff; 40] })?;
     check_eq!(refused(frame), None);
     const IOPL: u64 = 3 << 12;
     const INTERRUPTS: u64 = 1 << 9;
@@ -151,7 +151,7 @@ pub(crate) fn control_bits_of_the_fpu_come_back_as_far_as_there_are_such() -> Ou
         let frame = kernel().sigsend(send(&child))?.frame;
         let mut bytes = [0; 40];
         bytes[..4].copy_from_slice(&chosen.to_le_bytes());
-        trace().poke(Poke { process, len: 4, address: frame + MXCSR, bytes })?;
+        MemoryOfOthers.poke(Poke { process, len: 4, address: frame + MXCSR, bytes })?;
         kernel().sigreturn(SigReturn { process, reserved: 0, frame })?;
         check_eq!(mxcsr(&child)?.0, chosen & there_are);
     }
