@@ -25,6 +25,7 @@ mod events;
 mod fast;
 pub mod filters;
 pub mod frames;
+mod handback;
 mod invariants;
 mod ipc;
 pub mod irq;

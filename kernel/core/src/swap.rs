@@ -18,6 +18,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.check_swap(source, destination, call.direction)?;
         if call.direction == UpdateDirection::Rollback {
             self.withdraw_message(source);
+            self.hand_back_messages(machine, source, destination);
         }
         self.inherit(source, destination);
         let both = [source, destination];
@@ -31,6 +32,7 @@ impl<M: Machine> Kernel<'_, M> {
         // Its message was withdrawn; here it is told of under its new name.
         self.tell_send_done(machine, destination);
         both.iter().for_each(|slot| self.catch_up(machine, *slot));
+        both.iter().for_each(|slot| self.resend_table(machine, *slot));
         Ok(())
     }
 

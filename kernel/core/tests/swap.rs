@@ -302,6 +302,102 @@ fn tables_are_in_transition_until_they_are_registered_again() {
     });
 }
 
+/// The entry that a program sends, at a place of the table that all of them have.
+fn put(world: &mut World<'_>, who: Endpoint, place: u64, flags: AsyncFlags, number: u16) {
+    let entry = AsyncEntry { flags: flags.bits(), destination: C, result: 0, message: message(number) };
+    world.store(who, MEMORY_START + place * size_of::<AsyncEntry>() as u64, &entry);
+}
+
+fn entry(world: &World<'_>, who: Endpoint, place: u64) -> AsyncEntry {
+    world.load(who, MEMORY_START + place * size_of::<AsyncEntry>() as u64)
+}
+
+/// What C receives until it has to wait: sources and numbers.
+fn received_by_c(world: &mut World<'_>) -> Vec<(Endpoint, u16)> {
+    let mut all = Vec::new();
+    while world.trap(C, receive(ANY)) == Outcome::Done {
+        all.push((Endpoint::from_raw(world.regs(C).rdi as u32), world.regs(C).body[0] as u16));
+    }
+    all
+}
+
+/// The new program runs as B, and can send.
+fn updated(world: &mut World<'_>) {
+    update(world);
+    world.allow_sends(B);
+}
+
+fn roll_back(world: &mut World<'_>) {
+    world.as_root(&Disallow { process: B }).unwrap();
+    world.as_root(&ROLLBACK).unwrap();
+    world.as_root(&Allow { process: B }).unwrap();
+}
+
+#[test]
+fn messages_of_the_old_instance_are_sent_after_a_rollback() {
+    test(|world| {
+        put(world, B, 0, AsyncFlags::VALID, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        updated(world);
+        assert_eq!(world.trap(C, receive(ANY)), Outcome::Blocked, "its table is in transition");
+        roll_back(world);
+        assert_eq!(world.regs(C), delivered(B, Trap::SendA, 1));
+        assert_eq!(received_by_c(world), [], "once");
+    });
+}
+
+#[test]
+fn messages_of_a_failed_new_instance_are_neither_lost_nor_doubled() {
+    test(|world| {
+        // What the old one has sent: two messages, one entry is empty and one was done long ago.
+        let flags = [AsyncFlags::VALID, AsyncFlags::VALID, AsyncFlags::empty(), AsyncFlags::DONE];
+        (0..).zip(flags).for_each(|(place, flags)| put(world, B, place, flags, 10 + place as u16));
+        world.trap(B, senda(MEMORY_START, 4));
+        updated(world);
+        // The new one has taken over both, and sends another one.
+        for (place, number) in [(0, 10), (1, 11), (2, 33)] {
+            put(world, B, place, AsyncFlags::VALID, number);
+        }
+        world.trap(B, senda(MEMORY_START, 3));
+        world.trap(C, receive(ANY));
+        assert_eq!(world.regs(C), delivered(B, Trap::SendA, 10));
+        roll_back(world);
+        let states: Vec<_> =
+            (0..4).map(|place| (entry(world, B, place).flags, entry(world, B, place).result)).collect();
+        let (open, done) = (AsyncFlags::VALID.bits(), (AsyncFlags::VALID | AsyncFlags::DONE).bits());
+        assert_eq!(states, [(done, 0), (open, 0), (open, 0), (AsyncFlags::DONE.bits(), 0)]);
+        assert_eq!(received_by_c(world), [(B, 11), (B, 33)]);
+    });
+}
+
+#[test]
+fn messages_that_the_old_instance_has_no_room_for_are_told_in_the_log() {
+    test(|world| {
+        updated(world);
+        put(world, B, 0, AsyncFlags::VALID, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        roll_back(world);
+        let line = "1 messages of new are lost: the instance before it has no room for them";
+        assert!(world.machine.lines.iter().any(|l| l == line), "{:?}", world.machine.lines);
+        assert_eq!(received_by_c(world), []);
+    });
+}
+
+#[test]
+fn the_result_of_a_message_is_told_to_the_old_instance() {
+    test(|world| {
+        put(world, B, 0, AsyncFlags::VALID | AsyncFlags::NOTIFY, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        updated(world);
+        put(world, B, 0, AsyncFlags::VALID, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        world.trap(C, receive(ANY));
+        roll_back(world);
+        world.trap(B, receive(ANY));
+        assert_eq!(world.regs(B).rdi, u64::from(Endpoint::ASYNCM.raw()));
+    });
+}
+
 #[test]
 fn filters_move_with_their_program() {
     test(|world| {

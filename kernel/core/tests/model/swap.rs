@@ -20,6 +20,9 @@ impl Model {
             return Err(Errno::Busy);
         }
         self.withdraw_message(a);
+        if rolls_back {
+            self.hand_back(a, b);
+        }
         // The new instance may send to whomever the old one may send to.
         let [id_a, id_b] = [a, b].map(|i| self.slots[i].id);
         let inherited = self.ids[id_a].authority.sends & !(1 << id_b);
@@ -32,6 +35,9 @@ impl Model {
         self.send_is_over(b);
         for i in [a, b] {
             self.catch_up(i);
+        }
+        for i in [a, b] {
+            self.resend_table(i);
         }
         Ok(())
     }
