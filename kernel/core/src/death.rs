@@ -23,6 +23,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.signaled.remove(slot);
         self.clear_ipc_refs(machine, slot);
+        self.recall_requests(slot);
         if self.process(slot).is_scheduler {
             let scheduled = self.alive.clone();
             for other in scheduled.iter().filter(|&other| other != slot) {

@@ -9,10 +9,22 @@ use abi::{Endpoint, Errno, Kind, Message, Trap};
 use protocol::kernel::{GROUP_SPAN, GROUPS, PROTOCOL};
 use protocol::{Call, Protocol, Transport};
 
-/// Calls that write memory of the caller, or may put other memory in its place.
-const WRITES: &[&str] = &["kernel.memset", "kernel.sdevio", "kernel.vdevio", "vmctl.unmap", "trace.poke"];
+/// Calls that write memory of the caller, or may put other memory in its place, or let others do that.
+const WRITES: &[&str] = &[
+    "kernel.memset",
+    "kernel.vircopy",
+    "kernel.physcopy",
+    "kernel.sdevio",
+    "kernel.vdevio",
+    "kernel.safecopyfrom",
+    "kernel.vsafecopy",
+    "kernel.setgrant",
+    "vmctl.unmap",
+    "trace.poke",
+];
 
-/// Calls and whole protocols that do not: those that only read memory, and those that change that of others.
+/// Calls and whole protocols that do not: those that only read memory, and those that change that of
+/// others, or what was granted.
 const HARMLESS: &[&str] = &[
     "kernel.fork",
     "kernel.exec",
@@ -35,6 +47,8 @@ const HARMLESS: &[&str] = &[
     "kernel.runctl",
     "kernel.update",
     "kernel.exit",
+    "kernel.safecopyto",
+    "kernel.safememset",
     "kernel.schedctl",
     "privctl",
     "irqctl",
