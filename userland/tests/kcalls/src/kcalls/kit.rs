@@ -2,9 +2,10 @@
 
 use abi::event::SystemEvent;
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message, Trap};
-use family::{Board, Child, Code, Plan};
+use family::{Board, Child, Code, Plan, me};
 use protocol::echo::{Client, Count};
-use protocol::kernel::SetAlarm;
+use protocol::kernel::{MemSet, MemorySet, SetAlarm};
+use protocol::trace::{Poke, Poked};
 use protocol::{Call, decode, encode};
 use rt::Registers;
 use suite::{Failure, Outcome, check_eq};
@@ -29,6 +30,27 @@ pub(crate) fn nap(ticks: u64) -> Outcome {
         }
         check_eq!(message.peer, Endpoint::CLOCK);
         return Ok(());
+    }
+}
+
+/// Calls that write memory. That of the suite itself they leave alone: such a call is not made.
+pub(crate) struct MemoryOfOthers;
+
+impl MemoryOfOthers {
+    pub(crate) fn poke(&self, call: Poke) -> Result<Poked, Errno> {
+        Self::call(call.process, &call)
+    }
+
+    pub(crate) fn memset(&self, call: MemSet) -> Result<MemorySet, Errno> {
+        if call.process == Endpoint::SELF { Err(Errno::Perm) } else { Self::call(call.process, &call) }
+    }
+
+    fn call<C: Call>(process: Endpoint, call: &C) -> Result<C::Reply, Errno> {
+        if process == me()? {
+            return Err(Errno::Perm);
+        }
+        // SAFETY: the memory is another process's.
+        unsafe { rt::call_unchecked(call) }
     }
 }
 
