@@ -6,6 +6,7 @@
 #![no_std]
 
 mod kernel_call;
+mod lent;
 mod line;
 mod log;
 mod ports;
@@ -16,6 +17,7 @@ mod start;
 mod trap;
 
 pub use kernel_call::{call_unchecked, kernel_call};
+pub use lent::Lent;
 pub use line::Line;
 pub use log::{log, write_line};
 pub use ports::{PortWidth, list_of_ports, read_ports, write_ports};

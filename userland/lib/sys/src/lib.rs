@@ -1,6 +1,7 @@
-//! What programs are written with: kernel calls, typed clients, the serve loop.
+//! What programs are written with: kernel calls, typed clients, the serve loop, grants.
 #![no_std]
 
+pub mod grants;
 mod ipc;
 mod kernel;
 mod serve;

@@ -11,7 +11,6 @@ mod filters;
 mod fork;
 mod handlers;
 mod info;
-mod kit;
 mod life;
 mod memory;
 mod nobody;
@@ -19,6 +18,8 @@ mod schedule;
 mod signals;
 mod swap;
 mod tracer;
+
+use family::kit;
 
 suite::suite! {
     life {
