@@ -24,6 +24,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.signaled.remove(slot);
         self.clear_ipc_refs(machine, slot);
         self.recall_requests(slot);
+        self.spaces.take_back_all(machine, endpoint);
         if self.process(slot).is_scheduler {
             let scheduled = self.alive.clone();
             for other in scheduled.iter().filter(|&other| other != slot) {
