@@ -33,9 +33,10 @@ impl Entry {
         self.0[VALIDITY].store(words[VALIDITY], Ordering::Release);
     }
 
-    /// Makes it invalid. A copy that has begun may go on until the next trap of the program has returned.
-    pub(super) fn clear(&self) {
-        self.0[VALIDITY].store(0, Ordering::Release);
+    /// Makes it invalid, and returns the flags that it had. A copy that has begun may go on until the next trap of the program has
+    /// returned.
+    pub(super) fn clear(&self) -> u32 {
+        self.0[VALIDITY].swap(0, Ordering::AcqRel) as u32
     }
 
     /// The mark that the kernel has left.

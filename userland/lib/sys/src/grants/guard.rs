@@ -1,5 +1,6 @@
 //! Guards: a grant lasts as long as one of them.
 
+use super::pages::Pages;
 use super::table;
 use abi::grant::GrantId;
 use core::mem::ManuallyDrop;
@@ -19,6 +20,8 @@ pub type ReadGrant<'scope, T> = Grant<'scope, Read<'scope, T>>;
 pub type WriteGrant<'scope, T> = Grant<'scope, Write<'scope, T>>;
 /// Memory that the grantee may read and write.
 pub type ReadWriteGrant<'scope, T> = Grant<'scope, ReadWrite<'scope, T>>;
+/// Pages that the grantee may map.
+pub type SharedGrant<'scope, const N: usize> = Grant<'scope, Shared<'scope, N>>;
 /// A part of what was received from somebody else.
 pub type IndirectGrant<'scope> = Grant<'scope, HandedOn>;
 /// Memory of somebody else.
@@ -110,6 +113,19 @@ holdings! {
     Write<'m, T>(Lent<'m, T>) -> &'m mut T: |lent| lent.back();
     /// Memory that others may read and write.
     ReadWrite<'m, T>(Lent<'m, T>) -> &'m mut T: |lent| lent.back();
+}
+
+/// Pages that others may see.
+#[derive(Debug)]
+pub struct Shared<'m, const N: usize>(pub(super) &'m Pages<N>);
+
+impl<const N: usize> private::Sealed for Shared<'_, N> {}
+
+impl<'m, const N: usize> Holding for Shared<'m, N> {
+    type Memory = &'m Pages<N>;
+    fn back(self) -> Self::Memory {
+        self.0
+    }
 }
 
 macro_rules! no_memory {

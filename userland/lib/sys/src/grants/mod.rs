@@ -46,6 +46,8 @@
 //! });
 //! ```
 //!
+//! [`Pages`] can be seen by several programs at once: they are granted with [`Scope::share`], and mapped with [`Received::map`].
+//!
 //! Whoever was given a grant uses it by [`Received`], or several at once by [`Copies`], and hands it on with
 //! [`Scope::hand_on`].
 
@@ -53,6 +55,7 @@ mod book;
 mod copies;
 mod entry;
 mod guard;
+mod pages;
 mod patience;
 mod received;
 mod scope;
@@ -62,8 +65,9 @@ pub use abi::grant::GrantId;
 pub use copies::{Copies, CopiesError};
 pub use guard::{
     Foreign, Grant, HandedOn, Holding, IndirectGrant, MagicGrant, Read, ReadGrant, ReadWrite, ReadWriteGrant, Revoked,
-    Write, WriteGrant,
+    Shared, SharedGrant, Write, WriteGrant,
 };
+pub use pages::{Mapped, Pages};
 pub use received::{CopyError, Received};
 pub use scope::{FOREVER, ForeignMemory, Grantee, Refused, Rights, Scope, scope};
 pub use table::{Room, add_room, register_again};

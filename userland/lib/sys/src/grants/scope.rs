@@ -2,7 +2,8 @@
 
 use super::book;
 use super::guard::{Foreign, Grant, HandedOn, IndirectGrant, MagicGrant, Read, ReadGrant, ReadWrite};
-use super::guard::{ReadWriteGrant, Write, WriteGrant};
+use super::guard::{ReadWriteGrant, Shared, SharedGrant, Write, WriteGrant};
+use super::pages::Pages;
 use super::received::Received;
 use super::table;
 use abi::grant::{GrantEntry, GrantFlags, GrantId};
@@ -97,11 +98,25 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         Ok(self.guard(id, ReadWrite(lent)))
     }
 
+    /// Lets somebody see pages, which the program goes on using.
+    ///
+    /// # Errors
+    /// See [`Scope`].
+    pub fn share<const N: usize>(
+        &'scope self,
+        pages: &'scope Pages<N>,
+        rights: Rights,
+        to: impl Into<Grantee>,
+    ) -> Result<SharedGrant<'scope, N>, Errno> {
+        let id = self.direct(pages.address(), Pages::<N>::len(), rights.mapping(), to.into())?;
+        Ok(self.guard(id, Shared(pages)))
+    }
+
     /// Hands on a part of a grant that the program has got, counted in bytes from its beginning, with no more rights than it
     /// has got itself. It ends with that grant.
     ///
     /// # Errors
-    /// See [`Scope`]; `EINVAL` for a range that ends before it starts.
+    /// See [`Scope`]; `EINVAL` for a range that ends before it starts, or is to be mapped and is not one of whole pages.
     pub fn hand_on(
         &'scope self,
         received: Received,
@@ -184,6 +199,16 @@ impl Rights {
     pub const WRITE: Self = Self(GrantFlags::WRITE);
     /// The grantee may read and write.
     pub const READ_WRITE: Self = Self(GrantFlags::READ.union(GrantFlags::WRITE));
+
+    /// The grantee may also map the memory, in whole pages, to use it in these ways.
+    #[must_use]
+    pub const fn mapping(self) -> Self {
+        Self(self.0.union(GrantFlags::MAP))
+    }
+
+    pub(super) const fn flags(self) -> GrantFlags {
+        self.0
+    }
 }
 
 /// To whom something is granted; [`Endpoint::ANY`] is everybody.

@@ -3,9 +3,10 @@
 use super::book::{Book, Place};
 use super::entry::Entry;
 use abi::Errno;
-use abi::grant::{GrantEntry, GrantId, MAX_GRANTS};
+use abi::grant::{GrantEntry, GrantFlags, GrantId, MAX_GRANTS};
+use abi::layout::PAGE_SIZE;
 use atomic_refcell::AtomicRefCell;
-use protocol::kernel::{SetGrant, Times};
+use protocol::kernel::{SafeRevMap, SafeRevMapped, SetGrant, Times};
 use static_cell::ConstStaticCell;
 
 /// As many grants as a program can make without giving more memory for them.
@@ -69,7 +70,8 @@ impl Table {
 /// Tells the kernel where entries are.
 fn register(entries: &[Entry]) -> Result<(), Errno> {
     let call = SetGrant { address: entries.as_ptr().expose_provenance() as u64, count: entries.len() as u64 };
-    crate::kernel().setgrant(call).map(drop)
+    // SAFETY: an entry is valid only while what it grants is lent.
+    unsafe { rt::call_unchecked(&call) }.map(drop)
 }
 
 /// When this returns, no copy is under way that began before: each of them holds the kernel lock, which every trap takes. It
@@ -120,6 +122,13 @@ pub(super) fn new_scope() -> u64 {
 
 /// Makes a grant of a scope.
 pub(super) fn grant(scope: u64, entry: GrantEntry) -> Result<GrantId, Errno> {
+    if is_mapping(entry.flags) {
+        if !entry.start.is_multiple_of(PAGE_SIZE) || !entry.len.is_multiple_of(PAGE_SIZE) {
+            return Err(Errno::Inval);
+        }
+        // What could not be taken back is not granted.
+        crate::kernel().saferevmap(SafeRevMap { grant: GrantId::INVALID })?;
+    }
     let mut table = TABLE.borrow_mut();
     table.make_ready()?;
     let id = table.book.take(scope).ok_or(Errno::NoSpc)?;
@@ -131,8 +140,7 @@ pub(super) fn grant(scope: u64, entry: GrantEntry) -> Result<GrantId, Errno> {
 pub(super) fn revoke(id: GrantId) -> bool {
     let mut table = TABLE.borrow_mut();
     let entry = table.entry(id);
-    entry.clear();
-    wait_for_copies();
+    take_back(entry, id);
     table.book.give_back(id);
     entry.faulted() == id
 }
@@ -141,8 +149,21 @@ pub(super) fn revoke(id: GrantId) -> bool {
 pub(super) fn revoke_all(scope: u64) {
     let mut table = TABLE.borrow_mut();
     while let Some(id) = table.book.grant_of(scope) {
-        table.entry(id).clear();
+        take_back(table.entry(id), id);
         table.book.give_back(id);
     }
-    wait_for_copies();
+}
+
+fn is_mapping(flags: u32) -> bool {
+    GrantFlags::from_bits_retain(flags).contains(GrantFlags::MAP)
+}
+
+/// Ends a grant: when this returns, nobody uses it.
+fn take_back(entry: &Entry, id: GrantId) {
+    let flags = entry.clear();
+    if is_mapping(flags) {
+        while let Ok(SafeRevMapped { more: 1.. }) = crate::kernel().saferevmap(SafeRevMap { grant: id }) {}
+    } else {
+        wait_for_copies();
+    }
 }

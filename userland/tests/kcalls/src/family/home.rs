@@ -210,7 +210,9 @@ fn map(space: u64, address: u64, frame: u64, count: u64, access: Access) -> Outc
 /// # Errors
 /// That the kernel refuses, or that one of them was not mapped.
 pub fn unmap(space: u64, address: u64, count: u32) -> Outcome {
-    check_eq!(vmctl().unmap(UnmapRun { space, address, count, reserved: 0 })?.unmapped, u64::from(count));
+    let run = UnmapRun { space, address, count, reserved: 0 };
+    // SAFETY: it is memory of a child, or what the suite saw of one that it ends.
+    check_eq!(unsafe { rt::call_unchecked(&run) }?.unmapped, u64::from(count));
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! What tests with children have in common.
 
-use crate::{Board, Child, Code, Plan, programs};
+use crate::{Board, Child, Code, Plan, me, programs};
 use abi::event::SystemEvent;
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message, Trap};
 use protocol::echo::{Client, Count};
-use protocol::kernel::SetAlarm;
+use protocol::kernel::{MemSet, MemorySet, SetAlarm};
+use protocol::trace::{Poke, Poked};
 use protocol::{Call, decode, encode};
 use rt::Registers;
 use suite::{Failure, Outcome, check_eq};
@@ -35,6 +36,36 @@ pub fn nap(ticks: u64) -> Outcome {
         }
         check_eq!(message.peer, Endpoint::CLOCK);
         return Ok(());
+    }
+}
+
+/// Calls that write memory. That of the suite itself they leave alone: such a call is not made.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryOfOthers;
+
+impl MemoryOfOthers {
+    /// Writes some bytes.
+    ///
+    /// # Errors
+    /// Those of the call, and `EPERM` for memory of the suite.
+    pub fn poke(&self, call: Poke) -> Result<Poked, Errno> {
+        Self::call(call.process, &call)
+    }
+
+    /// Fills memory.
+    ///
+    /// # Errors
+    /// Those of the call, and `EPERM` for memory of the suite.
+    pub fn memset(&self, call: MemSet) -> Result<MemorySet, Errno> {
+        if call.process == Endpoint::SELF { Err(Errno::Perm) } else { Self::call(call.process, &call) }
+    }
+
+    fn call<C: Call>(process: Endpoint, call: &C) -> Result<C::Reply, Errno> {
+        if process == me()? {
+            return Err(Errno::Perm);
+        }
+        // SAFETY: the memory is another process's.
+        unsafe { rt::call_unchecked(call) }
     }
 }
 
