@@ -27,6 +27,7 @@ mod runctl;
 mod schedule;
 mod scheduling;
 mod senda;
+mod senda_tables;
 mod sigframe;
 mod signals;
 mod spaces;

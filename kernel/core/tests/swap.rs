@@ -285,6 +285,23 @@ fn tables_are_in_transition_until_they_are_registered_again() {
 }
 
 #[test]
+fn a_table_in_transition_delivers_nothing_to_those_whom_the_other_one_had_entries_for() {
+    test(|world| {
+        let entry = AsyncEntry { flags: AsyncFlags::VALID.bits(), destination: C, result: 0, message: message(1) };
+        world.as_root(&Allow { process: NEW }).unwrap();
+        world.allow_sends(NEW);
+        for instance in [B, NEW] {
+            world.store(instance, MEMORY_START, &entry);
+            assert_eq!(world.trap(instance, senda(MEMORY_START, 1)), Outcome::Done);
+        }
+        world.as_root(&Disallow { process: NEW }).unwrap();
+        update(world);
+        assert_eq!(world.trap(C, receive(B)), Outcome::Blocked, "the new one has not registered it under this name");
+        assert_eq!(world.load::<AsyncEntry>(B, MEMORY_START), entry);
+    });
+}
+
+#[test]
 fn filters_move_with_their_program() {
     test(|world| {
         world.store(B, MEMORY_START, &FilterElement::from_source(A));
