@@ -10,6 +10,7 @@ mod death;
 mod denials;
 mod endpoints;
 mod fast;
+mod fast_calls;
 mod filters;
 mod fork_exec;
 mod frames;
