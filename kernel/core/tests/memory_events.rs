@@ -187,6 +187,19 @@ fn memset_on_memory_of_another_waits_and_reports_success_only_when_it_is_done() 
 }
 
 #[test]
+fn memset_fills_so_many_bytes_and_no_more() {
+    for len in [1, 511, 512, 513, 700, 1024] {
+        test(|world| {
+            let next: u8 = world.load(A, PAGE + len);
+            let call = MemSet { process: Endpoint::SELF, byte: u32::from(!next), address: PAGE, len };
+            assert_eq!(world.call(A, &call).unwrap().done, len);
+            assert_eq!(world.load::<u8>(A, PAGE + len - 1), !next);
+            assert_eq!(world.load::<u8>(A, PAGE + len), next, "behind {len} bytes");
+        });
+    }
+}
+
+#[test]
 fn memset_does_bounded_steps_and_says_how_far_it_came() {
     test(|world| {
         let call = MemSet { process: Endpoint::SELF, byte: 1, address: PAGE, len: 5 << 12 };

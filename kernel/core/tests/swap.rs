@@ -14,13 +14,13 @@ use protocol::statectl::AddBlacklist;
 
 const ANY: Endpoint = Endpoint::ANY;
 /// The new instance of B.
-const NEW: Endpoint = Endpoint::from_raw(1 << 15 | 5);
+pub(crate) const NEW: Endpoint = Endpoint::from_raw(1 << 15 | 5);
 
-const FORWARD: Update = Update { source: B, destination: NEW, direction: UpdateDirection::Forward };
+pub(crate) const FORWARD: Update = Update { source: B, destination: NEW, direction: UpdateDirection::Forward };
 const ROLLBACK: Update = Update { direction: UpdateDirection::Rollback, ..FORWARD };
 
 /// A world in which NEW is the new instance of B, and waits to be let run. D waits for anything.
-fn test(run: impl FnOnce(&mut World<'_>)) {
+pub(crate) fn test(run: impl FnOnce(&mut World<'_>)) {
     let mut table = table();
     let mut world = World::new(&mut table, &four());
     world.trap(D, receive(ANY));
@@ -29,7 +29,7 @@ fn test(run: impl FnOnce(&mut World<'_>)) {
 }
 
 /// Freezes B, swaps, and lets the new program run under the name of B.
-fn update(world: &mut World<'_>) {
+pub(crate) fn update(world: &mut World<'_>) {
     if !world.rts(B).contains(Rts::NO_PRIV) {
         world.as_root(&Disallow { process: B }).unwrap();
     }
