@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use crate::swap::{FORWARD, NEW, test, update};
-use abi::{Endpoint, PrivilegeFlags, Trap};
+use abi::{Endpoint, PrivilegeFlags, PrivilegeSpec, Trap};
 use kernel_core::{CpuId, Rts};
 use protocol::kernel::{Update, UpdateDirection};
 use protocol::privctl::{Allow, Disallow, UpdateSys};
@@ -80,16 +80,19 @@ fn a_new_instance_that_waits_for_an_answer_takes_no_notification_for_it() {
 #[test]
 fn flags_move_but_for_how_the_id_was_given_out() {
     let flags = |world: &World<'_>, who| world.kernel.privileges_of(world.process(who).privilege_id()).flags;
-    test(|world| {
-        let billable = PrivilegeFlags::PREEMPTIBLE | PrivilegeFlags::BILLABLE;
-        let spec = abi::PrivilegeSpec { flags: billable.bits(), ..world.spec() };
-        world.root_does(&UpdateSys { spec, process: B, reset_ranges: 0 });
-        let old = PrivilegeFlags::SERVICE | billable;
-        let new = PrivilegeFlags::SERVICE | PrivilegeFlags::PREEMPTIBLE;
-        assert_eq!([B, NEW].map(|who| flags(world, who)), [old, new | PrivilegeFlags::DYNAMIC]);
-        update(world);
-        assert_eq!([B, NEW].map(|who| flags(world, who)), [new, old | PrivilegeFlags::DYNAMIC]);
-    });
+    let billable = PrivilegeFlags::PREEMPTIBLE | PrivilegeFlags::BILLABLE;
+    let old = PrivilegeFlags::SERVICE | billable;
+    let new = PrivilegeFlags::SERVICE | PrivilegeFlags::PREEMPTIBLE;
+    for (source, destination) in [(B, NEW), (NEW, B)] {
+        test(|world| {
+            let spec = PrivilegeSpec { flags: billable.bits(), ..world.spec() };
+            world.root_does(&UpdateSys { spec, process: B, reset_ranges: 0 });
+            assert_eq!([B, NEW].map(|who| flags(world, who)), [old, new | PrivilegeFlags::DYNAMIC]);
+            world.root_does(&Disallow { process: B });
+            world.root_does(&Update { source, destination, direction: UpdateDirection::Forward });
+            assert_eq!([B, NEW].map(|who| flags(world, who)), [new, old | PrivilegeFlags::DYNAMIC]);
+        });
+    }
     test(|world| {
         let other = world.new_instance(D, Endpoint::from_raw(FREE.raw() + 1));
         let before = [NEW, other].map(|who| flags(world, who));
