@@ -3,6 +3,7 @@
 use crate::support::*;
 use abi::boot::{BootEntry, BootFlags};
 use abi::event::{MemoryWait, SystemEvent};
+use abi::layout::{USER_END, USER_START};
 use abi::{Endpoint, Errno, Signal};
 use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
 use protocol::kernel::{Clear, DiagWrite, MemSet, Update, UpdateDirection};
@@ -183,6 +184,25 @@ fn memset_on_memory_of_another_waits_and_reports_success_only_when_it_is_done() 
         assert_eq!(answer_in::<MemSet>(&world.regs(A)).unwrap().done, 10);
         let filled: [u8; 11] = world.load(B, PAGE);
         assert_eq!((&filled[..10], filled[10] != 0xaa), (&[0xaa; 10][..], true));
+    });
+}
+
+#[test]
+fn memory_is_asked_for_up_to_the_end_of_what_programs_have_and_not_beyond() {
+    let at = |address, len| kernel_call(&MemSet { process: B, byte: 0, address, len });
+    for (call, outcome) in [
+        (at(USER_END - 10, 10), Outcome::Blocked),
+        (at(USER_END - 10, 11), Outcome::Failed(Errno::Fault)),
+        (at(USER_START - 1, 10), Outcome::Failed(Errno::Fault)),
+    ] {
+        test(|world| {
+            world.remove_page(B, USER_START);
+            assert_eq!(world.trap(A, call), outcome, "{:#x?}", call.body);
+        });
+    }
+    test(|world| {
+        world.remove_page(B, USER_START);
+        assert_eq!(world.trap(A, at(USER_START, 10)), Outcome::Blocked);
     });
 }
 
