@@ -66,7 +66,7 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     log!("processors: {cpus} of {} run", madt.map_or(1, |madt| madt.cpus.len()));
     let mut machine = X86::new(&memory, io_apics, log::SINK);
     // SAFETY: called once.
-    let storage = unsafe { run::storage(memory.frames) };
+    let storage = unsafe { run::storage(memory.frames, memory.lendings) };
     let mut kernel = Kernel::new(storage, cpus);
     let programs = start_programs(&boot, &mut kernel, &mut machine);
     reclaim(&boot, &mut kernel.spaces);

@@ -205,6 +205,40 @@ crate::protocol! {
     /// Tells where the caller keeps its grants: so many of [`abi::grant::GrantEntry`]; 0 for none. `EPERM` for what is no service,
     /// `EINVAL` for too many or an address that is no table's.
     34 fn setgrant(SetGrant { address: u64, count: u64 }) -> GrantsSet {};
+    /// Lets the caller see memory that was granted to it, with the right to map, in the place of memory of its own. Everything is a
+    /// multiple of the page size. `EINVAL` if not, and for memory of its own; else errors as for [`SafeCopyFrom`], and `EPERM` for
+    /// pages that the granter sees only so itself: those it hands on with an indirect grant. `EBUSY` if the caller has lent or
+    /// borrowed there, shares the memory or does I/O with it; `ENOSPC` if too much is mapped with grants of one process.
+    35 fn safemap(SafeMap {
+        granter: Endpoint,
+        /// Not 0: to be written, too.
+        write: u32,
+        grant: GrantId,
+        /// Bytes from the start of what is granted.
+        offset: u64,
+        /// Memory of the caller.
+        address: u64,
+        len: u64
+    }) -> SafeMapped {
+        /// How many bytes are mapped, at most [`MAX_LENT`] pages; the caller goes on behind them. 0 if it has to call again.
+        done: u64
+    };
+    /// Takes back what was mapped with a grant that the caller made, through whatever chain. Whoever saw the memory keeps a copy of
+    /// what it is now.
+    36 fn saferevmap(SafeRevMap { grant: GrantId }) -> SafeRevMapped {
+        /// 1 if steps remain: the caller repeats the call.
+        more: u64
+    };
+    /// Ends what the caller has mapped at an address: it keeps a copy. `EINVAL` if nothing begins there.
+    37 fn safeunmap(SafeUnmap { address: u64 }) -> SafeUnmapped {
+        /// 1 if steps remain: the caller repeats the call.
+        more: u64
+    };
+    /// As [`SafeRevMap`], for everything that was mapped of the page at an address of the caller.
+    38 fn saferevmap_at(SafeRevMapAt { address: u64 }) -> SafeRevMappedAt {
+        /// 1 if steps remain: the caller repeats the call.
+        more: u64
+    };
     /// Sets the time of day. `EINVAL` for a fraction of a second and more.
     40 fn settime(SetTime {
         /// Since 1970.
@@ -343,6 +377,8 @@ pub const MAX_PORT_LIST: u32 = 64;
 pub const MAX_COPIES: u64 = 64;
 /// Most bytes that one call copies or fills; its answer tells how far it came.
 pub const MAX_COPIED: u64 = 64 * 1024;
+/// Most pages of one [`SafeMap`].
+pub const MAX_LENT: u32 = 256;
 /// Leaves a number of [`Schedule`] as it is.
 pub const KEEP: i32 = -1;
 /// The time left of an alarm that is not set.

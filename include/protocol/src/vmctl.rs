@@ -49,12 +49,12 @@ crate::protocol! {
         /// How many frames must be donated before the next page can be mapped.
         lacks: u32
     };
-    /// Unmaps pages; holes are passed over. No processor remembers a page when the call returns. A frame keeps what it holds.
+    /// Unmaps pages; holes are passed over. `EBUSY` for pages that are shared through a grant: see [`Part`]. No processor remembers a page when the call returns. A frame keeps what it holds.
     4 fn unmap(UnmapRun { space: u64, address: u64, count: u32, reserved: u32 }) -> RunUnmapped {
         /// How many pages were mapped.
         unmapped: u64
     };
-    /// Changes what a program may do with pages; holes are passed over.
+    /// Changes what a program may do with pages; holes are passed over. `EBUSY` as for [`UnmapRun`].
     5 fn protect(ProtectRun { space: u64, address: u64, count: u32, access: Access }) -> RunProtected {
         /// How many pages were mapped.
         protected: u64
@@ -109,6 +109,12 @@ crate::protocol! {
     }) -> RequestAnswered {};
     /// The space that a process lives in, 0 for none.
     16 fn space_of(GetSpaceOf { process: abi::Endpoint }) -> SpaceOf { space: u64 };
+    /// Gives every page of a run a frame of its own again that grants have made two spaces see, and all other pages that were
+    /// shared together with it. Each space keeps what it sees.
+    17 fn part(Part { space: u64, address: u64, count: u32, reserved: u32 }) -> Parted {
+        /// 1 if steps remain: the caller repeats the call.
+        more: u64
+    };
 }
 
 macro_rules! field_enum {
@@ -184,5 +190,7 @@ field_enum! {
         PageTable = 4,
         /// A program's memory.
         User = 5,
+        /// A program's memory in whose place it sees another's.
+        Aside = 6,
     }
 }

@@ -27,6 +27,8 @@ record!(kernel: fork(Fork) -> Forked, exec(Exec) -> Executed, clear(Clear) -> Cl
     sigreturn(SigReturn) -> SigReturned, memset(MemSet) -> MemorySet, umap(UMap) -> UMapped,
     vircopy(VirCopy) -> VirCopied, physcopy(PhysCopy) -> PhysCopied, safecopyfrom(SafeCopyFrom) -> CopiedFrom,
     safecopyto(SafeCopyTo) -> CopiedTo, vsafecopy(VSafeCopy) -> VCopied, setgrant(SetGrant) -> GrantsSet,
+    safemap(SafeMap) -> SafeMapped, saferevmap(SafeRevMap) -> SafeRevMapped, safeunmap(SafeUnmap) -> SafeUnmapped,
+    saferevmap_at(SafeRevMapAt) -> SafeRevMappedAt,
     safememset(SafeMemSet) -> SafeMemorySet, devio(DevIo) -> DevIoDone,
     sdevio(SDevIo) -> SDevIoDone, vdevio(VDevIo) -> VDevIoDone, setalarm(SetAlarm) -> AlarmSet, times(Times) -> Uptime,
     boot_entry(GetBootEntry) -> BootProgram, abort(Abort) -> Aborted, whoami(WhoAmI) -> Identity,
@@ -49,7 +51,8 @@ record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> Spa
     claim(Claim) -> Claimed, give_back(GiveBack) -> GivenBack, donate(Donate) -> Donated, release(Release) -> Released,
     frame_info(GetFrameInfo) -> FrameUse, settle(Settle) -> Settled,
     clear_page_fault(ClearPageFault) -> PageFaultCleared, next_event(NextEvent) -> EventTold,
-    answer_request(AnswerRequest) -> RequestAnswered, space_of(GetSpaceOf) -> SpaceOf);
+    answer_request(AnswerRequest) -> RequestAnswered, space_of(GetSpaceOf) -> SpaceOf,
+    part(Part) -> Parted);
 record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) -> Detached, step(Step) -> Stepped,
     until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
     get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);

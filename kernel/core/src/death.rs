@@ -23,6 +23,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
         self.recall_requests(slot);
+        self.spaces.take_back_all(machine, endpoint);
         self.signaled.remove(slot);
         if self.is_service(slot) {
             self.hand_on_signaled(machine, endpoint);

@@ -55,7 +55,23 @@ impl<M: Machine> Kernel<'_, M> {
     /// # Errors
     /// See [`protocol::kernel::SafeCopyFrom`]. The links of the chain are looked at one after the other, each of them for who
     /// made it, its table, its entry, to whom it was given, and what it allows.
+    #[inline(always)]
     pub(crate) fn verify_grant(&self, machine: &M, grantee: Endpoint, wanted: &Use) -> Result<Granted, Errno> {
+        self.verify_chain(machine, grantee, wanted, |_, _| {})
+    }
+
+    /// The same; `link` is told each grant of the chain, and who made it.
+    ///
+    /// # Errors
+    /// The same.
+    #[inline(always)]
+    pub(crate) fn verify_chain(
+        &self,
+        machine: &M,
+        grantee: Endpoint,
+        wanted: &Use,
+        mut link: impl FnMut(Endpoint, GrantId),
+    ) -> Result<Granted, Errno> {
         let mut grantee = grantee;
         let Use { mut granter, grant: mut id, mut offset, len, access } = *wanted;
         let mut hops = 0;
@@ -74,6 +90,7 @@ impl<M: Machine> Kernel<'_, M> {
             }
             // No overflow: it would be beyond the end of the next entry, or of memory.
             offset = offset.checked_add(entry.start).ok_or(Errno::Perm)?;
+            link(granter, id);
             if indirect {
                 hops += 1;
                 (grantee, granter, id) = (granter, entry.other, entry.parent);
@@ -165,8 +182,9 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(())
     }
 
-    /// Ends all grants of a process that gets another program.
-    pub(crate) fn forget_grants(&mut self, slot: Slot) {
+    /// Ends all grants of a process that gets another program, and what was mapped with them.
+    pub(crate) fn forget_grants(&mut self, machine: &mut M, slot: Slot) {
+        self.spaces.take_back_all(machine, self.process(slot).endpoint);
         if self.is_service(slot) {
             let owner = self.process(slot).endpoint;
             self.privileges_mut(slot).grant_table = UserTable::empty(owner);

@@ -65,6 +65,7 @@ use crate::irq::Hooks;
 use crate::list::List;
 use crate::process::Pending;
 use crate::slot_set::SlotSet;
+use crate::spaces::lending::Written;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::{Endpoint, PRIVILEGES, Signal, Trap};
 use arrayvec::ArrayVec;
@@ -260,8 +261,14 @@ impl<'t, M: Machine> Kernel<'t, M> {
         why: core::fmt::Arguments<'_>,
     ) -> Action {
         self.here = cpu;
-        match self.cpu(cpu).current() {
-            Some(me) if self.service(self.pager).is_some() => self.page_fault(machine, me, address, access),
+        let current = self.cpu(cpu).current();
+        let home = current.and_then(|me| self.process(me).space).filter(|_| access == MemoryAccess::Write);
+        let written = home.map_or(Written::Unknown, |home| self.spaces.want_write(machine, home, address));
+        match current {
+            _ if written == Written::Allowed => {}
+            Some(me) if written == Written::Unknown && self.service(self.pager).is_some() => {
+                self.page_fault(machine, me, address, access);
+            }
             _ => return self.exception(machine, cpu, Signal::SEGV, why),
         }
         self.action

@@ -406,6 +406,7 @@ impl<M: Machine> Kernel<'_, M> {
         if cpu == CpuId::BOOT {
             self.ring_alarms(machine);
             self.spaces.sweep(machine);
+            self.spaces.settle_lendings(machine);
         }
     }
 

@@ -25,6 +25,8 @@ impl<M: Machine> Kernel<'_, M> {
         both.iter().for_each(|slot| self.leave_lists(*slot));
         self.swap_programs(source, destination);
         self.swap_privileges(source, destination);
+        let [a, b] = both.map(|slot| self.process(slot).endpoint);
+        self.spaces.rename_granters(a, b);
         both.iter().for_each(|slot| self.derive(*slot));
         for (slot, before) in both.into_iter().zip([destination, source]) {
             self.join_lists(machine, slot, before);

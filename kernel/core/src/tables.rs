@@ -16,6 +16,8 @@ pub const KERNEL_HALF: usize = ENTRIES / 2;
 pub struct Rights {
     /// What the program may do.
     pub access: Access,
+    /// It does not write for the time being, although it may.
+    pub withheld: bool,
     /// How it is cached.
     pub cache: Cache,
     /// What it is. The kernel itself never reads or writes a device.
@@ -43,6 +45,8 @@ pub trait Tables {
     fn cpu(&self) -> CpuId;
     /// Fills a frame with zeros; as a table it has only empty entries then.
     fn clear(&mut self, frame: FrameNumber);
+    /// Copies a frame of a program's memory.
+    fn copy_frame(&mut self, from: FrameNumber, to: FrameNumber);
     /// Makes a cleared table the root of a space: maps the kernel in its upper half.
     fn make_root(&mut self, table: FrameNumber);
     /// The table that an entry of a table above the last level points to.

@@ -43,6 +43,7 @@ fn calls(process: Endpoint) -> Vec<(OfSelf, Regs)> {
         (Refused, kernel_call(&SafeCopyFrom { granter: process, reserved: 0, grant, offset: 0, address, len })),
         (Refused, kernel_call(&SafeCopyTo { granter: process, reserved: 0, grant, offset: 0, address, len })),
         (Refused, kernel_call(&SafeMemSet { granter: process, byte: 0, grant, offset: 0, len })),
+        (Refused, kernel_call(&SafeMap { granter: process, write: 0, grant, offset: 0, address, len })),
         (Refused, kernel_call(&RunCtl { process, action: stop })),
         (Refused, kernel_call(&Update { source: process, destination: B, direction })),
         (Refused, kernel_call(&Update { source: B, destination: process, direction })),

@@ -19,6 +19,7 @@ mod getinfo;
 mod grants;
 mod irq;
 mod kernel_calls;
+mod lending;
 mod memory_events;
 mod model;
 mod ports;

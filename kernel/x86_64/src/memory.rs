@@ -10,12 +10,18 @@ use core::ops::Range;
 use kernel_core::boot::MAX_MODULES;
 use kernel_core::frames::{FrameInfo, Frames};
 use kernel_core::regions::{find_gap, first_overlap, merged, overlap};
+use kernel_core::spaces::lending::{Lending, Lendings};
 pub use protocol::vmctl::Cache;
 
 /// The kernel image, the boot information, the first MiB, every module, and what [`Early`] itself took.
 const MAX_IN_USE: usize = MAX_MODULES + 4;
 /// Pages for tables beside those that the amount of memory asks for: unaligned ends of ranges, the image, the devices.
 const SPARE_TABLES: u64 = 32;
+
+/// How many lendings of pages there can be: one for so many frames, within limits.
+const FRAMES_PER_LENDING: usize = 16;
+const FEWEST_LENDINGS: usize = 256;
+const MOST_LENDINGS: usize = 4096;
 
 /// Writes here are interrupts (Intel SDM volume 3, 11.11.1), and the local APICs' registers begin it: for no program.
 const INTERRUPT_MESSAGES: Range<u64> = 0xfee0_0000..0xfef0_0000;
@@ -47,6 +53,8 @@ impl Early {
 pub struct Memory {
     /// What each frame is used for.
     pub frames: Frames<'static>,
+    /// Pages that programs see of each other.
+    pub lendings: Lendings<'static>,
     /// The root table of the kernel's own address space; every other has the same upper half.
     pub(crate) root: Table,
     /// Bytes of usable memory that the boot loader told of.
@@ -73,23 +81,22 @@ impl Memory {
             return Err("the boot loader put two of kernel, modules and boot information in the same place");
         }
         let table_len = (top / PAGE_SIZE) as usize;
-        let table_size = (table_len * size_of::<FrameInfo>()) as u64;
+        let lendings_len = (table_len / FRAMES_PER_LENDING).clamp(FEWEST_LENDINGS, MOST_LENDINGS);
+        let table_size = size_of_pages::<FrameInfo>(table_len);
+        let tables_size = table_size + size_of_pages::<Lending>(lendings_len);
         // A page directory for each GiB, should there be no huge pages, and tables at both ends of each range.
         let tables = top / Size::Huge.bytes() + 2 * boot.usable.len() as u64 + SPARE_TABLES;
         let range = early
-            .take(&boot.usable, table_size.next_multiple_of(PAGE_SIZE) + tables * PAGE_SIZE)
+            .take(&boot.usable, tables_size + tables * PAGE_SIZE)
             .ok_or("no free memory below 4 GiB is large enough for the kernel's tables")?;
-        let mut pool = Pool { next: range.start + table_size.next_multiple_of(PAGE_SIZE), end: range.end };
+        let mut pool = Pool { next: range.start + tables_size, end: range.end };
         let root = kernel_space(boot, features, &mut pool).ok_or("the kernel's page tables need more memory")?;
         // SAFETY: it maps the kernel's image and all memory, as the boot code's tables did where we are.
         unsafe { paging::load(root) };
-        // SAFETY: the range is ours, mapped, and large enough; frame table entries are written before they are read.
-        let table = unsafe {
-            let first = direct(range.start) as *mut FrameInfo;
-            for i in 0..table_len {
-                first.add(i).write(FrameInfo::RESERVED);
-            }
-            core::slice::from_raw_parts_mut(first, table_len)
+        // SAFETY: the range is ours, mapped, and large enough for both.
+        let (table, lendings) = unsafe {
+            let table = table_at(range.start, table_len, &FrameInfo::RESERVED);
+            (table, table_at(range.start + table_size, lendings_len, &Lending::UNUSED))
         };
         let mut frames = Frames::new(table);
         if !frames.keep_device(INTERRUPT_MESSAGES) {
@@ -104,7 +111,7 @@ impl Memory {
             frames.add_free(usable.clone());
         }
         let total = boot.usable.iter().map(|r| r.end - r.start).sum();
-        Ok(Self { frames, root, total })
+        Ok(Self { frames, lendings: Lendings::new(lendings), root, total })
     }
 
     /// Maps a device's registers, or memory of the firmware, into the kernel; returns the virtual address of `physical`.
@@ -125,6 +132,26 @@ impl Memory {
             self.root.map(DEVICE_MAP + page, Size::Page, Entry::new(page, flags), take)?;
         }
         Some(DEVICE_MAP + physical)
+    }
+}
+
+/// Bytes of the pages that hold a table.
+fn size_of_pages<T>(len: usize) -> u64 {
+    ((len * size_of::<T>()) as u64).next_multiple_of(PAGE_SIZE)
+}
+
+/// Makes a table of equal entries at a physical address.
+///
+/// # Safety
+/// The memory is nobody else's for ever, mapped, aligned to a page and large enough.
+unsafe fn table_at<T: Clone>(physical: u64, len: usize, entry: &T) -> &'static mut [T] {
+    let first = direct(physical) as *mut T;
+    // SAFETY: by contract; each entry is written before anybody reads it.
+    unsafe {
+        for i in 0..len {
+            first.add(i).write(entry.clone());
+        }
+        core::slice::from_raw_parts_mut(first, len)
     }
 }
 

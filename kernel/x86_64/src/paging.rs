@@ -21,6 +21,8 @@ bitflags! {
         const GLOBAL = 1 << 8;
         /// Ours to use: the page is no RAM, and not in the direct map.
         const DEVICE = 1 << 9;
+        /// Ours, too: the program may write to the page, but does not for the time being.
+        const WITHHELD = 1 << 10;
         const NO_EXECUTE = 1 << 63;
     }
 }

@@ -14,6 +14,7 @@ use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameNumber, Frames};
+use kernel_core::spaces::lending::Lendings;
 use kernel_core::spaces::{self, Space, SpaceTable};
 use kernel_core::{
     Action, CpuId, Kernel, Machine, Partner, PrivilegeTable, Privileges, Process, SLOTS, Slot, Spaces, Storage, Table,
@@ -55,7 +56,7 @@ static SPACES: Static<SpaceTable> = Static(UnsafeCell::new([Space::FREE; spaces:
 ///
 /// # Safety
 /// Called once.
-pub unsafe fn storage(frames: Frames<'static>) -> Storage<'static, X86> {
+pub unsafe fn storage(frames: Frames<'static>, lendings: Lendings<'static>) -> Storage<'static, X86> {
     let table = PROCESSES.0.get().cast::<Process<X86>>();
     for (i, slot) in Slot::all().enumerate() {
         // SAFETY: in range, and nobody else has the table.
@@ -68,7 +69,7 @@ pub unsafe fn storage(frames: Frames<'static>) -> Storage<'static, X86> {
             procs: &mut *table.cast(),
             privileges: &mut *PRIVILEGES.0.get(),
             filters: &mut *FILTERS.0.get(),
-            spaces: Spaces::new(&mut *SPACES.0.get(), frames),
+            spaces: Spaces::new(&mut *SPACES.0.get(), frames, lendings),
         }
     }
 }

@@ -28,6 +28,7 @@ impl Flags {
     fn of(rights: Rights) -> Self {
         let access = match rights.access {
             Access::Read => Self::NO_EXECUTE,
+            Access::Write if rights.withheld => Self::NO_EXECUTE | Self::WITHHELD,
             Access::Write => Self::NO_EXECUTE | Self::WRITE,
             Access::Execute => Self::empty(),
         };
@@ -40,8 +41,10 @@ impl Flags {
 }
 
 fn rights(entry: Entry) -> Rights {
+    let withheld = entry.has(Flags::WITHHELD);
     Rights {
-        access: match (entry.has(Flags::WRITE), entry.has(Flags::NO_EXECUTE)) {
+        withheld,
+        access: match (entry.has(Flags::WRITE) || withheld, entry.has(Flags::NO_EXECUTE)) {
             (true, _) => Access::Write,
             (false, true) => Access::Read,
             (false, false) => Access::Execute,
@@ -64,6 +67,10 @@ impl Tables for X86 {
 
     fn clear(&mut self, frame: FrameNumber) {
         paging::clear(frame.address());
+    }
+
+    fn copy_frame(&mut self, from: FrameNumber, to: FrameNumber) {
+        copy(direct(from.address()), direct(to.address()), PAGE_SIZE);
     }
 
     fn make_root(&mut self, root: FrameNumber) {

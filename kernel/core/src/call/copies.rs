@@ -6,6 +6,7 @@
 use super::{Context, Stop};
 use crate::frames::{FrameKind, FrameNumber};
 use crate::grants::{Granted, Mark, Use};
+use crate::spaces::lending::{self, Loan, Written};
 use crate::{Machine, MemoryAccess, Places, Slot};
 use abi::grant::GrantFlags;
 use abi::layout::PAGE_SIZE;
@@ -26,6 +27,9 @@ struct Side {
     memory: Memory,
     address: u64,
 }
+
+/// Fewer bytes than this are not worth sharing pages for: each page that is written later costs a fault.
+const FEWEST_SHARED: u64 = 16 * PAGE_SIZE;
 
 /// What happens where memory is not there.
 #[derive(Clone, Copy)]
@@ -181,7 +185,40 @@ impl<M: Machine> Context<'_, '_, M> {
         if len == 0 {
             return Err(Errno::Dom.into());
         }
+        let alike = (from.address ^ to.address).is_multiple_of(PAGE_SIZE);
+        if len >= FEWEST_SHARED
+            && alike
+            && let Some(done) = self.copy_pages(from, to, len, missing)?
+        {
+            return Ok(done);
+        }
         self.copy_step(from, to, len, len.min(MAX_COPIED), missing)
+    }
+
+    /// Copies many whole pages, which lie alike on both sides, by letting both see the same until one of them writes. What comes
+    /// before the first whole page is a copy of its own. `None` if they are not to be shared.
+    #[cold]
+    fn copy_pages(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<Option<u64>, Stop> {
+        let head = from.address.next_multiple_of(PAGE_SIZE) - from.address;
+        if len - head < FEWEST_SHARED {
+            return Ok(None);
+        }
+        if head > 0 {
+            return self.copy_step(from, to, len, head, missing).map(Some);
+        }
+        let (Memory::Of(owner), Memory::Of(borrower)) = (from.memory, to.memory) else {
+            return Ok(None);
+        };
+        let home = |slot| self.kernel.process(slot).space;
+        let valid = self.check_range(from.address, len).and_then(|()| self.check_range(to.address, len)).is_ok();
+        let (Some(owner), Some(borrower), true) = (home(owner), home(borrower), valid) else {
+            return Ok(None);
+        };
+        let count = (len / PAGE_SIZE).min(MAX_LENT.into()) as u32;
+        let owner = lending::Side { home: owner, address: from.address };
+        let borrower = lending::Side { home: borrower, address: to.address };
+        let shared = self.kernel.spaces.lend_as_copy(self.machine, &Loan { owner, borrower, count });
+        Ok(shared.then_some(u64::from(count) * PAGE_SIZE))
     }
 
     /// Copies the first `step` of `len` bytes.
@@ -242,11 +279,34 @@ impl<M: Machine> Context<'_, '_, M> {
         }
         match missing {
             Missing::Wait => Err(self.need(slot, side.address, len, access)),
-            Missing::Fail(mark) => {
-                mark.into_iter().for_each(|mark| self.kernel.mark_faulted(self.machine, mark));
-                Err(Errno::Fault.into())
+            Missing::Fail(_) if access == MemoryAccess::Write && self.is_withheld(slot, side.address, step) => {
+                Err(self.start_again())
             }
+            Missing::Fail(mark) => Err(self.fail_tried(mark)),
         }
+    }
+
+    /// Whether pages could not be written only because two programs share them, and can be now.
+    fn is_withheld(&mut self, slot: Slot, address: u64, len: u64) -> bool {
+        self.check_range(address, len).is_ok() && self.want_writes(slot, address, len) == Written::Allowed
+    }
+
+    /// Memory is not there, and is not waited for.
+    fn fail_tried(&mut self, mark: Option<Mark>) -> Stop {
+        mark.into_iter().for_each(|mark| self.kernel.mark_faulted(self.machine, mark));
+        Errno::Fault.into()
+    }
+
+    /// Asks the memory server, unless the grant says that nobody waits.
+    pub(super) fn need_unless_tried(
+        &mut self,
+        mark: Option<Mark>,
+        slot: Slot,
+        address: u64,
+        len: u64,
+        access: MemoryAccess,
+    ) -> Stop {
+        if mark.is_some() { self.fail_tried(mark) } else { self.need(slot, address, len, access) }
     }
 
     /// The same for physical memory, where nobody can be asked. Only what programs have can be copied: neither page tables nor

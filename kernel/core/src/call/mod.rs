@@ -3,6 +3,7 @@
 mod copies;
 mod getinfo;
 mod irqctl;
+mod lending;
 mod ports;
 mod privctl;
 mod process;
@@ -15,10 +16,11 @@ mod vmctl;
 use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::spaces::Home;
+use crate::spaces::lending::Written;
 use crate::{CpuId, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Slot};
-use abi::layout::{USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Status};
-use protocol::kernel::{GROUP_SPAN, PROTOCOL};
+use protocol::kernel::{GROUP_SPAN, MAX_COPIED, PROTOCOL};
 use protocol::{Answer, Caller, Place};
 
 /// Everything that a call acts on.
@@ -199,8 +201,15 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Asks the memory server for memory of a process. Where no program has any, there is nothing to ask for.
     fn need(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Stop {
-        if address < USER_START || address.checked_add(len).is_none_or(|end| end > USER_END) {
-            return Stop::Failed(Errno::Fault);
+        if let Err(errno) = self.check_range(address, len) {
+            return Stop::Failed(errno);
+        }
+        if access == MemoryAccess::Write {
+            match self.want_writes(slot, address, len) {
+                Written::Allowed => return self.start_again(),
+                Written::Denied => return Stop::Failed(Errno::Fault),
+                Written::Unknown => {}
+            }
         }
         let process = self.kernel.process(slot).endpoint;
         let event = MemoryEvent { process, address, len, access };
@@ -208,5 +217,39 @@ impl<M: Machine> Context<'_, '_, M> {
             Ok(()) => Stop::Suspended,
             Err(errno) => Stop::Failed(errno),
         }
+    }
+
+    /// Whether programs can have memory there.
+    fn check_range(&self, address: u64, len: u64) -> Result<(), Errno> {
+        let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
+        end.map(drop).ok_or(Errno::Fault)
+    }
+
+    /// Whether pages of a range were only withheld because two programs share them, and no longer are; or never will be.
+    fn want_writes(&mut self, slot: Slot, address: u64, len: u64) -> Written {
+        let Some(home) = self.kernel.process(slot).space else {
+            return Written::Unknown;
+        };
+        // No more than one step of the call touches.
+        let end = address + len.min(MAX_COPIED);
+        let mut result = Written::Unknown;
+        let mut page = address;
+        while page < end {
+            match self.kernel.spaces.end_withholding(self.machine, home, page) {
+                Written::Unknown => {}
+                Written::Allowed => result = Written::Allowed,
+                Written::Denied => return Written::Denied,
+            }
+            page = (page / PAGE_SIZE + 1) * PAGE_SIZE;
+        }
+        result
+    }
+
+    /// The call starts again as soon as the caller goes on, which can be at once.
+    fn start_again(&mut self) -> Stop {
+        self.kernel.process_mut(self.me).pending |= Pending::CALL;
+        let here = self.kernel.here;
+        self.kernel.cpu_mut(here).choose_anew();
+        Stop::Suspended
     }
 }

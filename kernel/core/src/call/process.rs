@@ -45,7 +45,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Gives a process another program.
-    pub(super) fn exec(&mut self, call: &Exec) -> Result<(), Errno> {
+    pub(super) fn exec(&mut self, machine: &mut M, call: &Exec) -> Result<(), Errno> {
         let slot = self.named(call.process)?;
         let valid = (USER_START..USER_END).contains(&call.entry) && (USER_START..=USER_END).contains(&call.stack);
         if !valid || BootEntry::decode_name(&call.name).is_none() {
@@ -56,7 +56,7 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Busy);
         }
         self.withdraw_message(slot);
-        self.forget_grants(slot);
+        self.forget_grants(machine, slot);
         let p = self.process_mut(slot);
         p.frame.start(call.entry, call.stack);
         p.name = call.name;

@@ -12,7 +12,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn exec(&mut self, _: Caller, call: Exec) -> Answer<Executed> {
-        self.kernel.exec(&call).map(|()| Executed {}).into()
+        self.kernel.exec(self.machine, &call).map(|()| Executed {}).into()
     }
 
     fn clear(&mut self, _: Caller, call: Clear) -> Answer<Cleared> {
@@ -79,6 +79,22 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 
     fn setgrant(&mut self, _: Caller, call: SetGrant) -> Answer<GrantsSet> {
         self.kernel.set_grant_table(self.me, call.address, call.count).map(|()| GrantsSet {}).into()
+    }
+
+    fn safemap(&mut self, _: Caller, call: SafeMap) -> Answer<SafeMapped> {
+        answer(self.map_granted(&call))
+    }
+
+    fn saferevmap(&mut self, _: Caller, call: SafeRevMap) -> Answer<SafeRevMapped> {
+        Answer::Reply(SafeRevMapped { more: self.take_back(call.grant).into() })
+    }
+
+    fn safeunmap(&mut self, _: Caller, call: SafeUnmap) -> Answer<SafeUnmapped> {
+        self.give_up(call.address).map(|more| SafeUnmapped { more: more.into() }).into()
+    }
+
+    fn saferevmap_at(&mut self, _: Caller, call: SafeRevMapAt) -> Answer<SafeRevMappedAt> {
+        Answer::Reply(SafeRevMappedAt { more: self.take_back_at(call.address).into() })
     }
 
     fn safememset(&mut self, _: Caller, call: SafeMemSet) -> Answer<SafeMemorySet> {

@@ -81,6 +81,11 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             .into()
     }
 
+    fn part(&mut self, _: Caller, call: Part) -> Answer<Parted> {
+        let more = self.kernel.spaces.part_run(self.machine, call.space, call.address, call.count);
+        more.map(|more| Parted { more: more.into() }).into()
+    }
+
     fn space_of(&mut self, _: Caller, call: GetSpaceOf) -> Answer<SpaceOf> {
         let space_of = |slot| self.kernel.process(slot).space.map_or(0, |home| self.kernel.spaces.name(home.id()));
         self.kernel.named(call.process).map(|slot| SpaceOf { space: space_of(slot) }).into()

@@ -5,10 +5,13 @@
 //! that the kernel took from its own pool becomes free, one that the memory server claimed becomes idle and the server's
 //! again. Whoever turns a frame into a page table or a program's memory clears it first.
 
+mod aside;
 mod uses;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use aside::Aside;
 
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
@@ -79,6 +82,8 @@ pub enum FrameKind {
     PageTable,
     /// A program's memory.
     User,
+    /// A program's memory that it does not see while it has borrowed another page in its place.
+    Aside,
 }
 
 /// To whom a frame goes back.
@@ -95,10 +100,10 @@ enum Origin {
 pub struct FrameInfo {
     kind: FrameKind,
     origin: Origin,
-    /// User: how many reasons there are to keep it besides mappings.
+    /// User: how many reasons there are to keep it besides mappings. Aside: which page of a lending it is.
     pins: u16,
-    /// User: in how many places it is mapped. Free, and page tables in a stock: link to the next. Page tables in use: how
-    /// many of their entries are.
+    /// User: in how many places it is mapped. Free, aside, and page tables in a stock: link to the next. Page tables in use:
+    /// how many of their entries are.
     value: u32,
 }
 
@@ -120,7 +125,7 @@ impl FrameInfo {
 
     /// How many reasons there are to keep it besides mappings.
     pub fn pins(&self) -> u16 {
-        self.pins
+        if self.kind == FrameKind::User { self.pins } else { 0 }
     }
 }
 

@@ -68,6 +68,7 @@ impl From<FrameKind> for vmctl::FrameKind {
             FrameKind::Kernel => Self::Kernel,
             FrameKind::PageTable => Self::PageTable,
             FrameKind::User => Self::User,
+            FrameKind::Aside => Self::Aside,
         }
     }
 }
@@ -116,7 +117,7 @@ impl Spaces<'_> {
             }
             _ => {}
         }
-        let rights = Rights { access: call.access, cache: call.cache, backing: call.backing };
+        let rights = Rights { access: call.access, withheld: false, cache: call.cache, backing: call.backing };
         let mut run = Mapping::new(id, root, pages, frame, rights);
         let mut stop = self.map_window(tables, &mut run);
         let mut left = run.pages.count;
@@ -138,6 +139,7 @@ impl Spaces<'_> {
     pub fn unmap(&mut self, tables: &mut impl Tables, space: u64, address: u64, count: u32) -> Result<u64, Errno> {
         let (id, root) = self.find_root(space)?;
         let pages = user_pages(address, count.into())?;
+        self.check_private(id, pages)?;
         let window = pages.window();
         let mut unmapped = self.unmap_window(tables, id, root, window);
         if window.count < pages.count {
@@ -161,8 +163,9 @@ impl Spaces<'_> {
         count: u32,
         access: Access,
     ) -> Result<u64, Errno> {
-        let (_, root) = self.find_root(space)?;
+        let (id, root) = self.find_root(space)?;
         let pages = user_pages(address, count.into())?;
+        self.check_private(id, pages)?;
         let window = pages.window();
         let mut protected = self.protect_window(tables, root, window, access);
         if window.count < pages.count {
@@ -200,6 +203,20 @@ impl Spaces<'_> {
             cache: page.rights.cache,
             ..nothing
         }))
+    }
+
+    /// [`vmctl::Part`]: a step of it; whether more are needed.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn part_run(&mut self, tables: &mut impl Tables, space: u64, address: u64, count: u32) -> Result<bool, Errno> {
+        let id = self.find(space)?;
+        let pages = user_pages(address, count.into())?;
+        Ok(self.part(tables, id, pages.start, pages.count))
+    }
+
+    fn check_private(&self, id: SpaceId, pages: Pages) -> Result<(), Errno> {
+        if self.is_shared(id, pages.start, pages.count) { Err(Errno::Busy) } else { Ok(()) }
     }
 
     fn find_root(&self, space: u64) -> Result<(SpaceId, FrameNumber), Errno> {

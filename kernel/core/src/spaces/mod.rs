@@ -10,6 +10,7 @@
 //! loads it again. A CPU that has nothing to run has left too. So nobody needs to remember that a CPU's view is stale.
 
 mod calls;
+pub mod lending;
 mod own;
 mod runs;
 mod walk;
@@ -23,6 +24,7 @@ use abi::boot::MAX_PROGRAMS;
 use arrayvec::ArrayVec;
 use core::num::NonZeroU16;
 use core::ops::Range;
+use lending::Lendings;
 use walk::Pages;
 
 /// How many spaces there can be.
@@ -33,7 +35,7 @@ pub const SPACES: usize = 1024;
 pub struct SpaceId(NonZeroU16);
 
 impl SpaceId {
-    fn new(index: usize) -> Self {
+    const fn new(index: usize) -> Self {
         const _: () = assert!(SPACES.is_power_of_two() && SPACES < u16::MAX as usize);
         Self(NonZeroU16::MIN.saturating_add((index % SPACES) as u16))
     }
@@ -74,13 +76,15 @@ pub struct Space {
     generation: u32,
     /// How many processes live in it.
     bound: u16,
+    /// How many lendings it takes part in.
+    shares: u16,
     /// Page tables that it does not need yet.
     stock: Stock,
 }
 
 impl Space {
     /// An entry that was never used.
-    pub const FREE: Self = Self { root: None, generation: 1, bound: 0, stock: Stock::EMPTY };
+    pub const FREE: Self = Self { root: None, generation: 1, bound: 0, shares: 0, stock: Stock::EMPTY };
 }
 
 /// The table of spaces.
@@ -93,6 +97,7 @@ const KERNELS_OWN: FrameNumber = FrameNumber::LAST;
 pub struct Spaces<'t> {
     table: &'t mut SpaceTable,
     frames: Frames<'t>,
+    lendings: Lendings<'t>,
     /// The root table that each CPU has loaded; [`KERNELS_OWN`] for the kernel's.
     loaded: [FrameNumber; MAX_CPUS],
     /// Where to look for a free entry: so that none is used again soon.
@@ -103,8 +108,8 @@ pub struct Spaces<'t> {
 
 impl<'t> Spaces<'t> {
     /// No spaces. `table` has [`Space::FREE`] everywhere.
-    pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>) -> Self {
-        Self { table, frames, loaded: [KERNELS_OWN; MAX_CPUS], next: 0, deserted: ArrayVec::new() }
+    pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>, lendings: Lendings<'t>) -> Self {
+        Self { table, frames, lendings, loaded: [KERNELS_OWN; MAX_CPUS], next: 0, deserted: ArrayVec::new() }
     }
 
     /// What each frame is used for.

@@ -40,7 +40,7 @@ impl Spaces<'_> {
         let root = self.root(id).ok_or(Errno::Srch)?;
         let frame = self.frames.take_for_user().ok_or(Errno::NoMem)?;
         tables.clear(frame);
-        let rights = Rights { access, cache: Cache::Normal, backing: Backing::Memory };
+        let rights = Rights { access, withheld: false, cache: Cache::Normal, backing: Backing::Memory };
         let mut run = Mapping::new(id, root, pages, frame, rights);
         let mapped = match self.map_window(tables, &mut run) {
             Err(Stop::Lacks(lacks)) => {
@@ -76,6 +76,9 @@ impl Spaces<'_> {
             return false;
         };
         self.drive_all_out(tables, root);
+        if self.part_all(tables, id) {
+            return true;
+        }
         if let Some(start) = self.lowest_page(tables, root) {
             // Nothing is ever mapped behind programs' memory, where the table goes on.
             self.unmap_window(tables, id, root, Pages { start, count: MOST_DROPPED }.window());

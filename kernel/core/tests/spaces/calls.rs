@@ -6,6 +6,7 @@ use abi::Errno;
 use abi::layout::{USER_END, USER_START};
 use kernel_core::Spaces;
 use kernel_core::frames::{FrameInfo, FrameKind, FrameNumber, Frames};
+use kernel_core::spaces::lending::Lendings;
 use kernel_core::spaces::{Mapped, SPACES, Space};
 use protocol::vmctl::{Access, Backing, Cache, MAX_CLEARED, MAX_RUN, MapRun};
 
@@ -121,7 +122,7 @@ fn there_are_so_many_spaces_and_no_name_comes_twice() {
     let mut frames = vec![FrameInfo::RESERVED; SPACES + 1];
     let mut frames = Frames::new(&mut frames);
     frames.add_free(0..u64::MAX);
-    let (mut spaces, mut machine) = (Spaces::new(&mut table, frames), TestMachine::default());
+    let (mut spaces, mut machine) = (Spaces::new(&mut table, frames, Lendings::new(&mut [])), TestMachine::default());
     while spaces.claim(512).is_ok() {}
     let create = |spaces: &mut Spaces<'_>, machine: &mut TestMachine, i: usize| spaces.create(machine, i as u64 * P);
     let mut names: Vec<_> = (0..SPACES).map(|i| create(&mut spaces, &mut machine, i).unwrap()).collect();

@@ -8,10 +8,11 @@ mod random;
 mod steps;
 mod walk;
 
-use crate::support::TestMachine;
+use crate::support::{LENDINGS, TestMachine};
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::spaces::lending::{Lending, Lendings};
 use kernel_core::spaces::{Home, Mapped, SPACES, Space, SpaceTable};
 use kernel_core::{SpaceId, Spaces};
 use protocol::vmctl::{Access, Backing, Cache, MapRun};
@@ -32,12 +33,14 @@ const KEPT: [u64; 2] = [6, 1005];
 struct Storage {
     spaces: Box<SpaceTable>,
     frames: Vec<FrameInfo>,
+    lendings: Vec<Lending>,
 }
 
 impl Storage {
     fn new() -> Self {
         let spaces = vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many");
-        Self { spaces, frames: vec![FrameInfo::RESERVED; RAM.end as usize] }
+        let lendings = vec![Lending::UNUSED; LENDINGS];
+        Self { spaces, frames: vec![FrameInfo::RESERVED; RAM.end as usize], lendings }
     }
 
     /// No spaces; all of the RAM is free.
@@ -48,7 +51,7 @@ impl Storage {
         for frame in KEPT {
             assert!(frames.keep_device(bytes(frame..frame + 1)));
         }
-        Spaces::new(&mut self.spaces, frames)
+        Spaces::new(&mut self.spaces, frames, Lendings::new(&mut self.lendings))
     }
 }
 

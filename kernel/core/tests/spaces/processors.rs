@@ -18,6 +18,7 @@ fn run_on(server: &mut Server<'_>, number: usize, id: SpaceId) {
     let leaf_page = server.spaces.query(&server.machine, server.spaces.name(id), USER_START).unwrap();
     let rights = kernel_core::tables::Rights {
         access: leaf_page.access,
+        withheld: false,
         cache: leaf_page.cache,
         backing: kernel_core::tables::Backing::Memory,
     };

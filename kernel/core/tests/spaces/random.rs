@@ -376,7 +376,9 @@ impl Pair<'_> {
 }
 
 fn seen(page: &kernel_core::tables::Page) -> Page {
-    let Rights { access, cache, backing } = page.rights;
+    let Rights { access, cache, backing, withheld: false } = page.rights else {
+        panic!("nothing is lent here");
+    };
     Page { frame: page.frame.address() / P, access, cache, backing }
 }
 

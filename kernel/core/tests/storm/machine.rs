@@ -28,6 +28,7 @@ const IS_DEVICE: u64 = 1 << 3;
 const CACHE: u32 = 4;
 const TABLE: u64 = 1 << 6;
 const OF_KERNEL: u64 = 1 << 7;
+const WITHHELD: u64 = 1 << 8;
 const FRAME: u32 = 12;
 
 pub(crate) struct Computer {
@@ -82,7 +83,7 @@ impl Computer {
     fn find(&self, root: FrameNumber, address: u64, access: MemoryAccess) -> Result<usize, Fault> {
         let page = self.walk(root, address).filter(|page| match access {
             MemoryAccess::Read => true,
-            MemoryAccess::Write => page.rights.access == Access::Write,
+            MemoryAccess::Write => page.rights.access == Access::Write && !page.rights.withheld,
             MemoryAccess::Execute => page.rights.access == Access::Execute,
         });
         let page = page.filter(|page| page.rights.backing == Backing::Memory).ok_or(Fault { address })?;
@@ -199,6 +200,11 @@ impl Tables for Computer {
         self.memory[start..start + WORDS].fill(0);
     }
 
+    fn copy_frame(&mut self, from: FrameNumber, to: FrameNumber) {
+        let [from, to] = [from, to].map(|frame| (frame.address() / PAGE_SIZE) as usize * WORDS);
+        self.memory.copy_within(from..from + WORDS, to);
+    }
+
     fn make_root(&mut self, table: FrameNumber) {
         // One entry stands for all of the kernel's half.
         self.set(table, KERNEL_HALF, OF_KERNEL);
@@ -225,7 +231,8 @@ impl Tables for Computer {
             Access::Execute => EXECUTE,
         };
         let device = if rights.backing == Backing::Device { IS_DEVICE } else { 0 };
-        PRESENT | access | device | (rights.cache as u64) << CACHE
+        let withheld = if rights.withheld { WITHHELD } else { 0 };
+        PRESENT | access | device | withheld | (rights.cache as u64) << CACHE
     }
 
     fn is_mapped(&self, table: FrameNumber, index: usize) -> bool {
@@ -251,7 +258,7 @@ impl Tables for Computer {
         };
         let backing = if entry & IS_DEVICE == 0 { Backing::Memory } else { Backing::Device };
         let frame = FrameNumber::containing(entry >> FRAME << FRAME)?;
-        Some(Page { frame, rights: Rights { access, cache, backing } })
+        Some(Page { frame, rights: Rights { access, withheld: entry & WITHHELD != 0, cache, backing } })
     }
 
     fn set_page(&mut self, table: FrameNumber, index: usize, frame: FrameNumber, flags: u64) {

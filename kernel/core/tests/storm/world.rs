@@ -9,6 +9,7 @@ use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::spaces::lending::{Lending, Lendings};
 use kernel_core::spaces::{SPACES, Space, SpaceTable};
 use kernel_core::tables::Access;
 use kernel_core::{
@@ -68,6 +69,9 @@ pub(crate) struct Rights {
     pub(crate) spaces_left: Option<usize>,
 }
 
+/// Lendings of pages.
+const LENDINGS: usize = 32;
+
 /// The tables of the core.
 pub(crate) struct Tables {
     procs: Box<Table<Computer>>,
@@ -75,6 +79,7 @@ pub(crate) struct Tables {
     filters: Box<Filters>,
     spaces: Box<SpaceTable>,
     frames: Vec<FrameInfo>,
+    lendings: Vec<Lending>,
 }
 
 impl Tables {
@@ -87,6 +92,7 @@ impl Tables {
             filters: Box::new(Filters::new()),
             spaces: vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
             frames: vec![FrameInfo::RESERVED; RAM.end as usize],
+            lendings: vec![Lending::UNUSED; LENDINGS],
         }
     }
 }
@@ -119,7 +125,7 @@ impl<'t> World<'t> {
             procs: &mut tables.procs,
             privileges: &mut tables.privileges,
             filters: &mut tables.filters,
-            spaces: Spaces::new(&mut tables.spaces, frames),
+            spaces: Spaces::new(&mut tables.spaces, frames, Lendings::new(&mut tables.lendings)),
         };
         let mut world = Self { kernel: Kernel::new(storage, CPUS), machine: Computer::new(), rights };
         for slot in ROOT..SLEEPERS.end {

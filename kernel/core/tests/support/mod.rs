@@ -24,6 +24,7 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeId, Signal, TrapMask};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::spaces::lending::{Lending, Lendings};
 use kernel_core::spaces::{Home, SPACES, Space, SpaceTable};
 use kernel_core::{
     Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, QUANTUM_TICKS, Rts, Slot, SpaceId, Spaces, Table,
@@ -68,6 +69,9 @@ pub(crate) fn four() -> [BootEntry; 4] {
 /// Frames of a world: more than it can have programs.
 const FRAMES: usize = 128;
 
+/// Lendings of pages.
+pub(crate) const LENDINGS: usize = 16;
+
 /// The tables that a kernel works on; too large for a stack.
 pub(crate) struct Storage {
     pub(crate) procs: Box<Table<TestMachine>>,
@@ -75,6 +79,7 @@ pub(crate) struct Storage {
     filters: Box<Filters>,
     spaces: Box<SpaceTable>,
     frames: Vec<FrameInfo>,
+    lendings: Vec<Lending>,
 }
 
 impl Storage {
@@ -87,6 +92,7 @@ impl Storage {
             filters: Box::new(Filters::new()),
             spaces: std::vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
             frames: std::vec![FrameInfo::RESERVED; frames],
+            lendings: std::vec![Lending::UNUSED; LENDINGS],
         }
     }
 
@@ -94,7 +100,7 @@ impl Storage {
     pub(crate) fn kernel(&mut self, online: usize) -> Kernel<'_, TestMachine> {
         let mut frames = Frames::new(&mut self.frames);
         frames.add_free(0..u64::MAX);
-        let spaces = Spaces::new(&mut self.spaces, frames);
+        let spaces = Spaces::new(&mut self.spaces, frames, Lendings::new(&mut self.lendings));
         let (procs, privileges, filters) = (&mut self.procs, &mut self.privileges, &mut self.filters);
         Kernel::new(kernel_core::Storage { procs, privileges, filters, spaces }, online)
     }

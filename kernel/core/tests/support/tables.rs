@@ -76,6 +76,13 @@ impl Tables for TestMachine {
         self.memory.cleared += 1;
     }
 
+    fn copy_frame(&mut self, from: FrameNumber, to: FrameNumber) {
+        match self.memory.contents.get(&from).copied() {
+            Some(content) => self.memory.contents.insert(to, content),
+            None => self.memory.contents.remove(&to),
+        };
+    }
+
     fn make_root(&mut self, table: FrameNumber) {
         // One entry stands for all of the kernel's half.
         self.memory.set(table, KERNEL_HALF, Some(Entry::Kernel));

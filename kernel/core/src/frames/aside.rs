@@ -1,0 +1,65 @@
+//! Frames of programs that are set aside while the programs see others in their place.
+
+use super::{FrameKind, FrameNumber, Frames};
+
+/// The frames of a lending that are aside, in the order of their pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// Link to the first.
+    first: u32,
+    len: u32,
+}
+
+impl Aside {
+    pub(crate) const EMPTY: Self = Self { first: 0, len: 0 };
+
+    /// Whether none is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Frames<'_> {
+    /// Sets a program's frame, which was mapped in one place and not pinned, aside: behind `last`, as the next page of a lending.
+    #[inline(always)]
+    pub(crate) fn set_aside(&mut self, frame: FrameNumber, aside: &mut Aside, last: Option<FrameNumber>) {
+        match last {
+            Some(last) => self.table[last.index()].value = frame.link(),
+            None => aside.first = frame.link(),
+        }
+        let info = &mut self.table[frame.index()];
+        // A lending has fewer pages than this counts.
+        (info.kind, info.pins, info.value) = (FrameKind::Aside, aside.len as u16, 0);
+        aside.len += 1;
+    }
+
+    /// The first frame that is still aside, and which page it is.
+    pub(crate) fn first_aside(&self, aside: &Aside) -> Option<(FrameNumber, u32)> {
+        let frame = FrameNumber::from_link(aside.first)?;
+        Some((frame, self.table[frame.index()].pins.into()))
+    }
+
+    /// The frame of a page, if it is still aside.
+    pub(crate) fn aside_of(&self, aside: &Aside, page: u32) -> Option<FrameNumber> {
+        let next = |frame: &FrameNumber| FrameNumber::from_link(self.table[frame.index()].value);
+        let mut frames = core::iter::successors(FrameNumber::from_link(aside.first), next);
+        frames.find(|frame| u32::from(self.table[frame.index()].pins) == page)
+    }
+
+    /// A frame that was set aside is a program's again, mapped in one place.
+    pub(crate) fn end_aside(&mut self, frame: FrameNumber, aside: &mut Aside) {
+        let behind = self.table[frame.index()].value;
+        if aside.first == frame.link() {
+            aside.first = behind;
+        } else {
+            let next = |at: &FrameNumber| FrameNumber::from_link(self.table[at.index()].value);
+            let mut frames = core::iter::successors(FrameNumber::from_link(aside.first), next);
+            if let Some(before) = frames.find(|at| self.table[at.index()].value == frame.link()) {
+                self.table[before.index()].value = behind;
+            }
+        }
+        aside.len -= 1;
+        let info = &mut self.table[frame.index()];
+        (info.kind, info.pins, info.value) = (FrameKind::User, 0, 1);
+    }
+}
