@@ -466,6 +466,16 @@ fn a_list_of_copies_is_made_in_its_order() {
 }
 
 #[test]
+fn a_list_ends_where_its_count_says() {
+    test(|world| {
+        let before = dump(world, A, DATA + 0x800, 100);
+        world.store(B, LIST, &[FROM_A, TO_A]);
+        assert_eq!(world.call(B, &list(1)), Ok(VCopied { next: 1, skip: 0 }));
+        assert_eq!(dump(world, A, DATA + 0x800, 100), before, "the copy behind the list is not made");
+    });
+}
+
+#[test]
 fn a_list_goes_on_where_the_last_call_came_to() {
     test(|world| {
         let long = SafeCopy { len: MAX_COPIED - 10, address: DATA, ..FROM_A };
