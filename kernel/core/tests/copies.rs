@@ -410,6 +410,7 @@ fn physical_memory_is_copied_where_it_is_a_programs() {
         assert_eq!(dump(world, B, DATA, 16), bytes(root, DATA, 16).unwrap());
         world.does(C, &copy(first, 8));
         assert_eq!(dump(world, B, DATA, 8), [0; 8], "it was cleared");
+        assert!(world.call(C, &copy(first + PAGE_SIZE - 8, 8)).is_ok(), "up to the end, whosever the next frame is");
         for (address, errno) in [
             (first + PAGE_SIZE - 4, Errno::Perm),
             (0, Errno::Perm),
