@@ -266,7 +266,8 @@ crate::protocol! {
         /// For the log: 0 says that all is well.
         status: u64
     }) -> Exited {};
-    /// Makes the caller the scheduler of a process, or the kernel itself, and sets the rest as [`Schedule`] does.
+    /// Makes the caller the scheduler of a process, or the kernel itself, and sets the rest as [`Schedule`] does. `EINVAL` and
+    /// `EBADCPU` as there.
     54 fn schedctl(SchedCtl {
         process: Endpoint,
         scheduler: Scheduler,

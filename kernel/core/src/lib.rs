@@ -26,6 +26,7 @@ mod fast;
 pub mod filters;
 pub mod frames;
 mod grants;
+mod handback;
 mod invariants;
 mod ipc;
 pub mod irq;
@@ -241,8 +242,9 @@ impl<'t, M: Machine> Kernel<'t, M> {
     pub fn exception(&mut self, machine: &mut M, cpu: CpuId, signal: Signal, why: core::fmt::Arguments<'_>) -> Action {
         self.here = cpu;
         if let Some(me) = self.cpu(cpu).current() {
-            // Whoever has a signal manager of his own is looked after.
-            if self.manager_of(me).is_none_or(|manager| self.process(manager).endpoint == self.root) {
+            // Whoever has another signal manager is looked after.
+            let by_root = |manager| manager == me || self.process(manager).endpoint == self.root;
+            if self.manager_of(me).is_none_or(by_root) {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
             self.end_step(me);

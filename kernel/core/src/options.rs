@@ -18,6 +18,8 @@ pub enum Crash {
     Reset,
     /// `crash=hang`: stops without a word.
     Hang,
+    /// `crash=lock`: the boot processor takes the kernel lock and keeps it, while the others want it.
+    Lock,
 }
 
 /// What to tell of in the log.
@@ -82,6 +84,7 @@ fn crash(text: &str) -> Option<Crash> {
         "triple-fault" => Crash::TripleFault,
         "reset" => Crash::Reset,
         "hang" => Crash::Hang,
+        "lock" => Crash::Lock,
         _ => return None,
     })
 }

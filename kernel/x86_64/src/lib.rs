@@ -32,6 +32,7 @@ pub mod space;
 mod start;
 mod tables;
 pub mod traced;
+pub mod watchdog;
 
 pub use boot_info::BootInfo;
 pub use frame::Frame;

@@ -6,6 +6,7 @@ use crate::entry;
 use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
+use crate::watchdog::Watch;
 use crate::{ioapic, paging, power, smp};
 use abi::{Endpoint, PRIVILEGES as PRIVILEGE_COUNT};
 use core::cell::UnsafeCell;
@@ -142,7 +143,12 @@ pub(crate) fn lock(local: &CpuLocal) -> StateGuard {
 #[cold]
 fn wait(local: &CpuLocal) -> StateGuard {
     let mut left = false;
-    let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(local.id));
+    let mut watch = Watch::start(local.id);
+    let mut guard = STATE.lock_while(|| {
+        left |= smp::leave_if_asked(local.id);
+        watch.look();
+    });
+    drop(watch);
     let State { kernel, .. } = state(&mut guard);
     // Who goes on is taken to have his space loaded.
     if left && let Some(slot) = kernel.cpu(local.id).current() {
