@@ -141,6 +141,17 @@ fn only_signals_of_processes_can_be_raised() {
 }
 
 #[test]
+fn nobody_but_the_root_raises_signals_for_the_root() {
+    let root = Endpoint::from_raw(four().len() as u32);
+    for signal in [USR1, Signal::KILL.number()] {
+        denied(&four(), |_| {}, A, kernel_call(&Kill { process: root, signal }), Errno::Perm);
+    }
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    world.root_does(&Kill { process: root, signal: USR1 });
+}
+
+#[test]
 fn the_registers_of_one_that_waits_survive_a_signal() {
     managed(|world| {
         world.trap(C, sendrec(A, 5));

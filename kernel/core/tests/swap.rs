@@ -14,13 +14,13 @@ use protocol::statectl::AddBlacklist;
 
 const ANY: Endpoint = Endpoint::ANY;
 /// The new instance of B.
-const NEW: Endpoint = Endpoint::from_raw(1 << 15 | 5);
+pub(crate) const NEW: Endpoint = Endpoint::from_raw(1 << 15 | 5);
 
-const FORWARD: Update = Update { source: B, destination: NEW, direction: UpdateDirection::Forward };
+pub(crate) const FORWARD: Update = Update { source: B, destination: NEW, direction: UpdateDirection::Forward };
 const ROLLBACK: Update = Update { direction: UpdateDirection::Rollback, ..FORWARD };
 
 /// A world in which NEW is the new instance of B, and waits to be let run. D waits for anything.
-fn test(run: impl FnOnce(&mut World<'_>)) {
+pub(crate) fn test(run: impl FnOnce(&mut World<'_>)) {
     let mut table = table();
     let mut world = World::new(&mut table, &four());
     world.trap(D, receive(ANY));
@@ -29,7 +29,7 @@ fn test(run: impl FnOnce(&mut World<'_>)) {
 }
 
 /// Freezes B, swaps, and lets the new program run under the name of B.
-fn update(world: &mut World<'_>) {
+pub(crate) fn update(world: &mut World<'_>) {
     if !world.rts(B).contains(Rts::NO_PRIV) {
         world.as_root(&Disallow { process: B }).unwrap();
     }
@@ -395,6 +395,23 @@ fn the_result_of_a_message_is_told_to_the_old_instance() {
         roll_back(world);
         world.trap(B, receive(ANY));
         assert_eq!(world.regs(B).rdi, u64::from(Endpoint::ASYNCM.raw()));
+    });
+}
+
+#[test]
+fn a_table_in_transition_delivers_nothing_to_those_whom_the_other_one_had_entries_for() {
+    test(|world| {
+        let entry = AsyncEntry { flags: AsyncFlags::VALID.bits(), destination: C, result: 0, message: message(1) };
+        world.as_root(&Allow { process: NEW }).unwrap();
+        world.allow_sends(NEW);
+        for instance in [B, NEW] {
+            world.store(instance, MEMORY_START, &entry);
+            assert_eq!(world.trap(instance, senda(MEMORY_START, 1)), Outcome::Done);
+        }
+        world.as_root(&Disallow { process: NEW }).unwrap();
+        update(world);
+        assert_eq!(world.trap(C, receive(B)), Outcome::Blocked, "the new one has not registered it under this name");
+        assert_eq!(world.load::<AsyncEntry>(B, MEMORY_START), entry);
     });
 }
 

@@ -30,7 +30,6 @@ impl<M: Machine> Kernel<'_, M> {
             failed_reply: p.failed_reply,
             cpu: p.cpu,
             priority: p.priority,
-            urgency: p.priority,
             quantum: p.quantum,
             scheduler: p.scheduler,
             name: forked_name(p.name),
