@@ -10,11 +10,13 @@
 extern crate std;
 
 mod documented;
+mod draw;
 mod fields;
 mod generator;
 mod histogram;
 mod known;
 mod random;
+mod sequels;
 mod values;
 
 pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable};
