@@ -30,6 +30,7 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "instructions", manifest: "userland/tests/hostile/instructions.toml", machines: &[PLAIN] },
     Entry { name: "control", manifest: "userland/tests/hostile/control.toml", machines: &[PLAIN, OLD] },
     Entry { name: "traps", manifest: "userland/tests/hostile/traps.toml", machines: &[PLAIN] },
+    Entry { name: "storm", manifest: "userland/tests/hostile/storm.toml", machines: &[PLAIN] },
     Entry { name: "smp", manifest: "userland/tests/smp/image.toml", machines: &[PLAIN, TWO, FOUR, EIGHT, UEFI_FOUR] },
     Entry { name: "kcalls", manifest: "userland/tests/kcalls/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "smp-kernel", manifest: "userland/tests/kcalls/smp.toml", machines: &[TWO, FOUR, EIGHT, UEFI_FOUR] },
