@@ -256,7 +256,7 @@ impl<'t> Storm<'t> {
         if let Some((process, signals)) = event.and_then(|event| event.signaled) {
             self.ended |= repair::handle(self, process, signals).is_err();
         }
-        self.world.rest();
+        self.ended |= self.world.rest().is_err();
     }
 
     /// The memory server has something to do, or waits.

@@ -34,8 +34,7 @@ pub(crate) fn repair(storm: &mut Storm<'_>) -> Result<(), Ended> {
     if storm.random.below(16) == 0 {
         thin_out(storm)?;
     }
-    storm.world.rest();
-    Ok(())
+    storm.world.rest()
 }
 
 /// Milliseconds of the storm's turns, and of the others'.

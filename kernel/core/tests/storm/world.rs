@@ -3,6 +3,7 @@
 
 use crate::machine::{Computer, DEVICE, KERNEL, RAM};
 use crate::regs::Regs;
+use abi::asynchronous::MAX_ENTRIES;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
 use abi::layout::{PAGE_SIZE, USER_START};
@@ -12,7 +13,7 @@ use kernel_core::frames::{FrameInfo, Frames};
 use kernel_core::spaces::{SPACES, Space, SpaceTable};
 use kernel_core::tables::Access;
 use kernel_core::{
-    Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, Rts, Slot, SpaceId, Spaces, Storage, Table,
+    Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, Rts, SLOTS, Slot, SpaceId, Spaces, Storage, Table,
 };
 use protocol::Call;
 use protocol::irqctl::SetPolicy;
@@ -179,8 +180,7 @@ impl<'t> World<'t> {
             self.by_root(&Allow { process })?.expect("it waits");
         }
         let _ = self.by_root(&AddIrq { process: booted(VM), line: 3 })?;
-        self.rest();
-        Ok(())
+        self.rest()
     }
 
     /// What a driver may use.
@@ -259,10 +259,15 @@ impl<'t> World<'t> {
         Err(Ended)
     }
 
-    /// The root waits for the next notification.
-    pub(crate) fn rest(&mut self) {
+    /// The root takes all messages that there are, and waits for the next.
+    pub(crate) fn rest(&mut self) -> Result<(), Ended> {
+        /// As many as there can be: one from each sender and notifier, and whole tables of asynchronous ones.
+        const MOST: usize = SLOTS + PRIVILEGES + PRIVILEGES * MAX_ENTRIES;
         let slot = Slot::of(booted(ROOT));
-        while let Some(cpu) = processors().find(|cpu| self.kernel.cpu(*cpu).current() == Some(slot)) {
+        for _ in 0..=MOST {
+            let Some(cpu) = processors().find(|cpu| self.kernel.cpu(*cpu).current() == Some(slot)) else {
+                return Ok(());
+            };
             self.machine.cpu = cpu;
             let made = Registers {
                 rax: abi::Trap::Receive.rax(),
@@ -271,9 +276,15 @@ impl<'t> World<'t> {
                 rdx: Endpoint::ANY.raw().into(),
                 body: [0; abi::BODY_WORDS],
             };
-            let _ = self.trap(slot, &made, 0); // The end of the system is found out by who made it end.
-            self.kernel.schedule(&mut self.machine, cpu);
+            if self.trap(slot, &made, 0) != Action::Resume {
+                return Err(Ended);
+            }
+            let still_runs = self.kernel.schedule(&mut self.machine, cpu) == Some(slot);
+            if still_runs && self.kernel.process(slot).frame.rax != 0 {
+                return Err(Ended); // It may not receive any more.
+            }
         }
+        panic!("there is always one more message for the root");
     }
 
     /// A process, which runs on the machine's processor, makes a trap.
