@@ -1,6 +1,7 @@
 //! What is drawn for each field of a request.
 
 use crate::fields::Field;
+use crate::known::Mapped;
 use crate::values::{address, any, chance, code, endpoint, frame, number, page, space, spec};
 use crate::{Known, Random};
 use arrayvec::ArrayVec;
@@ -18,6 +19,8 @@ pub(crate) struct Draw<'g> {
     /// Most of it is about the same process and space as the last call, and about the same page and frame.
     pub(crate) follows: bool,
     pub(crate) same_page: bool,
+    /// It is about this page.
+    pub(crate) mapped: Option<Mapped>,
 }
 
 impl Draw<'_> {
@@ -29,6 +32,9 @@ impl Draw<'_> {
         room: usize,
     ) -> Option<()> {
         match field.kind {
+            "Endpoint" if self.call.name == "kernel.kill" && chance(self.random, ROOT_KILLED) => {
+                put(bytes, &self.known.root.raw().to_le_bytes())
+            }
             "Endpoint" => {
                 let recent = self.known.recent.endpoint.filter(|_| self.is_same() && field.name != "destination");
                 let name = recent.unwrap_or_else(|| endpoint(self.random, self.known));
@@ -67,6 +73,9 @@ impl Draw<'_> {
     /// A value of an enumeration.
     fn choice(&mut self, kind: &str) -> u64 {
         match kind {
+            "RunAction" => return number(self.random, 3, &[3]),
+            // Most of what would end the system is refused.
+            "AbortHow" if self.random.below(2) == 0 => return self.random.word(),
             "PortAccess" => return number(self.random, 7, &[0, 1, 2, 4, 5, 6]),
             // Most of the others are of no use together with the rest.
             "Scheduler" if chance(self.random, 50) => return 1,
@@ -91,6 +100,9 @@ impl Draw<'_> {
     }
 
     fn signed(&mut self, name: &str) -> i64 {
+        if name == "cpu" && self.random.below(4) == 0 {
+            return any(self.random, &[4, 31]); // That it can be, and is not.
+        }
         let below = match name {
             "priority" => 16,
             "quantum" => 200,
@@ -135,12 +147,24 @@ impl Draw<'_> {
             ("id", _) => match random.below(8) {
                 0..=4 => u64::from(DYNAMIC_ID),
                 5 => any(random, &[0, 5, 63, 64]),
-                _ => random.below(70),
+                6 => random.below(70),
+                _ => STATIC_IDS + random.below(8),
             },
             ("index", _) => number(random, 18, &[17, 18]),
             ("nanoseconds", _) => number(random, 1_000_000_000, &[0, 999_999_999, 1_000_000_000]),
             ("reenable" | "available" | "reset_ranges", _) => random.below(2),
             _ => random.word(),
+        }
+    }
+
+    /// What a page was mapped with, for a call about pages or their frames.
+    fn mapped(&mut self, name: &str) -> Option<u64> {
+        let mapped = self.mapped?;
+        match name {
+            "space" => Some(mapped.space),
+            "address" => Some(mapped.page),
+            "first" => Some(mapped.frame),
+            _ => None,
         }
     }
 
@@ -160,6 +184,9 @@ impl Draw<'_> {
         if self.is_same()
             && let Some(word) = self.recent(name, of_pages)
         {
+            return word;
+        }
+        if of_pages && let Some(word) = self.mapped(name) {
             return word;
         }
         let (random, known) = (&mut *self.random, self.known);
@@ -200,6 +227,11 @@ impl Draw<'_> {
         }
     }
 }
+
+/// Of a hundred signals so many are for the root.
+const ROOT_KILLED: u64 = 4;
+/// The first privilege id that belongs to a program of the boot set.
+const STATIC_IDS: u64 = 5;
 
 /// The first of the ports, and the line, that drivers ask for most.
 const PORTS: u64 = 0x1f0;

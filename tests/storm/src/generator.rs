@@ -5,7 +5,7 @@ use crate::fields::fields;
 use crate::histogram::{CALLS, calls};
 use crate::sequels::SEQUEL;
 use crate::values::{address, any, chance, endpoint, number};
-use crate::{Known, Random, Row};
+use crate::{Histogram, Known, Random, Row, reachable};
 use abi::{BODY_WORDS, Errno, Kind, TRAP_BASE, Trap};
 use arrayvec::ArrayVec;
 use protocol::CallInfo;
@@ -54,13 +54,13 @@ impl Generator {
         &mut self.random
     }
 
-    /// The next trap.
-    pub fn draw(&mut self) -> Registers {
+    /// The next trap. Calls of which some result has come up seldom are made more often.
+    pub fn draw(&mut self, seen: &Histogram) -> Registers {
         let goes_on = self.sequel.is_some() || self.series.is_some();
-        if goes_on || chance(&mut self.random, self.calls) { self.kernel_call() } else { self.message() }
+        if goes_on || chance(&mut self.random, self.calls) { self.kernel_call(seen) } else { self.message() }
     }
 
-    fn kernel_call(&mut self) -> Registers {
+    fn kernel_call(&mut self, seen: &Histogram) -> Registers {
         const UNKNOWN: u64 = 1;
         let sequel = if self.series.is_none() { self.take_sequel() } else { None };
         let same_page = sequel.is_some();
@@ -73,7 +73,7 @@ impl Generator {
                 let kind = number(&mut self.random, u16::MAX.into(), &[0, Kind::NOTIFY.0.into(), Kind::OK.0.into()]);
                 return self.registers(Trap::KernelCall.rax(), Kind(kind as u16), [0; BODY_WORDS]);
             }
-            None => self.any_call(),
+            None => self.wanted_call(seen),
         };
         if self.random.below(SERIES) == 0 && !ENDS.contains(&call.name) {
             self.series = Some((kind, call, self.random.below(LONGEST)));
@@ -96,6 +96,17 @@ impl Generator {
         calls().find(|(_, call)| call.name == name && !self.omitted.contains(&name))
     }
 
+    /// Any call, or one that is wanted more.
+    fn wanted_call(&mut self, seen: &Histogram) -> (Kind, &'static CallInfo) {
+        let first = self.any_call();
+        if !chance(&mut self.random, WANTED) {
+            return first;
+        }
+        let least = |(_, call): &(Kind, &'static CallInfo)| seen.least(Row::Call(Some(call)), reachable(call.name));
+        let others = core::array::from_fn::<_, CANDIDATES, _>(|_| self.any_call());
+        others.into_iter().min_by_key(least).filter(|other| least(other) < least(&first)).unwrap_or(first)
+    }
+
     fn any_call(&mut self) -> (Kind, &'static CallInfo) {
         loop {
             let place = self.random.below(CALLS as u64) as usize;
@@ -109,7 +120,9 @@ impl Generator {
 
     /// A request: what is drawn for each of its fields.
     fn request(&mut self, call: &'static CallInfo, follows: bool, same_page: bool) -> [u64; BODY_WORDS] {
-        let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page };
+        let mapped = self.known.mapped.pick(&mut self.random);
+        let mapped = mapped.filter(|_| chance(&mut self.random, MAPPED) && !follows);
+        let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page, mapped };
         let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
         for field in fields(call.request) {
             let room = call.request_len - bytes.len();
@@ -164,8 +177,15 @@ impl Generator {
         }
         if self.series.is_none() {
             self.remember(call, &asked.body);
+            match call.name {
+                "vmctl.map" => self.known.remember_page(),
+                "vmctl.unmap" => self.known.forget_page(),
+                _ => {}
+            }
         }
-        if let ("vmctl.create" | "vmctl.donate", Some(frame)) = (call.name, self.known.recent.frame.take()) {
+        if ["vmctl.create", "vmctl.donate"].contains(&call.name)
+            && let Some(frame) = self.known.recent.frame.take()
+        {
             self.known.frames.remove(frame); // It is a page table now.
         }
         self.known.learn(Kind(asked.rsi as u16), body);
@@ -226,6 +246,13 @@ const ENDS: [&str; 2] = ["kernel.abort", "kernel.exit"];
 /// One call of so many is made up to so often.
 const SERIES: u64 = 300;
 const LONGEST: u64 = 240;
+
+/// Of a hundred calls about pages so many are about one that is mapped.
+const MAPPED: u64 = 15;
+
+/// Of a hundred calls so many are made because they are wanted: each is the one that is wanted most of so many.
+const WANTED: u64 = 75;
+const CANDIDATES: usize = 8;
 
 /// Of a hundred calls that have a sequel, so many are followed by it.
 const SEQUELS: u64 = 60;

@@ -132,6 +132,12 @@ impl Histogram {
         self.counts[row.index()][column(result)]
     }
 
+    /// The count of what has come up least of success and `errors`.
+    pub fn least(&self, row: Row, errors: impl Iterator<Item = Errno>) -> u32 {
+        let counts = &self.counts[row.index()];
+        errors.map(|errno| counts[column(Err(errno))]).fold(counts[column(Ok(()))], u32::min)
+    }
+
     /// How often a result register had what is no result.
     pub fn strange(&self) -> u32 {
         self.counts.iter().map(|row| row[STRANGE]).sum()
@@ -192,6 +198,17 @@ mod tests {
         assert_eq!(Row::of(1, 7), Row::Trap(None));
         assert_eq!(Row::of(Trap::KernelCall.rax(), u64::from(Kill::KIND.0) | 3 << 16).name(), "kernel.kill");
         assert_eq!(Row::of(Trap::KernelCall.rax(), 7), Row::Call(None));
+    }
+
+    #[test]
+    fn the_least_is_that_of_the_rarest_result_that_is_asked_for() {
+        let (mut histogram, row) = (Histogram::default(), Row::Call(None));
+        [0, 0, 0, Errno::Perm.to_result(), Errno::Perm.to_result(), Errno::Inval.to_result()]
+            .map(|result| histogram.count(row, result));
+        assert_eq!(histogram.least(row, [].into_iter()), 3);
+        assert_eq!(histogram.least(row, [Errno::Perm].into_iter()), 2);
+        assert_eq!(histogram.least(row, [Errno::Perm, Errno::Inval].into_iter()), 1);
+        assert_eq!(histogram.least(row, [Errno::Busy].into_iter()), 0);
     }
 
     #[test]

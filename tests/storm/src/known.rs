@@ -8,20 +8,20 @@ use protocol::{Call, getinfo, irqctl, kernel, vmctl};
 
 /// The last things that were heard of.
 #[derive(Clone, Debug)]
-pub struct Ring<const N: usize> {
-    items: ArrayVec<u64, N>,
+pub struct Ring<const N: usize, T = u64> {
+    items: ArrayVec<T, N>,
     next: usize,
 }
 
-impl<const N: usize> Default for Ring<N> {
+impl<const N: usize, T> Default for Ring<N, T> {
     fn default() -> Self {
         Self { items: ArrayVec::new(), next: 0 }
     }
 }
 
-impl<const N: usize> Ring<N> {
+impl<const N: usize, T: Copy + PartialEq> Ring<N, T> {
     /// Adds one, in the place of the oldest if there is no room.
-    pub fn push(&mut self, item: u64) {
+    pub fn push(&mut self, item: T) {
         if self.items.contains(&item) {
             return;
         }
@@ -32,18 +32,18 @@ impl<const N: usize> Ring<N> {
     }
 
     /// Forgets one.
-    pub fn remove(&mut self, item: u64) {
+    pub fn remove(&mut self, item: T) {
         self.items.retain(|known| *known != item);
     }
 
     /// Any of them; `None` if there is none.
-    pub fn pick(&self, random: &mut Random) -> Option<u64> {
+    pub fn pick(&self, random: &mut Random) -> Option<T> {
         let index = random.below(self.items.len().max(1) as u64);
         self.items.get(index as usize).copied()
     }
 
     /// All of them.
-    pub fn all(&self) -> &[u64] {
+    pub fn all(&self) -> &[T] {
         &self.items
     }
 }
@@ -66,11 +66,21 @@ pub(crate) struct Recent {
     pub(crate) page: Option<u64>,
 }
 
+/// A page that was mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mapped {
+    pub(crate) space: u64,
+    pub(crate) page: u64,
+    pub(crate) frame: u64,
+}
+
 /// What there is to name.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// The program's own name.
     pub me: Endpoint,
+    /// The root system process.
+    pub root: Endpoint,
     /// Processes.
     pub endpoints: Ring<32>,
     /// Processes that no call may name: the run would end with them.
@@ -85,6 +95,8 @@ pub struct Known {
     pub signal_frames: Ring<8>,
     /// Interrupt hooks.
     pub hooks: Ring<8>,
+    /// Pages that were mapped.
+    pub(crate) mapped: Ring<8, Mapped>,
     /// What the last call was about that succeeded.
     pub(crate) recent: Recent,
     /// Where in the program's memory there are lists that calls can use.
@@ -106,6 +118,7 @@ impl Known {
     pub fn new(me: Endpoint, arena: Range<u64>, window: Range<u64>) -> Self {
         Self {
             me,
+            root: Endpoint::NONE,
             endpoints: Ring::default(),
             spared: ArrayVec::new(),
             spaces: Ring::default(),
@@ -113,6 +126,7 @@ impl Known {
             frames: Ring::default(),
             signal_frames: Ring::default(),
             hooks: Ring::default(),
+            mapped: Ring::default(),
             recent: Recent::default(),
             samples: Samples::default(),
             device: 0..0,
@@ -151,6 +165,24 @@ impl Known {
             && found.found == vmctl::Found::Memory
         {
             self.frames.push(found.frame);
+        }
+    }
+
+    /// The last call has mapped a page.
+    pub(crate) fn remember_page(&mut self) {
+        let Recent { space, page, frame, .. } = self.recent;
+        if let (Some(space), Some(page), Some(frame)) = (space, page, frame) {
+            self.mapped.push(Mapped { space, page, frame });
+        }
+    }
+
+    /// The last call has taken a page away: its frame is mapped there no more.
+    pub(crate) fn forget_page(&mut self) {
+        let Recent { space, page, .. } = self.recent;
+        let is_it = |mapped: &&Mapped| (Some(mapped.space), Some(mapped.page)) == (space, page);
+        if let Some(mapped) = self.mapped.all().iter().find(is_it).copied() {
+            self.mapped.remove(mapped);
+            self.recent.frame = Some(mapped.frame);
         }
     }
 

@@ -19,7 +19,7 @@ mod random;
 mod sequels;
 mod values;
 
-pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable};
+pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable, reachable};
 pub use generator::{Generator, Registers};
 pub use histogram::{Histogram, Row, rows};
 pub use known::{Known, Ring, Samples};

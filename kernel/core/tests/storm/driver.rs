@@ -4,8 +4,8 @@ use crate::audit::{audit, checksum};
 use crate::machine::DEVICE;
 use crate::regs::TRAP_LEN;
 use crate::world::{
-    ARENA, CPUS, FILTERS, FIRST_FREE, PEERS, ROOT, Rights, STORM, TEXT, Tables, USERS, VICTIMS, VM, WINDOW, World,
-    booted, processors,
+    ARENA, CPUS, FILTERS, FIRST_FREE, PEERS, ROOT, Rights, STORM, Scarce, TEXT, Tables, USERS, VICTIMS, VM, WINDOW,
+    World, booted, processors,
 };
 use crate::{machine, repair};
 use abi::event::SystemEvent;
@@ -46,6 +46,8 @@ pub(crate) struct Storm<'t> {
     ended: bool,
 }
 
+/// So many of those that never receive are known.
+const SLEEPERS_KNOWN: usize = 4;
 /// Steps between two repairs.
 const REPAIR: u64 = 48;
 /// Turns without a trap of the storm before its system is given up.
@@ -59,10 +61,11 @@ impl<'t> Storm<'t> {
         let generator = |place: u64, calls, omitted| {
             let mut known = Known::new(booted(STORM), ARENA, WINDOW);
             known.memory_end = machine::RAM.end * PAGE_SIZE;
+            known.root = booted(ROOT);
             known.first_slot = FIRST_FREE;
             known.samples = Samples { ports: TEXT, filters: FILTERS };
             known.device = (DEVICE.start + 1) * PAGE_SIZE..DEVICE.end * PAGE_SIZE;
-            for slot in (VM..PEERS.end + 2).chain(USERS).chain(VICTIMS) {
+            for slot in (VM..PEERS.end + SLEEPERS_KNOWN).chain(USERS).chain(VICTIMS) {
                 known.endpoints.push(slot as u64);
             }
             Generator::new(seed ^ place << 60, known, calls, omitted)
@@ -262,6 +265,9 @@ impl<'t> Storm<'t> {
     /// The memory server has something to do, or waits.
     fn serve_memory(&mut self, slot: Slot) -> Registers {
         let frame = self.world.kernel.process(slot).frame;
+        if self.world.rights.scarce == Scarce::Answers {
+            return Registers { rdx: booted(PEERS.start).raw().into(), ..self.wait(slot) };
+        }
         let event = frame.notified_by(Endpoint::SYSTEM).then(|| SystemEvent::read(&frame.body));
         let wait = event.and_then(|event| event.memory);
         let reenable = 1;
@@ -306,7 +312,7 @@ impl<'t> Storm<'t> {
             _ => &mut self.peers,
         };
         generator.known.me = endpoint.unwrap_or(generator.known.me);
-        generator.draw()
+        generator.draw(self.histogram)
     }
 
     /// Those who were made anew become known.

@@ -10,6 +10,8 @@ use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::irq::MAX_HOOKS;
+use kernel_core::ranges::{MAX_LINES, MAX_PORT_RANGES};
 use kernel_core::spaces::{SPACES, Space, SpaceTable};
 use kernel_core::tables::Access;
 use kernel_core::{
@@ -65,9 +67,26 @@ pub(crate) struct Rights {
     pub(crate) users_lack: TrapMask,
     /// Of a hundred turns of a user so many are the storm's.
     pub(crate) users_storm: u64,
-    /// How many more spaces there can be, if not as many as there is memory for.
-    pub(crate) spaces_left: Option<usize>,
+    /// What there is little of.
+    pub(crate) scarce: Scarce,
 }
+
+/// What a system has too little of, so that what uses it up comes to its end soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scarce {
+    Nothing,
+    Spaces,
+    Hooks,
+    /// Room for ranges of ports and for lines.
+    Ranges,
+    /// Answers of the memory server.
+    Answers,
+}
+
+/// Of what is scarce, so much is left.
+const SPACES_LEFT: usize = 13;
+const HOOKS_LEFT: u32 = 0;
+const RANGES_LEFT: usize = 1;
 
 /// The tables of the core.
 pub(crate) struct Tables {
@@ -130,10 +149,15 @@ impl<'t> World<'t> {
             world.kernel.add_boot_program(&entry, Regs::default(), space).expect("there is room");
         }
         world.boot().expect("nobody has stormed yet");
-        if let Some(left) = world.rights.spaces_left {
-            while world.kernel.spaces.live().count() + left < SPACES {
-                world.bare_space().expect("there is memory");
+        match world.rights.scarce {
+            Scarce::Nothing | Scarce::Answers => {}
+            Scarce::Spaces => {
+                while world.kernel.spaces.live().count() + SPACES_LEFT < SPACES {
+                    world.bare_space().expect("there is memory");
+                }
             }
+            Scarce::Hooks => world.take_hooks().expect("nobody has stormed yet"),
+            Scarce::Ranges => world.fill_ranges().expect("nobody has stormed yet"),
         }
         world
     }
@@ -180,6 +204,33 @@ impl<'t> World<'t> {
             self.by_root(&Allow { process })?.expect("it waits");
         }
         let _ = self.by_root(&AddIrq { process: booted(VM), line: 3 })?;
+        self.rest()
+    }
+
+    /// The root takes most interrupt hooks.
+    fn take_hooks(&mut self) -> Result<(), Ended> {
+        let bits = u32::BITS;
+        for hook in bits..MAX_HOOKS as u32 - HOOKS_LEFT {
+            // Each line has its own hooks; those of the first bits are taken.
+            let line = 3 + (hook + 1) % 2;
+            self.by_root(&SetPolicy { line, reenable: 1, bit: hook % bits })?.expect("there is room");
+        }
+        self.rest()
+    }
+
+    /// Every service may use many things, each different ones.
+    fn fill_ranges(&mut self) -> Result<(), Ended> {
+        for slot in VM..PEERS.end {
+            let process = booted(slot);
+            // What it has already counts too.
+            for place in 1..MAX_PORT_RANGES - RANGES_LEFT {
+                let port = (slot * MAX_PORT_RANGES + place) as u16 * 8;
+                self.by_root(&AddIo { process, first: port, last: port })?.expect("there is room");
+            }
+            for line in 0..(MAX_LINES - RANGES_LEFT) as u32 {
+                let _ = self.by_root(&AddIrq { process, line: 16 + line })?;
+            }
+        }
         self.rest()
     }
 
