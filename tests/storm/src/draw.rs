@@ -201,6 +201,7 @@ impl Draw<'_> {
                 Some(frame) if chance(random, 70) => frame,
                 _ => address(random, known),
             },
+            ("first", "vmctl.release") if chance(random, 50) => known.unmapped.pick(random).unwrap_or(0),
             ("frame" | "root", _) => frame(random, known),
             ("first", _) => frame(random, known),
             ("space", _) => space(random, known),

@@ -36,7 +36,7 @@ pub struct Generator {
     calls: u64,
     /// Calls that are never made, by their names.
     omitted: &'static [&'static str],
-    /// A call that is to come next, about what the last one was about.
+    /// The last call, if another one is to come that is about the same.
     sequel: Option<&'static str>,
     /// A call that is made again and again, about the same process, and how many times more: so tables get full.
     series: Option<(Kind, &'static CallInfo, u64)>,
@@ -62,7 +62,7 @@ impl Generator {
 
     fn kernel_call(&mut self, seen: &Histogram) -> Registers {
         const UNKNOWN: u64 = 1;
-        let sequel = if self.series.is_none() { self.take_sequel() } else { None };
+        let sequel = if self.series.is_none() { self.take_sequel(seen) } else { None };
         let same_page = sequel.is_some();
         let (kind, call) = match sequel.or_else(|| self.next_of_series()) {
             Some((kind, call)) => {
@@ -91,9 +91,15 @@ impl Generator {
         Some((kind, call))
     }
 
-    fn take_sequel(&mut self) -> Option<(Kind, &'static CallInfo)> {
-        let name = self.sequel.take()?;
-        calls().find(|(_, call)| call.name == name && !self.omitted.contains(&name))
+    /// A call that often follows the last one: any, or the one that is wanted most.
+    fn take_sequel(&mut self, seen: &Histogram) -> Option<(Kind, &'static CallInfo)> {
+        let first = self.sequel.take()?;
+        let next = || sequels(first).filter(|(_, call)| !self.omitted.contains(&call.name));
+        if chance(&mut self.random, WANTED) {
+            return next().min_by_key(|(_, call)| wanted(seen, call));
+        }
+        let which = self.random.below(next().count().max(1) as u64);
+        next().nth(which as usize)
     }
 
     /// Any call, or one that is wanted more.
@@ -102,9 +108,8 @@ impl Generator {
         if !chance(&mut self.random, WANTED) {
             return first;
         }
-        let least = |(_, call): &(Kind, &'static CallInfo)| seen.least(Row::Call(Some(call)), reachable(call.name));
         let others = core::array::from_fn::<_, CANDIDATES, _>(|_| self.any_call());
-        others.into_iter().min_by_key(least).filter(|other| least(other) < least(&first)).unwrap_or(first)
+        others.into_iter().min_by_key(|(_, call)| wanted(seen, call).min(wanted_next(seen, call))).unwrap_or(first)
     }
 
     fn any_call(&mut self) -> (Kind, &'static CallInfo) {
@@ -121,7 +126,8 @@ impl Generator {
     /// A request: what is drawn for each of its fields.
     fn request(&mut self, call: &'static CallInfo, follows: bool, same_page: bool) -> [u64; BODY_WORDS] {
         let mapped = self.known.mapped.pick(&mut self.random);
-        let mapped = mapped.filter(|_| chance(&mut self.random, MAPPED) && !follows);
+        let often = if call.name == "vmctl.unmap" { UNMAPPED } else { MAPPED };
+        let mapped = mapped.filter(|_| chance(&mut self.random, often) && !follows);
         let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page, mapped };
         let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
         for field in fields(call.request) {
@@ -190,9 +196,7 @@ impl Generator {
         }
         self.known.learn(Kind(asked.rsi as u16), body);
         if chance(&mut self.random, SEQUELS) {
-            let sequels = || SEQUEL.iter().filter(|(first, _)| *first == call.name);
-            let which = self.random.below(sequels().count().max(1) as u64);
-            self.sequel = sequels().nth(which as usize).map(|(_, next)| *next);
+            self.sequel = sequels(call.name).next().map(|_| call.name);
         }
     }
 
@@ -235,6 +239,22 @@ impl Generator {
     }
 }
 
+/// What seldom succeeds unless it follows such a call.
+fn sequels(first: &str) -> impl Iterator<Item = (Kind, &'static CallInfo)> {
+    let next = SEQUEL.iter().filter(move |(before, _)| *before == first).map(|(_, next)| *next);
+    next.filter_map(|name| calls().find(|(_, call)| call.name == name))
+}
+
+/// How often that result of a call came up that did least.
+fn wanted(seen: &Histogram, call: &'static CallInfo) -> u32 {
+    seen.least(Row::Call(Some(call)), reachable(call.name))
+}
+
+/// The same of what may follow it.
+fn wanted_next(seen: &Histogram, call: &CallInfo) -> u32 {
+    sequels(call.name).map(|(_, next)| wanted(seen, next)).min().unwrap_or(u32::MAX)
+}
+
 /// The traps that carry messages.
 const MESSAGES: [Trap; 7] =
     [Trap::Send, Trap::Receive, Trap::SendRec, Trap::Notify, Trap::SendNb, Trap::ReplyReceive, Trap::SendA];
@@ -247,8 +267,9 @@ const ENDS: [&str; 2] = ["kernel.abort", "kernel.exit"];
 const SERIES: u64 = 300;
 const LONGEST: u64 = 240;
 
-/// Of a hundred calls about pages so many are about one that is mapped.
-const MAPPED: u64 = 15;
+/// Of a hundred calls about pages so many are about one that is mapped; and of those that take pages away.
+const MAPPED: u64 = 20;
+const UNMAPPED: u64 = 60;
 
 /// Of a hundred calls so many are made because they are wanted: each is the one that is wanted most of so many.
 const WANTED: u64 = 75;

@@ -97,6 +97,8 @@ pub struct Known {
     pub hooks: Ring<8>,
     /// Pages that were mapped.
     pub(crate) mapped: Ring<8, Mapped>,
+    /// Frames of pages that were taken away.
+    pub(crate) unmapped: Ring<8>,
     /// What the last call was about that succeeded.
     pub(crate) recent: Recent,
     /// Where in the program's memory there are lists that calls can use.
@@ -127,6 +129,7 @@ impl Known {
             signal_frames: Ring::default(),
             hooks: Ring::default(),
             mapped: Ring::default(),
+            unmapped: Ring::default(),
             recent: Recent::default(),
             samples: Samples::default(),
             device: 0..0,
@@ -182,7 +185,7 @@ impl Known {
         let is_it = |mapped: &&Mapped| (Some(mapped.space), Some(mapped.page)) == (space, page);
         if let Some(mapped) = self.mapped.all().iter().find(is_it).copied() {
             self.mapped.remove(mapped);
-            self.recent.frame = Some(mapped.frame);
+            self.unmapped.push(mapped.frame);
         }
     }
 

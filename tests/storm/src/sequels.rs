@@ -37,6 +37,7 @@ pub(crate) const SEQUEL: &[(&str, &str)] = &[
     ("vmctl.donate", "vmctl.map"),
     ("vmctl.map", "vmctl.query"),
     ("vmctl.unmap", "vmctl.release"),
+    ("vmctl.release", "vmctl.give_back"),
     ("irqctl.set_policy", "irqctl.disable"),
     ("irqctl.disable", "irqctl.enable"),
     ("irqctl.enable", "irqctl.remove_policy"),
