@@ -271,7 +271,9 @@ impl<'t> Storm<'t> {
         let event = frame.notified_by(Endpoint::SYSTEM).then(|| SystemEvent::read(&frame.body));
         let wait = event.and_then(|event| event.memory);
         let reenable = 1;
+        let takes_hooks = self.world.rights.scarce == Scarce::Hooks && self.random.below(4) != 0;
         match (self.random.below(16), wait) {
+            _ if takes_hooks => call(&SetPolicy { line: 3, bit: (self.number % 32) as u32, reenable }),
             (0, _) => call(&SetPolicy { line: 3, bit: self.random.below(32) as u32, reenable }),
             (1, _) => call(&NextEvent {}),
             (2..9, Some(_)) => self.wait(slot), // It forgets about it.
@@ -304,11 +306,12 @@ impl<'t> Storm<'t> {
 
     fn draw(&mut self, slot: Slot) -> Registers {
         let me = self.world.kernel.process(slot).frame;
+        let waits = me.asked_by().is_some() || self.random.below(2) != 0;
         let endpoint = Endpoint::new(slot.index(), 0).filter(|e| self.world.kernel.lookup(*e).is_some());
         let generator = match slot.index() {
             STORM => &mut self.service,
             slot if USERS.contains(&slot) => &mut self.users,
-            _ if me.asked_by().is_some() || self.random.below(2) != 0 => return self.wait(slot),
+            _ if waits && self.world.rights.scarce != Scarce::Answers => return self.wait(slot),
             _ => &mut self.peers,
         };
         generator.known.me = endpoint.unwrap_or(generator.known.me);

@@ -60,7 +60,8 @@ fn mend(storm: &mut Storm<'_>, number: usize) -> Result<(), Ended> {
     }
     // Who waits for memory is often left to the memory server.
     let waits = rts.intersects(Rts::PAGE_FAULT | Rts::MEMORY_REQUEST) && number != STORM;
-    if !waits || storm.random.below(8) == 0 {
+    let patience = if storm.world.rights.scarce == Scarce::Answers { 64 } else { 8 };
+    if !waits || storm.random.below(patience) == 0 {
         go_on(&mut storm.world, process, rts)?;
     }
     let rts = storm.world.kernel.process(slot).rts();

@@ -10,7 +10,6 @@ use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
-use kernel_core::irq::MAX_HOOKS;
 use kernel_core::ranges::{MAX_LINES, MAX_PORT_RANGES};
 use kernel_core::spaces::{SPACES, Space, SpaceTable};
 use kernel_core::tables::Access;
@@ -76,16 +75,16 @@ pub(crate) struct Rights {
 pub(crate) enum Scarce {
     Nothing,
     Spaces,
+    /// Interrupt hooks: the memory server takes them.
     Hooks,
     /// Room for ranges of ports and for lines.
     Ranges,
-    /// Answers of the memory server.
+    /// Answers: of the memory server, and of who is sent something.
     Answers,
 }
 
 /// Of what is scarce, so much is left.
 const SPACES_LEFT: usize = 13;
-const HOOKS_LEFT: u32 = 0;
 const RANGES_LEFT: usize = 1;
 
 /// The tables of the core.
@@ -150,13 +149,12 @@ impl<'t> World<'t> {
         }
         world.boot().expect("nobody has stormed yet");
         match world.rights.scarce {
-            Scarce::Nothing | Scarce::Answers => {}
+            Scarce::Nothing | Scarce::Answers | Scarce::Hooks => {}
             Scarce::Spaces => {
                 while world.kernel.spaces.live().count() + SPACES_LEFT < SPACES {
                     world.bare_space().expect("there is memory");
                 }
             }
-            Scarce::Hooks => world.take_hooks().expect("nobody has stormed yet"),
             Scarce::Ranges => world.fill_ranges().expect("nobody has stormed yet"),
         }
         world
@@ -204,17 +202,6 @@ impl<'t> World<'t> {
             self.by_root(&Allow { process })?.expect("it waits");
         }
         let _ = self.by_root(&AddIrq { process: booted(VM), line: 3 })?;
-        self.rest()
-    }
-
-    /// The root takes most interrupt hooks.
-    fn take_hooks(&mut self) -> Result<(), Ended> {
-        let bits = u32::BITS;
-        for hook in bits..MAX_HOOKS as u32 - HOOKS_LEFT {
-            // Each line has its own hooks; those of the first bits are taken.
-            let line = 3 + (hook + 1) % 2;
-            self.by_root(&SetPolicy { line, reenable: 1, bit: hook % bits })?.expect("there is room");
-        }
         self.rest()
     }
 
