@@ -4,6 +4,7 @@ use crate::fields::Field;
 use crate::known::Mapped;
 use crate::values::{address, any, chance, code, endpoint, frame, number, page, space, spec};
 use crate::{Known, Random};
+use abi::Endpoint;
 use arrayvec::ArrayVec;
 use protocol::CallInfo;
 use protocol::kernel::{MAX_DIAG, MAX_PORT_LIST, MAX_PORT_STRING};
@@ -34,6 +35,10 @@ impl Draw<'_> {
         match field.kind {
             "Endpoint" if self.call.name == "kernel.kill" && chance(self.random, ROOT_KILLED) => {
                 put(bytes, &self.known.root.raw().to_le_bytes())
+            }
+            "Endpoint" if self.call.name == "vmctl.answer_request" && chance(self.random, 50) => {
+                let requestor = self.known.requestors.pick(self.random).unwrap_or(Endpoint::NONE);
+                put(bytes, &requestor.raw().to_le_bytes())
             }
             "Endpoint" => {
                 let recent = self.known.recent.endpoint.filter(|_| self.is_same() && field.name != "destination");

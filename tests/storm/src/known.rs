@@ -1,6 +1,7 @@
 //! What a hostile program knows: names that it was given or told, and memory that it has.
 
 use crate::Random;
+use abi::event::ACCESS_SHIFT;
 use abi::{Endpoint, Kind, Message};
 use arrayvec::ArrayVec;
 use core::ops::Range;
@@ -95,6 +96,8 @@ pub struct Known {
     pub signal_frames: Ring<8>,
     /// Interrupt hooks.
     pub hooks: Ring<8>,
+    /// Processes of which a call waits for memory.
+    pub(crate) requestors: Ring<4, Endpoint>,
     /// Pages that were mapped.
     pub(crate) mapped: Ring<8, Mapped>,
     /// Frames of pages that were taken away.
@@ -128,6 +131,7 @@ impl Known {
             frames: Ring::default(),
             signal_frames: Ring::default(),
             hooks: Ring::default(),
+            requestors: Ring::default(),
             mapped: Ring::default(),
             unmapped: Ring::default(),
             recent: Recent::default(),
@@ -156,7 +160,13 @@ impl Known {
         } else if let Some(created) = reply_to::<vmctl::CreateSpace>(&message) {
             self.enter(created.space);
         } else if let Some(event) = reply_to::<vmctl::NextEvent>(&message) {
-            self.meet(Endpoint::from_raw(event.words[0] as u32));
+            let [names, _, access_and_len] = event.words;
+            let requestor = Endpoint::from_raw(names as u32);
+            self.meet(requestor);
+            // A page fault has no length.
+            if access_and_len & ((1 << ACCESS_SHIFT) - 1) != 0 && !self.spared.contains(&requestor) {
+                self.requestors.push(requestor);
+            }
         } else if let Some(home) = reply_to::<vmctl::GetSpaceOf>(&message) {
             self.enter(home.space);
         } else if let Some(claimed) = reply_to::<vmctl::Claim>(&message) {
