@@ -138,6 +138,11 @@ impl Histogram {
         errors.map(|errno| counts[column(Err(errno))]).fold(counts[column(Ok(()))], u32::min)
     }
 
+    /// One row, to be written.
+    pub fn line(&self, row: Row) -> Line<'_> {
+        Line { histogram: self, row }
+    }
+
     /// How often a result register had what is no result.
     pub fn strange(&self) -> u32 {
         self.counts.iter().map(|row| row[STRANGE]).sum()
@@ -156,22 +161,32 @@ impl Histogram {
     }
 }
 
-impl fmt::Display for Histogram {
-    /// A line for each row: its name, and each result that came up.
+/// A row of a histogram, as a person wants to read it.
+pub struct Line<'h> {
+    histogram: &'h Histogram,
+    row: Row,
+}
+
+impl fmt::Display for Line<'_> {
+    /// The name, and each result that came up.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for row in rows() {
-            write!(f, "{:24}", row.name())?;
-            let results = core::iter::once(Ok(())).chain(Errno::ALL.iter().map(|errno| Err(*errno)));
-            for result in results {
-                let name = result.err().map_or("ok", Errno::code);
-                match self.of(row, result) {
-                    0 => {}
-                    count => write!(f, " {name} {count}")?,
-                }
+        write!(f, "{:24}", self.row.name())?;
+        let results = core::iter::once(Ok(())).chain(Errno::ALL.iter().map(|errno| Err(*errno)));
+        for result in results {
+            let name = result.err().map_or("ok", Errno::code);
+            match self.histogram.of(self.row, result) {
+                0 => {}
+                count => write!(f, " {name} {count}")?,
             }
-            writeln!(f)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Histogram {
+    /// A line for each row.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        rows().try_for_each(|row| writeln!(f, "{}", self.line(row)))
     }
 }
 
@@ -203,8 +218,10 @@ mod tests {
     #[test]
     fn the_least_is_that_of_the_rarest_result_that_is_asked_for() {
         let (mut histogram, row) = (Histogram::default(), Row::Call(None));
-        [0, 0, 0, Errno::Perm.to_result(), Errno::Perm.to_result(), Errno::Inval.to_result()]
-            .map(|result| histogram.count(row, result));
+        for errno in [Errno::Perm, Errno::Perm, Errno::Inval] {
+            histogram.count(row, errno.to_result());
+            histogram.count(row, 0);
+        }
         assert_eq!(histogram.least(row, [].into_iter()), 3);
         assert_eq!(histogram.least(row, [Errno::Perm].into_iter()), 2);
         assert_eq!(histogram.least(row, [Errno::Perm, Errno::Inval].into_iter()), 1);

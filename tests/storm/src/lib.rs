@@ -21,6 +21,6 @@ mod values;
 
 pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable, reachable};
 pub use generator::{Generator, Registers};
-pub use histogram::{Histogram, Row, rows};
+pub use histogram::{Histogram, Line, Row, rows};
 pub use known::{Known, Ring, Samples};
 pub use random::Random;

@@ -3,29 +3,34 @@
 #![no_main]
 
 mod frames;
+mod victims;
 
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
 use core::cell::UnsafeCell;
+use core::ops::Range;
 use hostile::random_trap::{self, MAGIC, Progress};
 use probe::{Random, Register, State};
-use protocol::kernel::GetBootEntry;
 use protocol::vmctl::GetSpaceOf;
 use protocol::{Call, encode};
-use storm::{Generator, Histogram, Known, Registers, Row};
+use storm::{Generator, Histogram, Known, Registers, Row, rows};
 
 sys::entry!(main);
 
 /// Chosen once, so that every run makes the same traps.
 const SEED: u64 = 0x5e11_c0de;
-/// Traps between two reports, and between two looks at the histogram.
-const REPORT_EVERY: u64 = 5_000;
+/// Of a hundred traps so many are kernel calls.
+const CALLS: u64 = 60;
+/// What ends the run or the program, and what makes others more urgent than those that the run depends on.
+const OMITTED: &[&str] = &["kernel.abort", "kernel.exit", "privctl.yield_to", "kernel.schedule", "kernel.schedctl"];
+/// Traps between two reports, between two shows of the histogram, and between two rounds of a memory server.
+const REPORT_EVERY: u64 = 2_000;
 const SHOW_EVERY: u64 = 100_000;
+const SERVE_EVERY: u64 = 256;
+/// Where pages are mapped in other spaces.
+const WINDOW: Range<u64> = 0x4003_f000_0000..0x4003_f002_0000;
 /// What this program may do without: everything may be written there.
 const ARENA: usize = 8 * PAGE_SIZE as usize;
-/// Those that the run depends on.
-const SPARED: [&str; 5] = ["suite", "echo", "plain", "server", "rs"];
-
 #[repr(align(4096))]
 struct Arena(UnsafeCell<[u8; ARENA]>);
 
@@ -39,18 +44,26 @@ fn main() -> u64 {
         sys::log!("no program {} in this image", hostile::SUITE);
         return 1;
     };
-    let is_server = known.spared.contains(&Endpoint::SELF);
-    if is_server && let Err(wrong) = frames::try_all() {
+    let seed = sys::lookup(victims::SEED).filter(|_| is_memory_server(known.me));
+    if seed.is_some()
+        && let Err(wrong) = frames::try_all()
+    {
         sys::log!("{wrong}");
         return report(suite, 0, true).map_or(1, |()| 0);
     }
-    // What ends the run or the program; and a memory server gives its own privileges away by no call about itself.
-    let mut generator = Generator::new(SEED, known, 60, &["kernel.abort", "kernel.exit"]);
+    let mut generator = Generator::new(SEED, known, CALLS, OMITTED);
     let mut values = Random::new(!SEED);
     let mut histogram = Histogram::EMPTY;
     // For ever: the suite ends the run when it has seen enough.
-    for traps in 1.. {
-        let made = generator.draw();
+    for traps in 0.. {
+        if let Some(seed) = seed.filter(|_| traps % SERVE_EVERY == 0) {
+            victims::renew(&mut generator.known, seed, &mut values);
+            if let Err(error) = victims::serve(&generator.known) {
+                sys::log!("cannot be a memory server: {error}");
+                return 1;
+            }
+        }
+        let made = generator.draw(&histogram);
         let before = state(&made, &mut values);
         let after = probe::trap(&before);
         let verdict = random_trap::check(&before, &after);
@@ -60,20 +73,27 @@ fn main() -> u64 {
         let result = after.get(Register::Rax) as i64;
         histogram.count(Row::of(made.rax, made.rsi), result);
         generator.learn(&made, result, &Register::BODY.map(|register| after.get(register)));
-        if traps % SHOW_EVERY == 0 {
-            sys::log!("{histogram}");
+        if traps % SHOW_EVERY == SHOW_EVERY - 1 {
+            show(&histogram);
         }
-        if verdict.is_err() || traps % REPORT_EVERY == 0 {
-            if let Err(error) = report(suite, traps, verdict.is_err()) {
-                sys::log!("cannot report: {error}");
-                return 1;
-            }
+        if (verdict.is_err() || traps % REPORT_EVERY == 0)
+            && let Err(error) = report(suite, traps, verdict.is_err())
+        {
+            sys::log!("cannot report: {error}");
+            return 1;
         }
     }
     0
 }
 
-/// Tells the suite how far it is. It may not be allowed to wait for that one.
+/// A line of the log for each row.
+fn show(histogram: &Histogram) {
+    for row in rows() {
+        sys::log!("{}", histogram.line(row));
+    }
+}
+
+/// Tells the suite how far it is. It may not be allowed to wait for that one, so it tries until somebody listens.
 fn report(suite: Endpoint, traps: u64, wrong: bool) -> Result<(), Errno> {
     let progress = Progress { magic: MAGIC, traps, wrong: wrong.into() };
     let message = Message { peer: suite, ..encode(Progress::KIND, &progress) };
@@ -85,20 +105,22 @@ fn report(suite: Endpoint, traps: u64, wrong: bool) -> Result<(), Errno> {
     }
 }
 
+fn is_memory_server(me: Endpoint) -> bool {
+    sys::vmctl().space_of(GetSpaceOf { process: me }).is_ok()
+}
+
 /// Who there is, whom no trap may name, and the suite.
 fn get_to_know() -> Option<(Known, Endpoint)> {
     let arena = ARENA_PAGES.0.get() as u64;
     let me = sys::whoami().ok()?.endpoint;
-    let mut known = Known::new(me, arena..arena + ARENA as u64, 0x4003_f000_0000..0x4003_f002_0000);
-    let is_server = sys::vmctl().space_of(GetSpaceOf { process: me }).is_ok();
-    for index in 0.. {
-        let Ok(program) = sys::kernel().boot_entry(GetBootEntry { index }) else { break };
-        let len = program.name.iter().position(|byte| *byte == 0).unwrap_or(program.name.len());
-        let name = core::str::from_utf8(&program.name[..len]).unwrap_or_default();
-        if !is_server || !SPARED.contains(&name) {
+    let mut known = Known::new(me, arena..arena + ARENA as u64, WINDOW);
+    let is_server = is_memory_server(me);
+    for program in sys::boot_programs() {
+        if !is_server {
             known.endpoints.push(program.endpoint.raw().into());
             continue;
         }
+        // The run depends on all of them; the storm has victims of its own.
         let _ = known.spared.try_push(program.endpoint);
         if let Ok(home) = sys::vmctl().space_of(GetSpaceOf { process: program.endpoint }) {
             let _ = known.spared_spaces.try_push(home.space);
@@ -107,6 +129,7 @@ fn get_to_know() -> Option<(Known, Endpoint)> {
     if is_server {
         let _ = known.spared.try_push(Endpoint::SELF);
     }
+    known.root = sys::lookup("rs").unwrap_or(known.root);
     sys::lookup(hostile::SUITE).map(|suite| (known, suite))
 }
 

@@ -1,0 +1,76 @@
+//! Processes that the memory server makes for the storm to end, so that there is always somebody to name.
+
+use abi::event::ACCESS_SHIFT;
+use abi::{Endpoint, Errno, PrivilegeFlags, PrivilegeSpec, TrapMask};
+use protocol::kernel::{Clear, Fork};
+use protocol::privctl::{Allow, DYNAMIC_ID, SetSys, SetUser};
+use protocol::vmctl::{AnswerRequest, ClearPageFault, GetSpaceOf, NextEvent, Settle};
+use storm::{Known, Random};
+
+/// The program that victims are forked from, while it waits for requests that nobody makes.
+pub(crate) const SEED: &str = "seed";
+/// Slots of victims.
+const SLOTS: core::ops::Range<u32> = 64..76;
+
+/// Makes victims in all free slots, after one of them has ended: it may be of no more use.
+pub(crate) fn renew(known: &mut Known, seed: Endpoint, random: &mut Random) {
+    let mut old = known.endpoints.all().iter().map(|raw| Endpoint::from_raw(*raw as u32));
+    let unlucky = SLOTS.start as usize + random.below(SLOTS.len() as u64) as usize;
+    if let Some(process) = old.find(|victim| victim.slot() == unlucky) {
+        let _ = sys::kernel().clear(Clear { process });
+        known.endpoints.remove(process.raw().into());
+    }
+    for slot in SLOTS {
+        // A slot is in use, or nothing is left to make a process of: then there is one victim less.
+        if let Ok(victim) = make(seed, slot, known.root) {
+            known.endpoints.push(victim.raw().into());
+        }
+    }
+}
+
+fn make(seed: Endpoint, slot: u32, root: Endpoint) -> Result<Endpoint, Errno> {
+    let process = sys::kernel().fork(Fork { parent: seed, slot })?.child;
+    let space = sys::vmctl().space_of(GetSpaceOf { process: seed })?.space;
+    sys::vmctl().settle(Settle { process, reserved: 0, space })?;
+    if slot % 3 == 0 {
+        sys::privctl().set_user(SetUser { process })?;
+    } else {
+        sys::privctl().set_sys(SetSys { spec: service(root), process, id: DYNAMIC_ID })?;
+    }
+    sys::privctl().allow(Allow { process })?;
+    Ok(process)
+}
+
+/// It can answer, and nothing else: the storm gives it more.
+fn service(root: Endpoint) -> PrivilegeSpec {
+    PrivilegeSpec {
+        sends: 0,
+        calls: 0,
+        flags: PrivilegeFlags::PREEMPTIBLE.bits(),
+        init_flags: 0,
+        traps: (TrapMask::RECEIVE | TrapMask::REPLY_RECEIVE).bits(),
+        manager: root,
+        backup: Endpoint::NONE,
+        reserved: 0,
+    }
+}
+
+/// Deals with what is told to a memory server: nobody that the run depends on may wait for ever.
+pub(crate) fn serve(known: &Known) -> Result<(), Errno> {
+    loop {
+        let [names, _, access_and_len] = match sys::vmctl().next_event(NextEvent {}) {
+            Ok(event) => event.words,
+            Err(Errno::NoEnt) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let process = Endpoint::from_raw(names as u32);
+        if !known.spared.contains(&process) {
+            continue; // The storm may do it, or not.
+        }
+        if access_and_len & ((1 << ACCESS_SHIFT) - 1) == 0 {
+            sys::vmctl().clear_page_fault(ClearPageFault { process })?;
+        } else {
+            sys::vmctl().answer_request(AnswerRequest { process, available: 0 })?;
+        }
+    }
+}
