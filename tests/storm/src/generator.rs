@@ -260,7 +260,7 @@ const MESSAGES: [Trap; 7] =
     [Trap::Send, Trap::Receive, Trap::SendRec, Trap::Notify, Trap::SendNb, Trap::ReplyReceive, Trap::SendA];
 
 /// Calls after which the system or the caller is no more come as one among so many.
-const SELDOM: u64 = 10;
+const SELDOM: u64 = 5;
 const ENDS: [&str; 2] = ["kernel.abort", "kernel.exit"];
 
 /// One call of so many is made up to so often.

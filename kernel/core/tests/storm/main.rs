@@ -86,10 +86,14 @@ fn missing(histogram: &Histogram, expected: impl Fn(Row, Result<(), Errno>) -> b
 #[test]
 fn who_has_no_privileges_leaves_the_kernel_whole() {
     let service = calls(USERS) | calls(DRIVERS);
+    // Each trap and each call is denied in one system or another; a call that comes seldom, in most.
+    let denied = |system: u64| {
+        let exit = if system.is_multiple_of(5) { 0 } else { calls(&["exit"]) };
+        exit | calls(&USERS[system as usize % USERS.len()..][..1])
+    };
     let rights = |system: u64| Rights {
         service,
-        // Each trap and each call is denied in one system or another.
-        users: calls(USERS) & !calls(&USERS[system as usize % USERS.len()..][..1]),
+        users: calls(USERS) & !denied(system),
         peers: service,
         users_lack: TrapMask::from_bits_truncate(1 << (system % 17)),
         users_storm: 100,

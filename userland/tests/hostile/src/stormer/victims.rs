@@ -55,22 +55,26 @@ fn service(root: Endpoint) -> PrivilegeSpec {
     }
 }
 
-/// Deals with what is told to a memory server: nobody that the run depends on may wait for ever.
+/// Deals with all that no notification has told a memory server.
 pub(crate) fn serve(known: &Known) -> Result<(), Errno> {
     loop {
-        let [names, _, access_and_len] = match sys::vmctl().next_event(NextEvent {}) {
-            Ok(event) => event.words,
+        match sys::vmctl().next_event(NextEvent {}) {
+            Ok(event) => deal_with(known, event.words)?,
             Err(Errno::NoEnt) => return Ok(()),
             Err(error) => return Err(error),
-        };
-        let process = Endpoint::from_raw(names as u32);
-        if !known.spared.contains(&process) {
-            continue; // The storm may do it, or not.
         }
-        if access_and_len & ((1 << ACCESS_SHIFT) - 1) == 0 {
-            sys::vmctl().clear_page_fault(ClearPageFault { process })?;
-        } else {
-            sys::vmctl().answer_request(AnswerRequest { process, available: 0 })?;
-        }
+    }
+}
+
+/// Deals with an event: nobody that the run depends on may wait for ever. With others the storm does what it likes.
+pub(crate) fn deal_with(known: &Known, [names, _, access_and_len]: [u64; 3]) -> Result<(), Errno> {
+    let process = Endpoint::from_raw(names as u32);
+    if !known.spared.contains(&process) {
+        return Ok(());
+    }
+    if access_and_len & ((1 << ACCESS_SHIFT) - 1) == 0 {
+        sys::vmctl().clear_page_fault(ClearPageFault { process }).map(drop)
+    } else {
+        sys::vmctl().answer_request(AnswerRequest { process, available: 0 }).map(drop)
     }
 }
