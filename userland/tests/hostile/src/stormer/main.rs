@@ -25,8 +25,8 @@ const CALLS: u64 = 60;
 const OMITTED: &[&str] = &["kernel.abort", "kernel.exit", "privctl.yield_to", "kernel.schedule", "kernel.schedctl"];
 /// Traps between two reports, between two shows of the histogram, and between two rounds of a memory server.
 const REPORT_EVERY: u64 = 500;
-const SHOW_EVERY: u64 = 100_000;
-const SERVE_EVERY: u64 = 256;
+const SHOW_EVERY: u64 = 50_000;
+const SERVE_EVERY: u64 = 128;
 /// Where pages are mapped in other spaces.
 const WINDOW: Range<u64> = 0x4003_f000_0000..0x4003_f002_0000;
 /// What this program may do without: everything may be written there.
@@ -40,6 +40,9 @@ unsafe impl Sync for Arena {}
 static ARENA_PAGES: Arena = Arena(UnsafeCell::new([0; ARENA]));
 
 fn main() -> u64 {
+    if sys::whoami().is_ok_and(|me| sys::name_of(&me.name) == victims::SEED) {
+        victims::wait();
+    }
     let Some((known, suite)) = get_to_know() else {
         sys::log!("no program {} in this image", hostile::SUITE);
         return 1;

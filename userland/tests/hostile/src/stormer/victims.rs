@@ -2,29 +2,48 @@
 
 use abi::event::ACCESS_SHIFT;
 use abi::{Endpoint, Errno, PrivilegeFlags, PrivilegeSpec, TrapMask};
-use protocol::kernel::{Clear, Fork};
+use protocol::kernel::{Clear, Fork, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys, SetUser};
 use protocol::vmctl::{AnswerRequest, ClearPageFault, GetSpaceOf, NextEvent, Settle};
 use storm::{Known, Random};
 
-/// The program that victims are forked from, while it waits for requests that nobody makes.
+/// The program that victims are forked from: this one under another name, so that they have the same memory.
 pub(crate) const SEED: &str = "seed";
 /// Slots of victims.
 const SLOTS: core::ops::Range<u32> = 64..76;
+/// Less urgent than those that the run depends on: what the storm lets victims execute may never end.
+const PRIORITY: i32 = 8;
+/// Their time, in milliseconds.
+const QUANTUM: i32 = 10;
+/// The processor stays as it is.
+const KEEP: i32 = -1;
 
 /// Makes victims in all free slots, after one of them has ended: it may be of no more use.
 pub(crate) fn renew(known: &mut Known, seed: Endpoint, random: &mut Random) {
-    let mut old = known.endpoints.all().iter().map(|raw| Endpoint::from_raw(*raw as u32));
-    let unlucky = SLOTS.start as usize + random.below(SLOTS.len() as u64) as usize;
-    if let Some(process) = old.find(|victim| victim.slot() == unlucky) {
+    let unlucky = SLOTS.start + random.below(SLOTS.len() as u64) as u32;
+    if let Some(process) = of_slot(known, unlucky) {
         let _ = sys::kernel().clear(Clear { process });
-        known.endpoints.remove(process.raw().into());
     }
     for slot in SLOTS {
         // A slot is in use, or nothing is left to make a process of: then there is one victim less.
         if let Ok(victim) = make(seed, slot, known.root) {
+            if let Some(old) = of_slot(known, slot) {
+                known.endpoints.remove(old.raw().into());
+            }
             known.endpoints.push(victim.raw().into());
         }
+    }
+}
+
+fn of_slot(known: &Known, slot: u32) -> Option<Endpoint> {
+    let mut all = known.endpoints.all().iter().map(|raw| Endpoint::from_raw(*raw as u32));
+    all.find(|known| known.slot() == slot as usize)
+}
+
+/// What the seed and its children do: wait for messages, which mean nothing to them.
+pub(crate) fn wait() -> ! {
+    loop {
+        let _ = rt::receive(Endpoint::ANY);
     }
 }
 
@@ -37,6 +56,8 @@ fn make(seed: Endpoint, slot: u32, root: Endpoint) -> Result<Endpoint, Errno> {
     } else {
         sys::privctl().set_sys(SetSys { spec: service(root), process, id: DYNAMIC_ID })?;
     }
+    let scheduler = Scheduler::Kernel;
+    sys::kernel().schedctl(SchedCtl { process, scheduler, priority: PRIORITY, quantum: QUANTUM, cpu: KEEP })?;
     sys::privctl().allow(Allow { process })?;
     Ok(process)
 }

@@ -14,7 +14,7 @@ mod storm {
     const LONG: bool = option_env!("SELIX_SOAK").is_some();
     /// How many traps are enough.
     const PLAIN: u64 = if LONG { 10_000_000 } else { 100_000 };
-    const SERVER: u64 = if LONG { 1_000_000 } else { 20_000 };
+    const SERVER: u64 = if LONG { 1_000_000 } else { 100_000 };
 
     /// Memory of this program, which nobody else knows of.
     struct Memory(UnsafeCell<[u64; 8192]>);
