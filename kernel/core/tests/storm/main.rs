@@ -5,6 +5,7 @@
 
 mod audit;
 mod driver;
+mod fast;
 mod machine;
 mod regs;
 mod repair;

@@ -325,10 +325,16 @@ impl<'t> World<'t> {
         panic!("there is always one more message for the root");
     }
 
-    /// A process, which runs on the machine's processor, makes a trap.
+    /// A process, which runs on the machine's processor, makes a trap: every second one finds the kernel free, and tries the
+    /// fast path first.
     pub(crate) fn trap(&mut self, slot: Slot, made: &Registers, number: u64) -> Action {
         let frame = &mut self.kernel.process_mut(slot).frame;
         *frame = frame.trap(made, number);
+        if number % 2 == 1
+            && let Some(action) = self.fast_trap(slot)
+        {
+            return action;
+        }
         let cpu = self.machine.cpu;
         self.kernel.trap(&mut self.machine, cpu)
     }
