@@ -60,6 +60,8 @@ errnos! {
     Dom = 33, "EDOM";
     /// The server knows no such call.
     NoSys = 38, "ENOSYS";
+    /// Too many links in a chain.
+    Loop = 40, "ELOOP";
     /// The other side broke the protocol.
     Proto = 71, "EPROTO";
     /// Timed out.

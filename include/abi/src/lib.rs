@@ -11,6 +11,7 @@ mod endpoint;
 mod errno;
 pub mod event;
 pub mod filter;
+pub mod grant;
 pub mod layout;
 mod message;
 pub mod note;

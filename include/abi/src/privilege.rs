@@ -91,6 +91,9 @@ bitflags! {
         const ROOT = 1 << 8;
         /// The memory server: page faults and memory requests of all others go to it.
         const PAGER = 1 << 9;
+        /// May grant memory of others, and have copies fail instead of waiting for the memory server: what serves others with
+        /// memory that is not its own has to.
+        const GRANTS_FOR_OTHERS = 1 << 12;
         /// An instance that was made for a live update.
         const LIVE_UPDATE = 1 << 10;
         /// An instance that replaces a crashed one.
@@ -100,8 +103,12 @@ bitflags! {
 
 impl PrivilegeFlags {
     /// Those that a caller may give: the others follow from how the structure came to be.
-    pub const SETTABLE: Self =
-        Self::PREEMPTIBLE.union(Self::BILLABLE).union(Self::PAGER).union(Self::LIVE_UPDATE).union(Self::RESTART);
+    pub const SETTABLE: Self = Self::PREEMPTIBLE
+        .union(Self::BILLABLE)
+        .union(Self::PAGER)
+        .union(Self::GRANTS_FOR_OTHERS)
+        .union(Self::LIVE_UPDATE)
+        .union(Self::RESTART);
 }
 
 /// What can be set of a privilege structure. Ranges are added one by one.

@@ -7,6 +7,7 @@
 //! Some calls come in groups: a protocol of its own, all of which one bit of the mask allows. See [`GROUPS`].
 
 use crate::Protocol;
+use abi::grant::GrantId;
 use abi::{Endpoint, Kind};
 
 crate::protocol! {
@@ -79,6 +80,33 @@ crate::protocol! {
     };
     /// The physical address of memory of the caller. `EFAULT` if it is not there or not contiguous, `EINVAL` for a length of 0.
     14 fn umap(UMap { address: u64, len: u64 }) -> UMapped { physical: u64 };
+    /// Copies between any two processes; [`Endpoint::SELF`] is the caller. `EDOM` for no bytes, `EFAULT` if memory cannot be read or
+    /// written, `EPERM` for [`CopyFlags::TRY`] without the privilege to grant memory of others.
+    15 fn vircopy(VirCopy {
+        source: Endpoint,
+        destination: Endpoint,
+        from: u64,
+        to: u64,
+        len: u64,
+        /// Bits of [`CopyFlags`].
+        flags: u64
+    }) -> VirCopied {
+        /// How many bytes are copied; the caller goes on behind them.
+        done: u64
+    };
+    /// The same; [`Endpoint::NONE`] is physical memory, of which only the frames of programs can be copied (`EPERM` for others).
+    16 fn physcopy(PhysCopy {
+        source: Endpoint,
+        destination: Endpoint,
+        from: u64,
+        to: u64,
+        len: u64,
+        /// Bits of [`CopyFlags`].
+        flags: u64
+    }) -> PhysCopied {
+        /// How many bytes are copied; the caller goes on behind them.
+        done: u64
+    };
     /// Reads or writes an I/O port. `EPERM` if not all of the access lies in a range that the caller has, or is not aligned.
     21 fn devio(DevIo { access: PortAccess, port: u32, value: u32 }) -> DevIoDone { value: u32 };
     /// Reads a port many times into memory of the caller, or writes it from there. `EPERM` as for [`DevIo`], `EINVAL` for a
@@ -127,6 +155,56 @@ crate::protocol! {
         endpoint: Endpoint,
         reserved: u32
     };
+    /// Copies from memory that was granted to the caller. `EDOM` for no bytes, `EINVAL` if nobody is the granter or the id is
+    /// none, `EPERM` if the grant is not valid or does not allow it, `ELOOP` for a chain that is too long, `ENOTREADY` while the
+    /// granter is being updated, `EFAULT` if memory cannot be read or written. Nothing is copied then.
+    31 fn safecopyfrom(SafeCopyFrom {
+        granter: Endpoint,
+        reserved: u32,
+        grant: GrantId,
+        /// Bytes from the start of what is granted.
+        offset: u64,
+        /// Memory of the caller.
+        address: u64,
+        len: u64
+    }) -> CopiedFrom {
+        /// How many bytes are copied; the caller goes on behind them.
+        done: u64
+    };
+    /// Copies to memory that was granted to the caller. Errors as for [`SafeCopyFrom`].
+    32 fn safecopyto(SafeCopyTo {
+        granter: Endpoint,
+        reserved: u32,
+        grant: GrantId,
+        /// Bytes from the start of what is granted.
+        offset: u64,
+        /// Memory of the caller.
+        address: u64,
+        len: u64
+    }) -> CopiedTo {
+        /// How many bytes are copied; the caller goes on behind them.
+        done: u64
+    };
+    /// Makes a list of copies from and to granted memory, up to [`MAX_COPIES`] of them ([`SafeCopy`]) in memory of the caller, one
+    /// after the other. `EINVAL` for another count, or for a place beyond it. Errors as for [`SafeCopyFrom`] are those of the copy
+    /// at which the call starts: before a later one that fails it stops.
+    33 fn vsafecopy(VSafeCopy {
+        /// The list.
+        address: u64,
+        count: u64,
+        /// The first copy that is made.
+        first: u64,
+        /// How many bytes of it have been copied before.
+        skip: u64
+    }) -> VCopied {
+        /// The first copy that is not complete; the count if all are.
+        next: u64,
+        /// How many bytes of that are copied.
+        skip: u64
+    };
+    /// Tells where the caller keeps its grants: so many of [`abi::grant::GrantEntry`]; 0 for none. `EPERM` for what is no service,
+    /// `EINVAL` for too many or an address that is no table's.
+    34 fn setgrant(SetGrant { address: u64, count: u64 }) -> GrantsSet {};
     /// Sets the time of day. `EINVAL` for a fraction of a second and more.
     40 fn settime(SetTime {
         /// Since 1970.
@@ -162,6 +240,18 @@ crate::protocol! {
         quantum: i32,
         cpu: i32
     }) -> SchedCtlDone {};
+    /// Fills memory that was granted to the caller with a byte. Errors as for [`SafeCopyFrom`].
+    56 fn safememset(SafeMemSet {
+        granter: Endpoint,
+        byte: u32,
+        grant: GrantId,
+        /// Bytes from the start of what is granted.
+        offset: u64,
+        len: u64
+    }) -> SafeMemorySet {
+        /// How many bytes are filled; the caller goes on behind them.
+        done: u64
+    };
 }
 
 /// Calls that one bit of the call mask allows.
@@ -249,6 +339,10 @@ pub const MAX_DIAG: usize = 144;
 pub const MAX_PORT_STRING: u64 = 1024;
 /// Most accesses of one [`VDevIo`].
 pub const MAX_PORT_LIST: u32 = 64;
+/// Most copies of one [`VSafeCopy`].
+pub const MAX_COPIES: u64 = 64;
+/// Most bytes that one call copies or fills; its answer tells how far it came.
+pub const MAX_COPIED: u64 = 64 * 1024;
 /// Leaves a number of [`Schedule`] as it is.
 pub const KEEP: i32 = -1;
 /// The time left of an alarm that is not set.
@@ -353,6 +447,43 @@ pub struct PortValue {
     pub port: u32,
     /// What is written, or was read.
     pub value: u32,
+}
+
+bitflags::bitflags! {
+    /// How [`VirCopy`] copies.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CopyFlags: u64 {
+        /// Fails where memory is not there, instead of waiting for the memory server.
+        const TRY = 1;
+    }
+}
+
+/// A copy of [`VSafeCopy`]. Either source or destination is [`Endpoint::SELF`], and the other one made the grant.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::KnownLayout,
+    zerocopy::Immutable,
+)]
+#[repr(C)]
+pub struct SafeCopy {
+    /// From whom.
+    pub source: Endpoint,
+    /// To whom.
+    pub destination: Endpoint,
+    /// The grant.
+    pub grant: GrantId,
+    /// Bytes from the start of what is granted.
+    pub offset: u64,
+    /// Memory of the caller.
+    pub address: u64,
+    /// Bytes.
+    pub len: u64,
 }
 
 #[cfg(test)]

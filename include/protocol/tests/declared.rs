@@ -24,7 +24,10 @@ macro_rules! record {
 
 record!(kernel: fork(Fork) -> Forked, exec(Exec) -> Executed, clear(Clear) -> Cleared, schedule(Schedule) -> Scheduled,
     kill(Kill) -> Killed, getksig(GetKSig) -> KSig, endksig(EndKSig) -> EndedKSig, sigsend(SigSend) -> SigSent,
-    sigreturn(SigReturn) -> SigReturned, memset(MemSet) -> MemorySet, umap(UMap) -> UMapped, devio(DevIo) -> DevIoDone,
+    sigreturn(SigReturn) -> SigReturned, memset(MemSet) -> MemorySet, umap(UMap) -> UMapped,
+    vircopy(VirCopy) -> VirCopied, physcopy(PhysCopy) -> PhysCopied, safecopyfrom(SafeCopyFrom) -> CopiedFrom,
+    safecopyto(SafeCopyTo) -> CopiedTo, vsafecopy(VSafeCopy) -> VCopied, setgrant(SetGrant) -> GrantsSet,
+    safememset(SafeMemSet) -> SafeMemorySet, devio(DevIo) -> DevIoDone,
     sdevio(SDevIo) -> SDevIoDone, vdevio(VDevIo) -> VDevIoDone, setalarm(SetAlarm) -> AlarmSet, times(Times) -> Uptime,
     boot_entry(GetBootEntry) -> BootProgram, abort(Abort) -> Aborted, whoami(WhoAmI) -> Identity,
     settime(SetTime) -> TimeSet, diag_write(DiagWrite) -> DiagWritten, runctl(RunCtl) -> RunCtlDone,

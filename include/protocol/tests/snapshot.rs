@@ -17,7 +17,8 @@ const UPDATING: &str = "../../UPDATING.md";
 const REGENERATE: &str = "UPDATE_SNAPSHOT=1 cargo test -p protocol --test snapshot";
 
 /// Types of fields that say all by their names.
-const PLAIN: &[&str] = &["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool", "abi::Endpoint", "Endpoint"];
+const PLAIN: &[&str] =
+    &["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool", "abi::Endpoint", "Endpoint", "GrantId"];
 
 /// The name of a type, and what gives its values or fields.
 type Listed = (&'static str, fn() -> String);

@@ -22,6 +22,7 @@ impl<M: Machine> Kernel<'_, M> {
         // Nobody finds it any more; what is done for those who look for it follows.
         self.process_mut(slot).rts = Rts::FREE;
         self.clear_ipc_refs(machine, slot);
+        self.recall_requests(slot);
         self.signaled.remove(slot);
         if self.is_service(slot) {
             self.hand_on_signaled(machine, endpoint);

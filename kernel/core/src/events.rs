@@ -8,7 +8,7 @@ use abi::{Endpoint, Errno, Signal};
 /// What somebody needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryEvent {
-    /// Whose memory.
+    /// Whose memory; [`Endpoint::NONE`] if that one's is not what it was since the memory server was told.
     pub process: Endpoint,
     /// Its first byte.
     pub address: u64,
@@ -130,14 +130,35 @@ impl<M: Machine> Kernel<'_, M> {
         if !self.process(slot).rts.contains(Rts::MEMORY_REQUEST) {
             return Err(Errno::Inval);
         }
+        let recalled = self.process(slot).memory_event.is_some_and(|event| event.process == Endpoint::NONE);
         self.forget_memory_event(slot);
         // A new program that was put in the place of the old one has not called.
         let p = self.process_mut(slot);
-        if !available && p.pending.contains(Pending::CALL) {
+        if !available && !recalled && p.pending.contains(Pending::CALL) {
             p.pending.remove(Pending::CALL);
             p.frame.set_result(Errno::Fault.to_result());
         }
         self.unblock(slot, Rts::MEMORY_REQUEST);
         Ok(())
+    }
+
+    /// A process ends, or goes on under another endpoint: calls of others that wait for its memory start again, and find out.
+    /// Where the memory server knows of such a call, its answer must come first: it could be taken for one to the next request.
+    pub(crate) fn recall_requests(&mut self, owner: Slot) {
+        let endpoint = self.process(owner).endpoint;
+        let others = self.alive.clone();
+        for other in others.iter().filter(|&other| other != owner) {
+            let p = self.process_mut(other);
+            let told = !p.pending.contains(Pending::EVENT);
+            let Some(event) = p.memory_event.as_mut().filter(|event| event.process == endpoint) else {
+                continue;
+            };
+            if told {
+                event.process = Endpoint::NONE;
+            } else {
+                // It waits for an answer, so it can be answered.
+                let _ = self.end_memory_request(other, true);
+            }
+        }
     }
 }

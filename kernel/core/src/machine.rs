@@ -3,8 +3,11 @@
 use crate::devices::Devices;
 use crate::frames::FrameNumber;
 use crate::{MemoryAccess, Tables};
+use abi::layout::PAGE_SIZE;
 use abi::{BODY_WORDS, Context, Endpoint, Message, Signal, Status};
+use arrayvec::ArrayVec;
 use core::fmt;
+use protocol::kernel::MAX_COPIED;
 
 /// The registers that say what a process asks for. See [`abi::Trap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,29 @@ pub struct Fault {
     pub address: u64,
 }
 
+/// Where a page of a program's memory lies, as the machine names it. It holds as long as nothing is mapped or unmapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u64);
+
+impl Place {
+    /// The place of a page; `name` is the machine's, and those of its bytes follow.
+    pub const fn new(name: u64) -> Self {
+        Self(name)
+    }
+
+    /// The name of a byte of the page.
+    #[inline(always)]
+    pub const fn byte(self, offset: u64) -> u64 {
+        self.0 + offset
+    }
+}
+
+/// Pages that what one call copies can touch.
+const MOST_PAGES: usize = (MAX_COPIED / PAGE_SIZE) as usize + 1;
+
+/// The places of the pages that a range touches, at most [`MAX_COPIED`] bytes long.
+pub type Places = ArrayVec<Place, MOST_PAGES>;
+
 /// The machine under the core.
 pub trait Machine: Devices + Tables {
     /// Saved registers.
@@ -85,6 +111,31 @@ pub trait Machine: Devices + Tables {
     /// # Errors
     /// The first address that it could not.
     fn reach(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Result<(), Fault>;
+
+    /// Finds the pages of a range, at most [`MAX_COPIED`] bytes long, that a program could access itself. Adds their places.
+    ///
+    /// # Errors
+    /// The first address that it could not access like this, or where a device is.
+    fn locate(
+        &self,
+        root: FrameNumber,
+        address: u64,
+        len: u64,
+        access: MemoryAccess,
+        places: &mut Places,
+    ) -> Result<(), Fault>;
+
+    /// The place of a frame of a program's memory.
+    fn place_of(&self, frame: FrameNumber) -> Place;
+
+    /// Copies bytes inside of located pages; `from` and `to` are names of bytes, see [`Place::byte`].
+    fn copy(&mut self, from: u64, to: u64, len: u64);
+
+    /// Fills bytes inside of a located page.
+    fn fill(&mut self, to: u64, byte: u8, len: u64);
+
+    /// Reads an aligned word of a located page, once, while other processors may write it.
+    fn load(&self, from: u64) -> u64;
 
     /// The time-stamp counter of the processor that this runs on.
     fn time_stamp(&self) -> u64;

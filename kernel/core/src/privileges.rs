@@ -20,7 +20,12 @@ pub(crate) struct UserTable {
 }
 
 impl UserTable {
-    pub(crate) const NONE: Self = Self { address: 0, count: 0, owner: Endpoint::NONE };
+    pub(crate) const NONE: Self = Self::empty(Endpoint::NONE);
+
+    /// A table without entries.
+    pub(crate) const fn empty(owner: Endpoint) -> Self {
+        Self { address: 0, count: 0, owner }
+    }
 }
 
 /// A privilege structure.
@@ -53,6 +58,8 @@ pub struct Privileges {
     pub(crate) async_table: UserTable,
     /// The registered table of the service's state.
     pub(crate) state_table: UserTable,
+    /// The registered table of its grants.
+    pub(crate) grant_table: UserTable,
     /// The hardware that its process may use.
     pub(crate) resources: Resources,
     /// What its process does not receive for the time being.
@@ -76,6 +83,7 @@ impl Privileges {
         init_flags: 0,
         async_table: UserTable::NONE,
         state_table: UserTable::NONE,
+        grant_table: UserTable::NONE,
         resources: Resources::NONE,
         filters: FilterChain::EMPTY,
     };
@@ -92,10 +100,14 @@ impl Privileges {
             sends: !id.bit(),
             calls: !0,
             flags: PrivilegeFlags::SERVICE.union(PrivilegeFlags::PREEMPTIBLE).union(PrivilegeFlags::ROOT),
-            owner,
             manager: Endpoint::SELF,
-            ..Self::FREE
+            ..Self::of(owner)
         }
+    }
+
+    /// That of a service which may do nothing yet.
+    fn of(owner: Endpoint) -> Self {
+        Self { flags: PrivilegeFlags::SERVICE, owner, grant_table: UserTable::empty(owner), ..Self::FREE }
     }
 }
 
@@ -187,8 +199,8 @@ impl<M: Machine> Kernel<'_, M> {
         };
         self.free_privileges(machine, slot);
         let endpoint = self.process(slot).endpoint;
-        self.privileges[id.index()] =
-            Privileges { flags: PrivilegeFlags::SERVICE | kind, owner: endpoint, ..Privileges::FREE };
+        let fresh = Privileges::of(endpoint);
+        self.privileges[id.index()] = Privileges { flags: fresh.flags | kind, ..fresh };
         self.process_mut(slot).set_privilege_id(id);
         self.apply(slot, spec, traps, flags);
         self.meet(machine, slot);

@@ -7,7 +7,7 @@
 
 use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
-use abi::{Errno, PrivilegeFlags, Signal};
+use abi::{Endpoint, Errno, PrivilegeFlags, Signal};
 use core::mem::swap;
 use protocol::kernel::{Update, UpdateDirection};
 
@@ -21,6 +21,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         self.inherit(source, destination);
         let both = [source, destination];
+        both.iter().for_each(|slot| self.recall_requests(*slot));
         both.iter().for_each(|slot| self.leave_lists(*slot));
         self.swap_programs(source, destination);
         self.swap_privileges(source, destination);
@@ -99,6 +100,7 @@ impl<M: Machine> Kernel<'_, M> {
         let p = self.process_mut(slot);
         let signaled = p.rts.contains(Rts::SIGNALED);
         let waits = p.memory_event.is_some();
+        let recalled = p.memory_event.is_some_and(|event| event.process == Endpoint::NONE);
         if let Some(event) = p.memory_event.as_mut().filter(|event| event.process == old) {
             event.process = new;
         }
@@ -108,8 +110,13 @@ impl<M: Machine> Kernel<'_, M> {
                 self.signal_service(machine, manager, Signal::MANAGER);
             }
         }
-        if waits {
-            self.queue_event(machine, slot);
+        match recalled {
+            _ if !waits => {}
+            // The answer goes to the other name.
+            true => {
+                let _ = self.end_memory_request(slot, true);
+            }
+            false => self.queue_event(machine, slot),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Each kernel call that takes an endpoint, with endpoints that name nobody.
 
 use crate::support::*;
+use abi::grant::GrantId;
 use abi::{Endpoint, Errno};
 use protocol::getinfo::GetCpuTime;
 use protocol::kernel::*;
@@ -26,6 +27,7 @@ fn calls(process: Endpoint) -> Vec<(OfSelf, Regs)> {
     let stop = RunAction::Stop;
     let scheduler = Scheduler::Caller;
     let (start, len, address) = (0, 1, MEMORY_START);
+    let grant = GrantId::from_raw(0);
     vec![
         (Refused, kernel_call(&Fork { parent: process, slot: FREE.raw() })),
         (Refused, kernel_call(&Exec { name, stack: STACK, entry: ENTRY, process, reserved: 0 })),
@@ -36,6 +38,11 @@ fn calls(process: Endpoint) -> Vec<(OfSelf, Regs)> {
         (Refused, kernel_call(&SigSend { handler: ENTRY, trampoline: ENTRY, mask: 0, process, signal: 10 })),
         (Refused, kernel_call(&SigReturn { process, reserved: 0, frame: address })),
         (Taken, kernel_call(&MemSet { process, byte: 0, address, len })),
+        (Taken, kernel_call(&VirCopy { source: process, destination: B, from: address, to: address, len, flags: 0 })),
+        (Taken, kernel_call(&VirCopy { source: B, destination: process, from: address, to: address, len, flags: 0 })),
+        (Refused, kernel_call(&SafeCopyFrom { granter: process, reserved: 0, grant, offset: 0, address, len })),
+        (Refused, kernel_call(&SafeCopyTo { granter: process, reserved: 0, grant, offset: 0, address, len })),
+        (Refused, kernel_call(&SafeMemSet { granter: process, byte: 0, grant, offset: 0, len })),
         (Refused, kernel_call(&RunCtl { process, action: stop })),
         (Refused, kernel_call(&Update { source: process, destination: B, direction })),
         (Refused, kernel_call(&Update { source: B, destination: process, direction })),
@@ -132,8 +139,8 @@ fn the_list_has_every_call_that_takes_an_endpoint() {
     for protocol in groups {
         for call in protocol.calls {
             let kind = protocol.base + call.number;
-            // UPDATE_SYS gives NONE a meaning: see the tests of privileges.
-            let special = call.name == "privctl.update_sys";
+            // These give NONE a meaning: see the tests of privileges and of copies.
+            let special = ["privctl.update_sys", "kernel.physcopy"].contains(&call.name);
             let takes = call.request.contains("Endpoint");
             assert_eq!(named.contains(&kind), takes && !special, "{}: {}", call.name, call.request);
         }

@@ -189,11 +189,11 @@ fn memset_on_memory_of_another_waits_and_reports_success_only_when_it_is_done() 
 #[test]
 fn memset_does_bounded_steps_and_says_how_far_it_came() {
     test(|world| {
-        let call = MemSet { process: Endpoint::SELF, byte: 1, address: PAGE, len: 5 << 12 };
-        assert_eq!(world.call(A, &call).unwrap().done, 16 << 10);
-        let rest = MemSet { address: PAGE + (16 << 10), len: 4 << 10, ..call };
+        let call = MemSet { process: Endpoint::SELF, byte: 1, address: PAGE, len: 17 << 12 };
+        assert_eq!(world.call(A, &call).unwrap().done, 64 << 10);
+        let rest = MemSet { address: PAGE + (64 << 10), len: 4 << 10, ..call };
         assert_eq!(world.call(A, &rest).unwrap().done, 4 << 10);
-        assert_eq!(world.load::<[u8; 4]>(A, PAGE + (20 << 10) - 4), [1; 4]);
+        assert_eq!(world.load::<[u8; 5]>(A, PAGE + (68 << 10) - 4)[..4], [1; 4]);
         assert_eq!(world.call(A, &MemSet { len: 0, ..call }).unwrap().done, 0);
     });
     for (byte, process) in [(256, A), (u32::MAX, A), (1, FREE), (1, Endpoint::NONE), (1, Endpoint::CLOCK)] {

@@ -9,7 +9,7 @@ use core::fmt;
 use kernel_core::devices::{self, Devices, Width};
 use kernel_core::frames::FrameNumber;
 use kernel_core::lines::Trigger;
-use kernel_core::{Fault, Machine, MemoryAccess};
+use kernel_core::{Fault, Machine, MemoryAccess, Place, Places};
 
 /// Timer ticks in a second.
 pub(crate) const HZ: u64 = 100;
@@ -52,6 +52,35 @@ impl Machine for X86 {
 
     fn reach(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Result<(), Fault> {
         space::reach(root, address, len, access)
+    }
+
+    fn locate(
+        &self,
+        root: FrameNumber,
+        address: u64,
+        len: u64,
+        access: MemoryAccess,
+        places: &mut Places,
+    ) -> Result<(), Fault> {
+        space::locate(root, address, len, access, places)
+    }
+
+    fn place_of(&self, frame: FrameNumber) -> Place {
+        space::place_of(frame.address())
+    }
+
+    #[inline(always)]
+    fn copy(&mut self, from: u64, to: u64, len: u64) {
+        space::copy(from, to, len);
+    }
+
+    fn fill(&mut self, to: u64, byte: u8, len: u64) {
+        space::fill(to, byte, len);
+    }
+
+    #[inline(always)]
+    fn load(&self, from: u64) -> u64 {
+        space::load(from)
     }
 
     fn time_stamp(&self) -> u64 {

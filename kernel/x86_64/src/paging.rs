@@ -180,6 +180,21 @@ impl Table {
         Some(before)
     }
 
+    /// The table of the last level that maps `address`, which is not in a larger page; `None` if there is none. `self` is a root
+    /// table.
+    #[inline(always)]
+    pub(crate) fn leaf(self, address: u64) -> Option<Self> {
+        let mut table = self;
+        for shift in [ROOT_SHIFT, Size::Huge.shift(), Size::Large.shift()] {
+            let entry = table.entry(index(address, shift));
+            if !entry.has(Flags::PRESENT) {
+                return None;
+            }
+            table = Self(entry.physical());
+        }
+        Some(table)
+    }
+
     /// The entry that maps `address`, and the size of its page; `None` if nothing does. `self` is a root table.
     pub(crate) fn find(self, address: u64) -> Option<(Entry, Size)> {
         let mut entry = self.entry(index(address, ROOT_SHIFT));

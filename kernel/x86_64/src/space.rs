@@ -10,7 +10,7 @@ use crate::{cpu, smp};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use kernel_core::frames::FrameNumber;
 use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights, Tables};
-use kernel_core::{CpuId, Fault, MemoryAccess};
+use kernel_core::{CpuId, Fault, MemoryAccess, Place, Places};
 
 /// The table in a frame.
 #[inline(always)]
@@ -125,6 +125,77 @@ impl Tables for X86 {
     }
 }
 
+/// Whether a program can access a page like this; the kernel accesses no device.
+#[inline(always)]
+fn is_accessible(entry: Entry, access: MemoryAccess) -> bool {
+    let needed = match access {
+        MemoryAccess::Read => Flags::PRESENT | Flags::USER,
+        MemoryAccess::Write => Flags::PRESENT | Flags::USER | Flags::WRITE,
+        MemoryAccess::Execute if entry.has(Flags::NO_EXECUTE) => return false,
+        MemoryAccess::Execute => Flags::PRESENT | Flags::USER,
+    };
+    entry.has(needed) && !entry.has(Flags::DEVICE)
+}
+
+/// The place of a frame of a program's memory.
+pub(crate) fn place_of(physical: u64) -> Place {
+    Place::new(direct(physical))
+}
+
+/// Finds the pages of a range of a program's memory; see [`kernel_core::Machine::locate`].
+///
+/// # Errors
+/// The first address that the program itself could not access, or where a device is.
+#[inline(always)]
+pub(crate) fn locate(
+    root: FrameNumber,
+    address: u64,
+    len: u64,
+    access: MemoryAccess,
+    places: &mut Places,
+) -> Result<(), Fault> {
+    let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
+    let end = end.ok_or(Fault { address })?;
+    let mut page = address - address % PAGE_SIZE;
+    while page < end {
+        let leaf = table(root).leaf(page).ok_or(Fault { address: page })?;
+        // As far as this table goes.
+        let window = end.min((page / LEAF_SIZE + 1) * LEAF_SIZE);
+        while page < window {
+            let entry = leaf.entry((page / PAGE_SIZE) as usize % ENTRIES);
+            if !is_accessible(entry, access) {
+                return Err(Fault { address: page.max(address) });
+            }
+            places.try_push(place_of(entry.physical())).map_err(|_| Fault { address: page })?;
+            page += PAGE_SIZE;
+        }
+    }
+    Ok(())
+}
+
+/// What a table of the last level maps.
+const LEAF_SIZE: u64 = PAGE_SIZE * ENTRIES as u64;
+
+/// Copies bytes of located pages. Programs may access them meanwhile on other processors; what they see then is theirs to know.
+#[inline(always)]
+pub(crate) fn copy(from: u64, to: u64, len: u64) {
+    // SAFETY: the core has found both in the direct map and in one page each of programs' memory, where no kernel object is.
+    unsafe { core::ptr::copy(from as *const u8, to as *mut u8, len as usize) };
+}
+
+/// Fills bytes of a located page.
+pub(crate) fn fill(to: u64, byte: u8, len: u64) {
+    // SAFETY: as for `copy`.
+    unsafe { core::ptr::write_bytes(to as *mut u8, byte, len as usize) };
+}
+
+/// Reads an aligned word of a located page, which may change meanwhile.
+#[inline(always)]
+pub(crate) fn load(from: u64) -> u64 {
+    // SAFETY: as for `copy`; the core asks for aligned words.
+    unsafe { (from as *const u64).read_volatile() }
+}
+
 /// The longest part of `len` bytes at `address` that lies in one page of a program, with its place in the direct map.
 fn part(root: FrameNumber, address: u64, len: usize) -> Result<(u64, usize), Fault> {
     part_for(root, address, len, MemoryAccess::Read)
@@ -137,12 +208,7 @@ fn part_for(root: FrameNumber, address: u64, len: usize, wanted: MemoryAccess) -
         return Err(fault);
     }
     let (entry, _) = table(root).find(address).ok_or(fault)?;
-    let allowed = match wanted {
-        MemoryAccess::Read => true,
-        MemoryAccess::Write => entry.has(Flags::WRITE),
-        MemoryAccess::Execute => !entry.has(Flags::NO_EXECUTE),
-    };
-    if !allowed || !entry.has(Flags::PRESENT | Flags::USER) || entry.has(Flags::DEVICE) {
+    if !is_accessible(entry, wanted) {
         return Err(fault);
     }
     let offset = address % PAGE_SIZE;

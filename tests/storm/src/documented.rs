@@ -1,8 +1,8 @@
 //! What each trap and kernel call can answer, for those who check that all of it comes up.
 
 use abi::Errno::{
-    self, BadCall, BadCpu, BadRequest, Busy, CallDenied, DeadSrcDst, Dom, Exist, Fault, Inval, Locked, NoEnt, NoMem,
-    NoSpc, NotReady, Perm, Srch, TooBig, TrapDenied,
+    self, BadCall, BadCpu, BadRequest, Busy, CallDenied, DeadSrcDst, Dom, Exist, Fault, Inval, Locked, Loop, NoEnt,
+    NoMem, NoSpc, NotReady, Perm, Srch, TooBig, TrapDenied,
 };
 
 /// A trap or a call by its name, and its errors besides those that every call has.
@@ -37,6 +37,13 @@ pub const DOCUMENTED: &[Documented] = &[
     ("kernel.sigreturn", &[Busy, Fault, Inval]),
     ("kernel.memset", &[Fault, Inval]),
     ("kernel.umap", &[Fault, Inval]),
+    ("kernel.vircopy", &[Perm, Inval, Dom, Fault]),
+    ("kernel.physcopy", &[Perm, Inval, Dom, Fault]),
+    ("kernel.safecopyfrom", &[Perm, Inval, Dom, Fault, Loop, NotReady]),
+    ("kernel.safecopyto", &[Perm, Inval, Dom, Fault, Loop, NotReady]),
+    ("kernel.vsafecopy", &[Perm, Inval, Dom, Fault, Loop, NotReady]),
+    ("kernel.setgrant", &[Perm, Inval]),
+    ("kernel.safememset", &[Perm, Inval, Dom, Fault, Loop, NotReady]),
     ("kernel.devio", &[Perm, Inval]),
     ("kernel.sdevio", &[Perm, Inval, Fault]),
     ("kernel.vdevio", &[Perm, Inval, Fault, TooBig]),

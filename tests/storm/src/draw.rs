@@ -5,9 +5,10 @@ use crate::known::Mapped;
 use crate::values::{address, any, chance, code, endpoint, frame, number, page, space, spec};
 use crate::{Known, Random};
 use abi::Endpoint;
+use abi::grant::MAX_GRANTS;
 use arrayvec::ArrayVec;
 use protocol::CallInfo;
-use protocol::kernel::{MAX_DIAG, MAX_PORT_LIST, MAX_PORT_STRING};
+use protocol::kernel::{MAX_COPIES, MAX_DIAG, MAX_PORT_LIST, MAX_PORT_STRING};
 use protocol::privctl::DYNAMIC_ID;
 use protocol::vmctl::MAX_RUN;
 use zerocopy::IntoBytes;
@@ -40,11 +41,19 @@ impl Draw<'_> {
                 let requestor = self.known.requestors.pick(self.random).unwrap_or(Endpoint::NONE);
                 put(bytes, &requestor.raw().to_le_bytes())
             }
+            "Endpoint" if field.name == "granter" && chance(self.random, 80) => {
+                let granter = self.known.granters.pick(self.random).unwrap_or(self.known.me);
+                put(bytes, &granter.raw().to_le_bytes())
+            }
+            "Endpoint" if self.call.name == "kernel.physcopy" && chance(self.random, 40) => {
+                put(bytes, &Endpoint::NONE.raw().to_le_bytes())
+            }
             "Endpoint" => {
                 let recent = self.known.recent.endpoint.filter(|_| self.is_same() && field.name != "destination");
                 let name = recent.unwrap_or_else(|| endpoint(self.random, self.known));
                 put(bytes, &name.raw().to_le_bytes())
             }
+            "GrantId" => put(bytes, &number(self.random, 8, &[8, 1 << 20, 1 << 63, u64::MAX]).to_le_bytes()),
             "PrivilegeSpec" => put(bytes, spec(self.random, self.known).as_bytes()),
             "u16" => put(bytes, &(self.port() as u16).to_le_bytes()),
             "u32" => put(bytes, &(self.half(field.name) as u32).to_le_bytes()),
@@ -148,6 +157,11 @@ impl Draw<'_> {
             ("bit", _) => number(random, 32, &[31, 32]),
             ("hook", _) if chance(random, 50) => known.hooks.pick(random).unwrap_or(0),
             ("hook", _) => number(random, 66, &[0, 1, 64, 65]),
+            ("len", copy) if copy.contains("copy") || copy == "kernel.safememset" => match random.below(16) {
+                0..=1 => 0,
+                2 => any(random, &[4096, 8192, 1 << 21, u64::MAX]),
+                _ => random.below(256),
+            },
             ("len", _) => number(random, 50, &[0, 1, 40, 41, 48, 49]),
             ("id", _) => match random.below(8) {
                 0..=4 => u64::from(DYNAMIC_ID),
@@ -201,7 +215,16 @@ impl Draw<'_> {
             ("address", "statectl.add_blacklist" | "statectl.add_whitelist") if chance(random, 70) => {
                 known.samples.filters
             }
-            ("address", _) => address(random, known),
+            ("address", "kernel.setgrant") if chance(random, 70) => known.samples.grants,
+            ("address", "kernel.vsafecopy") if chance(random, 60) => known.samples.copies,
+            ("from" | "to", "kernel.physcopy") if chance(random, 50) => frame(random, known),
+            ("address" | "from" | "to", _) => address(random, known),
+            ("offset", _) => number(random, 64, &[0, 1, 4096, u64::MAX]),
+            ("first", "kernel.vsafecopy") => number(random, 8, &[8, MAX_COPIES]),
+            ("skip", _) if chance(random, 90) => 0,
+            ("flags", _) => number(random, 2, &[2, 4]),
+            ("count", "kernel.setgrant") => number(random, 16, &[0, 8, MAX_GRANTS, MAX_GRANTS + 1]),
+            ("count", "kernel.vsafecopy") => number(random, 9, &[0, MAX_COPIES, MAX_COPIES + 1]),
             ("frame", "kernel.sigreturn") => match known.signal_frames.pick(random) {
                 Some(frame) if chance(random, 70) => frame,
                 _ => address(random, known),

@@ -206,7 +206,7 @@ impl Generator {
         let mut rest = body.as_bytes();
         for field in fields(call.request) {
             let len = match field.kind {
-                "u64" => 8,
+                "u64" | "GrantId" => 8,
                 "u16" => 2,
                 "PrivilegeSpec" => size_of::<abi::PrivilegeSpec>(),
                 kind if kind.starts_with('[') => abi::boot::NAME_LEN,

@@ -56,6 +56,10 @@ pub struct Samples {
     pub ports: u64,
     /// Of elements of a receive filter.
     pub filters: u64,
+    /// Of grants.
+    pub grants: u64,
+    /// Of copies from and to granted memory.
+    pub copies: u64,
 }
 
 /// What a call was about.
@@ -84,6 +88,8 @@ pub struct Known {
     pub root: Endpoint,
     /// Processes.
     pub endpoints: Ring<32>,
+    /// Those of them that may have granted something.
+    pub granters: Ring<8, Endpoint>,
     /// Processes that no call may name: the run would end with them.
     pub spared: ArrayVec<Endpoint, 8>,
     /// Address spaces.
@@ -125,6 +131,7 @@ impl Known {
             me,
             root: Endpoint::NONE,
             endpoints: Ring::default(),
+            granters: Ring::default(),
             spared: ArrayVec::new(),
             spaces: Ring::default(),
             spared_spaces: ArrayVec::new(),

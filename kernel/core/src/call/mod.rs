@@ -1,5 +1,6 @@
 //! The kernel calls: which there are stands in [`protocol::kernel`]; here is what they come to.
 
+mod copies;
 mod getinfo;
 mod irqctl;
 mod ports;
@@ -15,6 +16,7 @@ use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::spaces::Home;
 use crate::{CpuId, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Slot};
+use abi::layout::{USER_END, USER_START};
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Status};
 use protocol::kernel::{GROUP_SPAN, PROTOCOL};
 use protocol::{Answer, Caller, Place};
@@ -132,7 +134,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// The root page table of a process.
-    fn root_of(&self, slot: Slot) -> Option<FrameNumber> {
+    pub(crate) fn root_of(&self, slot: Slot) -> Option<FrameNumber> {
         self.process(slot).space.map(Home::root)
     }
 }
@@ -195,8 +197,11 @@ impl<M: Machine> Context<'_, '_, M> {
         if reached { Ok(()) } else { Err(self.need(slot, address, len, access)) }
     }
 
-    /// Asks the memory server for memory of a process.
+    /// Asks the memory server for memory of a process. Where no program has any, there is nothing to ask for.
     fn need(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Stop {
+        if address < USER_START || address.checked_add(len).is_none_or(|end| end > USER_END) {
+            return Stop::Failed(Errno::Fault);
+        }
         let process = self.kernel.process(slot).endpoint;
         let event = MemoryEvent { process, address, len, access };
         match self.kernel.request_memory(self.machine, self.me, event) {

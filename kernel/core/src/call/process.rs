@@ -57,6 +57,7 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Busy);
         }
         self.withdraw_message(slot);
+        self.forget_grants(slot);
         let p = self.process_mut(slot);
         p.frame.start(call.entry, call.stack);
         p.name = call.name;

@@ -1,13 +1,10 @@
 //! The one server of the ungrouped calls.
 
-use super::{Context, Stop, answer};
-use crate::{Action, Machine, MemoryAccess, Rts};
+use super::{Context, answer};
+use crate::{Action, Machine, Rts};
 use abi::{Endpoint, Errno, Signal};
 use protocol::kernel::*;
 use protocol::{Answer, Caller};
-
-/// Most bytes that one MEMSET fills; its answer tells how far it came.
-const MEMSET_STEP: u64 = 16 * 1024;
 
 impl<M: Machine> Server for Context<'_, '_, M> {
     fn fork(&mut self, _: Caller, call: Fork) -> Answer<Forked> {
@@ -58,6 +55,34 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 
     fn umap(&mut self, _: Caller, call: UMap) -> Answer<UMapped> {
         answer(self.find_memory(&call))
+    }
+
+    fn vircopy(&mut self, _: Caller, call: VirCopy) -> Answer<VirCopied> {
+        answer(self.virtual_copy(&call))
+    }
+
+    fn physcopy(&mut self, _: Caller, call: PhysCopy) -> Answer<PhysCopied> {
+        answer(self.physical_copy(&call))
+    }
+
+    fn safecopyfrom(&mut self, _: Caller, call: SafeCopyFrom) -> Answer<CopiedFrom> {
+        answer(self.copy_from_grant(&call))
+    }
+
+    fn safecopyto(&mut self, _: Caller, call: SafeCopyTo) -> Answer<CopiedTo> {
+        answer(self.copy_to_grant(&call))
+    }
+
+    fn vsafecopy(&mut self, _: Caller, call: VSafeCopy) -> Answer<VCopied> {
+        answer(self.copy_list(&call))
+    }
+
+    fn setgrant(&mut self, _: Caller, call: SetGrant) -> Answer<GrantsSet> {
+        self.kernel.set_grant_table(self.me, call.address, call.count).map(|()| GrantsSet {}).into()
+    }
+
+    fn safememset(&mut self, _: Caller, call: SafeMemSet) -> Answer<SafeMemorySet> {
+        answer(self.fill_granted(&call))
     }
 
     fn devio(&mut self, _: Caller, call: DevIo) -> Answer<DevIoDone> {
@@ -158,22 +183,5 @@ impl<M: Machine> Context<'_, '_, M> {
         }
         self.kernel.raise(self.machine, slot, signal);
         Ok(())
-    }
-
-    /// Fills memory of a process, one step of it.
-    fn fill_memory(&mut self, call: &MemSet) -> Result<MemorySet, Stop> {
-        const CHUNK: usize = 512;
-        let slot = self.named_or_self(call.process)?;
-        let byte = u8::try_from(call.byte).map_err(|_| Errno::Inval)?;
-        let done = call.len.min(MEMSET_STEP);
-        self.reach(slot, call.address, done, MemoryAccess::Write)?;
-        let chunk = [byte; CHUNK];
-        let mut at = 0;
-        while at < done {
-            let len = (done - at).min(CHUNK as u64);
-            self.write(slot, call.address + at, &chunk[..len as usize])?;
-            at += len;
-        }
-        Ok(MemorySet { done })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use abi::Signal;
+use abi::layout::{USER_END, USER_START};
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,8 +48,9 @@ impl Model {
 
     /// A call of `me` needs to read its own memory.
     pub(super) fn need(&mut self, me: usize, call: &Call, address: u64, len: u64) -> Stop {
+        let is_memory = address >= USER_START && address.checked_add(len).is_some_and(|end| end <= USER_END);
         match self.pager() {
-            Some(pager) if pager != me => {
+            Some(pager) if pager != me && is_memory => {
                 self.program_mut(me).suspended = Some(Ask::Call(call.clone()));
                 self.wait_for_memory(me, address, len, 0, Rts::MEMORY_REQUEST);
                 Stop::Waits

@@ -4,8 +4,8 @@ use crate::audit::{audit, checksum};
 use crate::machine::DEVICE;
 use crate::regs::TRAP_LEN;
 use crate::world::{
-    ARENA, CPUS, FILTERS, FIRST_FREE, PEERS, ROOT, Rights, STORM, Scarce, TEXT, Tables, USERS, VICTIMS, VM, WINDOW,
-    World, booted, processors,
+    ARENA, COPIES, CPUS, FILTERS, FIRST_FREE, GRANTS, PEERS, ROOT, Rights, STORM, Scarce, TEXT, Tables, USERS, VICTIMS,
+    VM, WINDOW, World, booted, processors,
 };
 use crate::{machine, repair};
 use abi::event::SystemEvent;
@@ -13,6 +13,7 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Signal, Trap};
 use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
 use protocol::irqctl::SetPolicy;
+use protocol::kernel::SetGrant;
 use protocol::vmctl::{AnswerRequest, ClearPageFault, NextEvent};
 use protocol::{Call, encode};
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(crate) struct Storm<'t> {
 
 /// So many of those that never receive are known.
 const SLEEPERS_KNOWN: usize = 4;
+/// One of so many turns of a service it tells where its grants are: an update or a new program ends them.
+const GRANTING: u64 = 12;
 /// Steps between two repairs.
 const REPAIR: u64 = 48;
 /// Turns without a trap of the storm before its system is given up.
@@ -63,10 +66,13 @@ impl<'t> Storm<'t> {
             known.memory_end = machine::RAM.end * PAGE_SIZE;
             known.root = booted(ROOT);
             known.first_slot = FIRST_FREE;
-            known.samples = Samples { ports: TEXT, filters: FILTERS };
+            known.samples = Samples { ports: TEXT, filters: FILTERS, grants: GRANTS, copies: COPIES };
             known.device = (DEVICE.start + 1) * PAGE_SIZE..DEVICE.end * PAGE_SIZE;
             for slot in (VM..PEERS.end + SLEEPERS_KNOWN).chain(USERS).chain(VICTIMS) {
                 known.endpoints.push(slot as u64);
+            }
+            for slot in STORM..PEERS.end {
+                known.granters.push(booted(slot));
             }
             Generator::new(seed ^ place << 60, known, calls, omitted)
         };
@@ -308,6 +314,9 @@ impl<'t> Storm<'t> {
         let me = self.world.kernel.process(slot).frame;
         let waits = me.asked_by().is_some() || self.random.below(2) != 0;
         let endpoint = Endpoint::new(slot.index(), 0).filter(|e| self.world.kernel.lookup(*e).is_some());
+        if PEERS.contains(&slot.index()) && self.random.below(GRANTING) == 0 {
+            return call(&SetGrant { address: GRANTS, count: 8 });
+        }
         let generator = match slot.index() {
             STORM => &mut self.service,
             slot if USERS.contains(&slot) => &mut self.users,

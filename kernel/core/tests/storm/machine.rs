@@ -6,7 +6,7 @@ use kernel_core::devices::{self, Devices, Width};
 use kernel_core::frames::FrameNumber;
 use kernel_core::lines::Trigger;
 use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights};
-use kernel_core::{CpuId, Fault, Machine, MemoryAccess, Tables};
+use kernel_core::{CpuId, Fault, Machine, MemoryAccess, Place, Places, Tables};
 use std::fmt;
 use std::ops::Range;
 use zerocopy::IntoBytes;
@@ -133,6 +133,37 @@ impl Machine for Computer {
 
     fn reach(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Result<(), Fault> {
         self.parts(root, address, len, access, |_, _| {})
+    }
+
+    fn locate(
+        &self,
+        root: FrameNumber,
+        address: u64,
+        len: u64,
+        access: MemoryAccess,
+        places: &mut Places,
+    ) -> Result<(), Fault> {
+        self.parts(root, address, len, access, |place, _| {
+            let page = place.start as u64 / PAGE_SIZE * PAGE_SIZE;
+            places.push(Place::new(page));
+        })
+    }
+
+    fn place_of(&self, frame: FrameNumber) -> Place {
+        Place::new(frame.address())
+    }
+
+    fn copy(&mut self, from: u64, to: u64, len: u64) {
+        let from = from as usize;
+        self.memory.as_mut_bytes().copy_within(from..from + len as usize, to as usize);
+    }
+
+    fn fill(&mut self, to: u64, byte: u8, len: u64) {
+        self.memory.as_mut_bytes()[to as usize..][..len as usize].fill(byte);
+    }
+
+    fn load(&self, from: u64) -> u64 {
+        self.memory[from as usize / size_of::<u64>()]
     }
 
     fn time_stamp(&self) -> u64 {

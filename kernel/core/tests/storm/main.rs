@@ -39,7 +39,8 @@ const SELDOM: &[(&str, Result<(), Errno>)] = &[];
 /// What any program may be given.
 const USERS: &[&str] = &["times", "whoami", "boot_entry", "diag_write", "exit", "umap", "getinfo"];
 /// What a driver may be given besides.
-const DRIVERS: &[&str] = &["setalarm", "memset", "devio", "sdevio", "vdevio", "irqctl", "statectl", "settime"];
+const DRIVERS: &[&str] =
+    &["setgrant", "setalarm", "memset", "devio", "sdevio", "vdevio", "irqctl", "statectl", "settime"];
 
 /// Storms in one system after another: where the storm may end it, it does.
 fn storm(steps: u64, seed: u64, rights: impl Fn(u64) -> Rights) -> Histogram {

@@ -6,6 +6,7 @@ use crate::regs::Regs;
 use abi::asynchronous::MAX_ENTRIES;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
+use abi::grant::{GrantEntry, GrantFlags, GrantId};
 use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 use kernel_core::filters::Filters;
@@ -18,7 +19,7 @@ use kernel_core::{
 };
 use protocol::Call;
 use protocol::irqctl::SetPolicy;
-use protocol::kernel::PortValue;
+use protocol::kernel::{PortValue, SafeCopy};
 use protocol::privctl::{AddIo, AddIrq, AddMemory, Allow, SetSys, UpdateSys};
 use std::ops::Range;
 use storm::Registers;
@@ -32,6 +33,9 @@ pub(crate) const ARENA: Range<u64> = USER_START..USER_START + 8 * PAGE_SIZE;
 pub(crate) const TEXT: u64 = ARENA.end;
 /// The second list there.
 pub(crate) const FILTERS: u64 = TEXT + 1024;
+/// Lists on a second page of that kind.
+pub(crate) const GRANTS: u64 = TEXT + PAGE_SIZE;
+pub(crate) const COPIES: u64 = GRANTS + 2048;
 /// Where pages are mapped by call: on both sides of a border between leaf tables.
 pub(crate) const WINDOW: Range<u64> = 0x403f_0000..0x4041_0000;
 /// The scheduling queue of all but the root.
@@ -171,10 +175,14 @@ impl<'t> World<'t> {
         for page in ARENA.step_by(PAGE_SIZE as usize) {
             self.kernel.spaces.map_new(&mut self.machine, id, page, Access::Write).ok()?;
         }
-        self.kernel.spaces.map_new(&mut self.machine, id, TEXT, Access::Read).ok()?;
+        for page in [TEXT, GRANTS] {
+            self.kernel.spaces.map_new(&mut self.machine, id, page, Access::Read).ok()?;
+        }
         let root = self.kernel.spaces.root(id)?;
         self.machine.load(root, TEXT, ports().as_bytes());
         self.machine.load(root, FILTERS, filters().as_bytes());
+        self.machine.load(root, GRANTS, grants().as_bytes());
+        self.machine.load(root, COPIES, copies().as_bytes());
         Some(id)
     }
 
@@ -348,6 +356,46 @@ pub(crate) fn processors() -> impl Iterator<Item = CpuId> {
 /// Accesses to ports that drivers may make.
 fn ports() -> [PortValue; 64] {
     core::array::from_fn(|i| PortValue { port: 0x1f0 + 4 * (i as u32 % 2), value: i as u32 })
+}
+
+/// Grants to anybody: of memory that is there, of some that is not, and of what others have granted. The fifth is a chain
+/// without an end.
+fn grants() -> [GrantEntry; 8] {
+    let taken = GrantFlags::USED | GrantFlags::VALID;
+    let both = GrantFlags::READ | GrantFlags::WRITE;
+    let entry = |flags: GrantFlags, start, parent| GrantEntry {
+        flags: (taken | flags).bits(),
+        grantee: Endpoint::ANY,
+        start,
+        len: ARENA.end - ARENA.start,
+        parent: GrantId::from_raw(parent),
+        other: booted(PEERS.start),
+        ..GrantEntry::FREE
+    };
+    let direct = |flags, start| entry(GrantFlags::DIRECT | flags, start, 0);
+    [
+        direct(both, ARENA.start),
+        direct(GrantFlags::READ, ARENA.start),
+        direct(both | GrantFlags::TRY, ARENA.start),
+        direct(both | GrantFlags::TRY, WINDOW.start),
+        entry(GrantFlags::INDIRECT | both, 0, 4),
+        GrantEntry { len: 2 * PAGE_SIZE, ..entry(GrantFlags::INDIRECT | both, PAGE_SIZE, 0) },
+        entry(GrantFlags::MAGIC | both, ARENA.start, 0),
+        GrantEntry::FREE,
+    ]
+}
+
+/// Copies with each of these grants.
+fn copies() -> [SafeCopy; 8] {
+    let granter = |index| booted(PEERS.start + index / 2 % PEERS.len());
+    core::array::from_fn(|index| SafeCopy {
+        source: if index % 2 == 0 { Endpoint::SELF } else { granter(index) },
+        destination: if index % 2 == 0 { granter(index) } else { Endpoint::SELF },
+        grant: GrantId::from_raw(index as u64),
+        offset: 0,
+        address: ARENA.start,
+        len: 64,
+    })
 }
 
 /// Elements that match what a storm can do without.

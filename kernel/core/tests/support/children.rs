@@ -125,6 +125,12 @@ impl World<'_> {
         self.machine.absent.insert(page);
     }
 
+    /// Makes the page of an address one that its program can only read.
+    pub(crate) fn protect_page(&mut self, who: Endpoint, address: u64) {
+        let page = (self.memory_of(who), super::page_of(address));
+        self.machine.read_only.insert(page);
+    }
+
     /// Brings it back.
     pub(crate) fn bring_page(&mut self, who: Endpoint, address: u64) {
         let page = (self.memory_of(who), super::page_of(address));

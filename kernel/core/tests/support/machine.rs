@@ -1,10 +1,10 @@
 //! The machine under the kernel.
 
 use super::{TestDevices, TestMemory};
-use abi::layout::PAGE_SIZE;
+use abi::layout::{PAGE_SIZE, USER_END};
 use abi::{BODY_WORDS, Context, Endpoint, Message, Signal, Status};
 use kernel_core::frames::FrameNumber;
-use kernel_core::{Fault, Frame, Machine, MemoryAccess, Request};
+use kernel_core::{Fault, Frame, Machine, MemoryAccess, Place, Places, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::string::{String, ToString};
@@ -104,7 +104,7 @@ impl Frame for Regs {
 /// Where each program has its memory.
 pub(crate) const MEMORY_START: u64 = abi::layout::USER_START;
 /// How many bytes: more than any call looks at, and not a whole number of pages.
-pub(crate) const MEMORY: usize = 5 * PAGE_SIZE as usize + 16;
+pub(crate) const MEMORY: usize = 18 * PAGE_SIZE as usize + 16;
 
 /// What stands at first in the memory of the program whose space has this root table: other bytes than with the next; `None` where
 /// not all of the range is memory.
@@ -117,6 +117,17 @@ pub(crate) fn bytes(root: usize, address: u64, len: usize) -> Option<Vec<u8>> {
 /// The number of a frame.
 fn number(frame: FrameNumber) -> usize {
     (frame.address() / PAGE_SIZE) as usize
+}
+
+/// Stands for the root table of a space in the names of bytes of physical memory.
+const PHYSICAL: usize = 1 << 16;
+
+/// Bits of an address in the name of a byte; the root table is above.
+const ADDRESS_BITS: u32 = USER_END.ilog2() + 1;
+
+/// The space and the address of a byte, by its name.
+fn named(byte: u64) -> (usize, u64) {
+    ((byte >> ADDRESS_BITS) as usize, byte & ((1 << ADDRESS_BITS) - 1))
 }
 
 /// The first address of the page.
@@ -156,6 +167,9 @@ impl TestMachine {
     pub(crate) fn byte(&self, root: usize, address: u64) -> Option<u8> {
         if self.absent.contains(&(root, page_of(address))) {
             return None;
+        }
+        if root == PHYSICAL {
+            return Some(self.written.get(&(root, address)).copied().unwrap_or(0));
         }
         self.written.get(&(root, address)).copied().or_else(|| Some(bytes(root, address, 1)?[0]))
     }
@@ -202,6 +216,47 @@ impl Machine for TestMachine {
         };
         let end = address.checked_add(len).ok_or(Fault { address: 0 })?;
         (address..end).find(|address| !reached(address)).map_or(Ok(()), |address| Err(Fault { address }))
+    }
+
+    fn locate(
+        &self,
+        root: FrameNumber,
+        address: u64,
+        len: u64,
+        access: MemoryAccess,
+        places: &mut Places,
+    ) -> Result<(), Fault> {
+        assert!(len <= protocol::kernel::MAX_COPIED, "a call does bounded work");
+        self.reach(root, address, len, access)?;
+        let pages = (page_of(address)..address + len).step_by(PAGE_SIZE as usize);
+        places.extend(pages.map(|page| Place::new((number(root) as u64) << ADDRESS_BITS | page)));
+        Ok(())
+    }
+
+    fn place_of(&self, frame: FrameNumber) -> Place {
+        Place::new((PHYSICAL as u64) << ADDRESS_BITS | frame.address())
+    }
+
+    fn copy(&mut self, from: u64, to: u64, len: u64) {
+        assert!(len > 0 && page_of(from) == page_of(from + len - 1) && page_of(to) == page_of(to + len - 1));
+        let byte = |byte: u64| {
+            let (root, address) = named(byte);
+            self.byte(root, address).expect("it was located")
+        };
+        let bytes: Vec<u8> = (from..from + len).map(byte).collect();
+        self.written.extend((to..).map(named).zip(bytes));
+    }
+
+    fn fill(&mut self, to: u64, byte: u8, len: u64) {
+        assert!(len > 0 && page_of(to) == page_of(to + len - 1));
+        self.written.extend((to..to + len).map(|at| (named(at), byte)));
+    }
+
+    fn load(&self, from: u64) -> u64 {
+        assert!(from.is_multiple_of(8));
+        let (root, address) = named(from);
+        let byte = |i| self.byte(root, address + i as u64).expect("it was located");
+        u64::from_le_bytes(core::array::from_fn(byte))
     }
 
     fn time_stamp(&self) -> u64 {

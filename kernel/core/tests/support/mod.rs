@@ -3,6 +3,7 @@
 mod calls;
 mod children;
 mod devices;
+mod grants;
 mod machine;
 mod root;
 mod tables;
@@ -11,6 +12,8 @@ pub(crate) use calls::*;
 #[allow(unused_imports)]
 pub(crate) use children::*;
 pub(crate) use devices::*;
+#[allow(unused_imports)]
+pub(crate) use grants::*;
 pub(crate) use machine::*;
 pub(crate) use root::*;
 #[allow(unused_imports)]

@@ -1,0 +1,299 @@
+//! Copies between programs, with grants and without.
+//!
+//! A call copies a bounded part of what is asked for. Before the first byte moves, all pages of that part have been found on
+//! both sides: so a call that is refused, or waits for memory, has copied nothing.
+
+use super::{Context, Stop};
+use crate::frames::{FrameKind, FrameNumber};
+use crate::grants::{Granted, Mark, Use};
+use crate::{Machine, MemoryAccess, Places, Slot};
+use abi::grant::GrantFlags;
+use abi::layout::PAGE_SIZE;
+use abi::{Endpoint, Errno};
+use protocol::kernel::*;
+use zerocopy::{FromZeros, IntoBytes};
+
+/// Memory on one side of a copy.
+#[derive(Clone, Copy)]
+enum Memory {
+    Of(Slot),
+    Physical,
+}
+
+/// A part of it, from an address on.
+#[derive(Clone, Copy)]
+struct Side {
+    memory: Memory,
+    address: u64,
+}
+
+/// What happens where memory is not there.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// The caller waits for the memory server.
+    Wait,
+    /// The call fails, which may be noted somewhere.
+    Fail(Option<Mark>),
+}
+
+impl From<&Granted> for Missing {
+    fn from(granted: &Granted) -> Self {
+        granted.mark.map_or(Self::Wait, |mark| Self::Fail(Some(mark)))
+    }
+}
+
+impl From<&Granted> for Side {
+    fn from(granted: &Granted) -> Self {
+        Self { memory: Memory::Of(granted.owner), address: granted.address }
+    }
+}
+
+impl<M: Machine> Context<'_, '_, M> {
+    pub(super) fn virtual_copy(&mut self, call: &VirCopy) -> Result<VirCopied, Stop> {
+        let (from, to) = (self.side(call.source, call.from)?, self.side(call.destination, call.to)?);
+        let missing = self.decode_flags(call.flags)?;
+        Ok(VirCopied { done: self.copy(from, to, call.len, missing)? })
+    }
+
+    pub(super) fn physical_copy(&mut self, call: &PhysCopy) -> Result<PhysCopied, Stop> {
+        let (from, to) = (self.any_side(call.source, call.from)?, self.any_side(call.destination, call.to)?);
+        let missing = self.decode_flags(call.flags)?;
+        Ok(PhysCopied { done: self.copy(from, to, call.len, missing)? })
+    }
+
+    #[inline(always)]
+    pub(super) fn copy_from_grant(&mut self, call: &SafeCopyFrom) -> Result<CopiedFrom, Stop> {
+        let SafeCopyFrom { granter, grant, offset, len, .. } = *call;
+        let granted = self.granted(&Use { granter, grant, offset, len, access: GrantFlags::READ })?;
+        Ok(CopiedFrom { done: self.copy((&granted).into(), self.own(call.address), len, (&granted).into())? })
+    }
+
+    #[inline(always)]
+    pub(super) fn copy_to_grant(&mut self, call: &SafeCopyTo) -> Result<CopiedTo, Stop> {
+        let SafeCopyTo { granter, grant, offset, len, .. } = *call;
+        let granted = self.granted(&Use { granter, grant, offset, len, access: GrantFlags::WRITE })?;
+        Ok(CopiedTo { done: self.copy(self.own(call.address), (&granted).into(), len, (&granted).into())? })
+    }
+
+    pub(super) fn fill_granted(&mut self, call: &SafeMemSet) -> Result<SafeMemorySet, Stop> {
+        let SafeMemSet { granter, grant, offset, len, .. } = *call;
+        let byte = u8::try_from(call.byte).map_err(|_| Errno::Inval)?;
+        let granted = self.granted(&Use { granter, grant, offset, len, access: GrantFlags::WRITE })?;
+        if len == 0 {
+            return Err(Errno::Dom.into());
+        }
+        Ok(SafeMemorySet { done: self.fill((&granted).into(), byte, len, (&granted).into())? })
+    }
+
+    /// Fills memory of a process.
+    pub(super) fn fill_memory(&mut self, call: &MemSet) -> Result<MemorySet, Stop> {
+        let memory = Memory::Of(self.named_or_self(call.process)?);
+        let byte = u8::try_from(call.byte).map_err(|_| Errno::Inval)?;
+        let to = Side { memory, address: call.address };
+        Ok(MemorySet { done: self.fill(to, byte, call.len, Missing::Wait)? })
+    }
+
+    /// Makes copies of a list, as many as one call can.
+    pub(super) fn copy_list(&mut self, call: &VSafeCopy) -> Result<VCopied, Stop> {
+        if !(1..=MAX_COPIES).contains(&call.count) || call.first >= call.count {
+            return Err(Errno::Inval.into());
+        }
+        let mut progress = VCopied { next: call.first, skip: call.skip };
+        let mut room = MAX_COPIED;
+        while progress.next < call.count && room > 0 {
+            let made = self.copy_of_list(call.address, &progress, room);
+            let started = (progress.next, progress.skip) != (call.first, call.skip);
+            match made {
+                Ok((done, len)) => {
+                    room -= done;
+                    progress.skip += done;
+                    if progress.skip == len {
+                        progress = VCopied { next: progress.next + 1, skip: 0 };
+                    }
+                }
+                // The next call finds this out for itself.
+                Err(Stop::Failed(_)) if started => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Goes on with one copy of a list; returns how many bytes were copied now, and how many it has.
+    fn copy_of_list(&mut self, list: u64, progress: &VCopied, room: u64) -> Result<(u64, u64), Stop> {
+        const SIZE: u64 = size_of::<SafeCopy>() as u64;
+        let mut copy = SafeCopy::new_zeroed();
+        let at = list.checked_add(progress.next * SIZE).ok_or(Errno::Fault)?;
+        self.read(self.me, at, copy.as_mut_bytes())?;
+        let (granter, access) = match (copy.source == Endpoint::SELF, copy.destination == Endpoint::SELF) {
+            (false, true) => (copy.source, GrantFlags::READ),
+            (true, false) => (copy.destination, GrantFlags::WRITE),
+            _ => return Err(Errno::Inval.into()),
+        };
+        // A copy without bytes is none; a place behind its end is none, either.
+        let rest = copy.len.checked_sub(progress.skip).filter(|&rest| rest > 0).ok_or(Errno::Dom)?;
+        let granted = self.granted(&Use { granter, grant: copy.grant, offset: copy.offset, len: copy.len, access })?;
+        let address = copy.address.checked_add(progress.skip).ok_or(Errno::Fault)?;
+        let granted = Granted { address: granted.address + progress.skip, ..granted };
+        let (there, own) = (Side::from(&granted), self.own(address));
+        let (from, to) = if access == GrantFlags::READ { (there, own) } else { (own, there) };
+        Ok((self.copy_step(from, to, rest, rest.min(room), (&granted).into())?, copy.len))
+    }
+
+    /// What the caller may do with a grant.
+    #[inline(always)]
+    fn granted(&self, wanted: &Use) -> Result<Granted, Errno> {
+        self.kernel.verify_grant(self.machine, self.my_endpoint(), wanted)
+    }
+
+    /// Memory of the caller.
+    #[inline(always)]
+    fn own(&self, address: u64) -> Side {
+        Side { memory: Memory::Of(self.me), address }
+    }
+
+    /// Memory of a process.
+    fn side(&self, process: Endpoint, address: u64) -> Result<Side, Errno> {
+        Ok(Side { memory: Memory::Of(self.named_or_self(process)?), address })
+    }
+
+    /// The same, or physical memory.
+    fn any_side(&self, process: Endpoint, address: u64) -> Result<Side, Errno> {
+        if process == Endpoint::NONE {
+            Ok(Side { memory: Memory::Physical, address })
+        } else {
+            self.side(process, address)
+        }
+    }
+
+    fn decode_flags(&self, flags: u64) -> Result<Missing, Errno> {
+        let flags = CopyFlags::from_bits(flags).ok_or(Errno::Inval)?;
+        if !flags.contains(CopyFlags::TRY) {
+            return Ok(Missing::Wait);
+        }
+        let may = self.kernel.privileges(self.me).flags.contains(abi::PrivilegeFlags::GRANTS_FOR_OTHERS);
+        if may { Ok(Missing::Fail(None)) } else { Err(Errno::Perm) }
+    }
+
+    /// Copies a first part of `len` bytes; returns how many these are.
+    #[inline(always)]
+    fn copy(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<u64, Stop> {
+        if len == 0 {
+            return Err(Errno::Dom.into());
+        }
+        self.copy_step(from, to, len, len.min(MAX_COPIED), missing)
+    }
+
+    /// Copies the first `step` of `len` bytes.
+    fn copy_step(&mut self, from: Side, to: Side, len: u64, step: u64, missing: Missing) -> Result<u64, Stop> {
+        let (mut sources, mut destinations) = (Places::new(), Places::new());
+        self.locate(from, len, step, MemoryAccess::Read, missing, &mut sources)?;
+        self.locate(to, len, step, MemoryAccess::Write, missing, &mut destinations)?;
+        let (mut source, mut destination) =
+            (Cursor::new(&sources, from.address), Cursor::new(&destinations, to.address));
+        let mut left = step;
+        while let (Some((a, in_a)), Some((b, in_b))) = (source.part(), destination.part()) {
+            let len = left.min(in_a).min(in_b);
+            self.machine.copy(a, b, len);
+            left -= len;
+            if left == 0 {
+                break;
+            }
+            source.advance(len);
+            destination.advance(len);
+        }
+        Ok(step)
+    }
+
+    /// Fills a first part of `len` bytes; returns how many these are.
+    fn fill(&mut self, to: Side, byte: u8, len: u64, missing: Missing) -> Result<u64, Stop> {
+        let step = len.min(MAX_COPIED);
+        let mut places = Places::new();
+        self.locate(to, len, step, MemoryAccess::Write, missing, &mut places)?;
+        let mut cursor = Cursor::new(&places, to.address);
+        let mut left = step;
+        while let Some((at, room)) = cursor.part().filter(|_| left > 0) {
+            let len = left.min(room);
+            self.machine.fill(at, byte, len);
+            left -= len;
+            cursor.advance(len);
+        }
+        Ok(step)
+    }
+
+    /// Finds the pages of the first `step` of `len` bytes; if they are missing, all of them are asked for.
+    #[inline(always)]
+    fn locate(
+        &mut self,
+        side: Side,
+        len: u64,
+        step: u64,
+        access: MemoryAccess,
+        missing: Missing,
+        places: &mut Places,
+    ) -> Result<(), Stop> {
+        let slot = match side.memory {
+            Memory::Of(slot) => slot,
+            Memory::Physical => return Ok(self.locate_physical(side.address, step, places)?),
+        };
+        let root = self.kernel.root_of(slot);
+        if root.is_some_and(|root| self.machine.locate(root, side.address, step, access, places).is_ok()) {
+            return Ok(());
+        }
+        match missing {
+            Missing::Wait => Err(self.need(slot, side.address, len, access)),
+            Missing::Fail(mark) => {
+                mark.into_iter().for_each(|mark| self.kernel.mark_faulted(self.machine, mark));
+                Err(Errno::Fault.into())
+            }
+        }
+    }
+
+    /// The same for physical memory, where nobody can be asked. Only what programs have can be copied: neither page tables nor
+    /// the kernel, and nothing that is a device's.
+    fn locate_physical(&self, address: u64, step: u64, places: &mut Places) -> Result<(), Errno> {
+        let end = address.checked_add(step).ok_or(Errno::Fault)?;
+        let mut page = address - address % PAGE_SIZE;
+        while page < end {
+            let frame = FrameNumber::containing(page).ok_or(Errno::Fault)?;
+            let kind = self.kernel.spaces.frames().kind(frame).map_err(|_| Errno::Fault)?;
+            if kind != FrameKind::User {
+                return Err(Errno::Perm);
+            }
+            places.try_push(self.machine.place_of(frame)).map_err(|_| Errno::Fault)?;
+            page += PAGE_SIZE;
+        }
+        Ok(())
+    }
+}
+
+/// The way through the pages of a range.
+struct Cursor<'p> {
+    places: core::slice::Iter<'p, crate::Place>,
+    place: Option<crate::Place>,
+    offset: u64,
+}
+
+impl<'p> Cursor<'p> {
+    #[inline(always)]
+    fn new(places: &'p Places, address: u64) -> Self {
+        let mut places = places.iter();
+        Self { place: places.next().copied(), places, offset: address % PAGE_SIZE }
+    }
+
+    /// The next byte, and how many there are from it to the end of its page.
+    #[inline(always)]
+    fn part(&self) -> Option<(u64, u64)> {
+        Some((self.place?.byte(self.offset), PAGE_SIZE - self.offset))
+    }
+
+    /// Goes on by no more bytes than the page has.
+    #[inline(always)]
+    fn advance(&mut self, len: u64) {
+        self.offset += len;
+        if self.offset == PAGE_SIZE {
+            self.offset = 0;
+            self.place = self.places.next().copied();
+        }
+    }
+}
