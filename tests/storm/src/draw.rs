@@ -158,8 +158,8 @@ impl Draw<'_> {
             ("hook", _) if chance(random, 50) => known.hooks.pick(random).unwrap_or(0),
             ("hook", _) => number(random, 66, &[0, 1, 64, 65]),
             ("len", copy) if copy.contains("copy") || copy == "kernel.safememset" => match random.below(16) {
-                0..=1 => 0,
-                2 => any(random, &[4096, 8192, 1 << 21, u64::MAX]),
+                0..=5 => 0,
+                6 => any(random, &[4096, 8192, 1 << 21, u64::MAX]),
                 _ => random.below(256),
             },
             ("len", _) => number(random, 50, &[0, 1, 40, 41, 48, 49]),

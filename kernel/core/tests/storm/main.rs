@@ -121,7 +121,7 @@ fn who_has_all_privileges_leaves_the_kernel_whole() {
         users_storm: 40,
         scarce: SCARCE[system as usize % SCARCE.len()],
     };
-    let histogram = storm(steps(80_000, 10_000_000), 1000, rights);
+    let histogram = storm(steps(80_000, 20_000_000), 1000, rights);
     let missing = missing(&histogram, |row, result| match row {
         Row::Trap(_) | Row::Call(None) => false,
         Row::Call(Some(_)) => result != Err(Errno::CallDenied),
