@@ -206,8 +206,8 @@ crate::protocol! {
     /// `EINVAL` for too many or an address that is no table's.
     34 fn setgrant(SetGrant { address: u64, count: u64 }) -> GrantsSet {};
     /// Lets the caller see memory that was granted to it, with the right to map, in the place of memory of its own. Everything is a
-    /// multiple of the page size. `EINVAL` if not, and for memory of its own; else errors as for [`SafeCopyFrom`], and `EPERM` for
-    /// pages that the granter sees only so itself: those it hands on with an indirect grant. `EBUSY` if the caller has lent or
+    /// multiple of the page size. `EINVAL` if not, for no bytes, and for memory of its own; else errors as for [`SafeCopyFrom`], and
+    /// `EPERM` for pages that the granter sees only so itself: those it hands on with an indirect grant. `EBUSY` if the caller has lent or
     /// borrowed there, shares the memory or does I/O with it; `ENOSPC` if too much is mapped with grants of one process.
     35 fn safemap(SafeMap {
         granter: Endpoint,

@@ -12,6 +12,7 @@ pub mod acpi;
 pub mod apic;
 pub mod backtrace;
 pub mod boot_info;
+pub mod check;
 pub mod cpu;
 mod entry;
 mod exception;
