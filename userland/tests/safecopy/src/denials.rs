@@ -62,7 +62,8 @@ pub(crate) fn the_range_is_checked_to_the_byte() -> Outcome {
     let Received { granter: who, id } = grant;
     for len in [LEN + 1, u64::MAX, u64::MAX - 7, 1 << 63] {
         let from = SafeCopyFrom { granter: who, reserved: 0, grant: id, offset: 8, address: 0x1_0000, len };
-        check_eq!(kernel().safecopyfrom(from).err(), Some(Errno::Perm));
+        // SAFETY: nothing is there.
+        check_eq!(unsafe { rt::call_unchecked(&from) }.err(), Some(Errno::Perm));
         let fill = SafeMemSet { granter: who, byte: 0, grant: id, offset: 8, len };
         check_eq!(kernel().safememset(fill).err(), Some(Errno::Perm));
     }
@@ -221,7 +222,8 @@ pub(crate) fn lists_that_cannot_be() -> Outcome {
     let good = SafeCopy { source: who, destination: Endpoint::SELF, grant, offset: 0, address, len: 8 };
     let made = |list: &[SafeCopy], count, first, skip| {
         let address = list.as_ptr().expose_provenance() as u64;
-        kernel().vsafecopy(VSafeCopy { address, count, first, skip })
+        // SAFETY: the lists copy to `words`, which is used for nothing else.
+        unsafe { rt::call_unchecked(&VSafeCopy { address, count, first, skip }) }
     };
     let full = [good; MAX_COPIES as usize];
     check_eq!(made(&full, MAX_COPIES, 0, 0), Ok(VCopied { next: MAX_COPIES, skip: 0 }));
