@@ -134,19 +134,20 @@ fn register() {
     }
 }
 
-/// Writes an entry as the library does: the flags are cleared first and set last.
+/// Writes an entry as the library does: the flags are cleared first and set last. Where the memory starts comes right behind
+/// the first and the sequence number right before the last, which is the hardest for a reader.
 fn publish(board: &Board, entry: GrantEntry) {
     let words: [u64; 8] = zerocopy::transmute!(entry);
     board.set(ENTRY, 0);
-    for (i, word) in words.into_iter().enumerate().rev() {
-        board.set(ENTRY + i, word);
+    for i in [2, 3, 4, 5, 6, 7, 1, 0] {
+        board.set(ENTRY + i, words[i]);
     }
 }
 
 /// Grants in turns what is public to the suite, and what is secret to itself with the next sequence number.
 extern "C" fn grant_in_turns() -> ! {
     /// For so long what is public stays granted.
-    const SHOWN: u64 = 50;
+    const SHOWN: u64 = 20;
     let board = own_board();
     register();
     let suite = Endpoint::from_raw(board.get(Board::PARTNER) as u32);
@@ -179,8 +180,8 @@ extern "C" fn grant_anything() -> ! {
 
 /// Has a forger at work, and copies with its grant all the time. Returns how often that worked.
 fn copy_from_forger(code: Code) -> Result<u64, Failure> {
-    const ROUNDS: u64 = 100;
-    const TRIES: u64 = 200;
+    const ROUNDS: u64 = 250;
+    const TRIES: u64 = 3000;
     const OPEN: u64 = 0x7075_626c_6963_2121;
     let forger = Child::prepare(&restless(code, 0)?, free_slot()?)?;
     for (word, value) in [(PUBLIC, OPEN), (SECRET, !OPEN), (GRANTEE, forger.endpoint.raw().into())] {
