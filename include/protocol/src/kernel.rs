@@ -379,7 +379,7 @@ pub const MAX_COPIES: u64 = 64;
 /// Most bytes that one call copies or fills; its answer tells how far it came.
 pub const MAX_COPIED: u64 = 64 * 1024;
 /// Most pages of one [`SafeMap`].
-pub const MAX_LENT: u32 = 256;
+pub const MAX_LENT: u32 = 128;
 /// Leaves a number of [`Schedule`] as it is.
 pub const KEEP: i32 = -1;
 /// The time left of an alarm that is not set.
