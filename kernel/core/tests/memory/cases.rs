@@ -160,6 +160,23 @@ fn a_call_that_starts_again_as_it_goes_on_is_done_before_its_program_goes_on() {
 }
 
 #[test]
+fn a_list_that_has_copied_something_does_not_wait() {
+    scene(|scene| {
+        scene.grant(0, C, DATA, 2 * P, ALL);
+        scene.take(A, DATA + P);
+        let (source, destination) = (scene.endpoint(A), Endpoint::SELF);
+        let copy = SafeCopy { source, destination, grant: id(0), offset: 0, address: DATA + 3 * P, len: 100 };
+        let list = [copy, SafeCopy { offset: P, address: DATA + 4 * P, ..copy }];
+        scene.write(C, DATA, list.as_bytes());
+        let call = VSafeCopy { address: DATA, count: 2, first: 0, skip: 0 };
+        assert_eq!(scene.does(C, &call), VCopied { next: 1, skip: 0 });
+        assert_eq!(scene.read(C, DATA + 3 * P, 100), scene.read(A, DATA, 100));
+        assert_eq!(scene.start(C, &VSafeCopy { first: 1, ..call }), Outcome::Waits);
+        assert_eq!(scene.answer(0), Outcome::Done(Err(Errno::Fault)));
+    });
+}
+
+#[test]
 fn a_traced_call_that_starts_again_is_done_before_its_tracer_hears_of_it() {
     scene(|scene| {
         scene.share(DATA);
