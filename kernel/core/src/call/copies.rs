@@ -205,7 +205,7 @@ impl<M: Machine> Context<'_, '_, M> {
     /// before the first whole page is a copy of its own. `None` if they are not to be shared.
     #[cold]
     fn copy_pages(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<Option<u64>, Stop> {
-        let head = from.address.next_multiple_of(PAGE_SIZE) - from.address;
+        let head = from.address.wrapping_neg() % PAGE_SIZE;
         if len - head < FEWEST_SHARED {
             return Ok(None);
         }

@@ -177,6 +177,16 @@ fn a_list_that_has_copied_something_does_not_wait() {
 }
 
 #[test]
+fn a_long_copy_from_the_end_of_all_addresses_fails() {
+    scene(|scene| {
+        for to in [DATA, u64::MAX] {
+            let call = scene.copy(u64::MAX, to | (P - 1), 2 * MANY);
+            assert_eq!(scene.start(C, &call).first(), Err(Errno::Fault));
+        }
+    });
+}
+
+#[test]
 fn a_traced_call_that_starts_again_is_done_before_its_tracer_hears_of_it() {
     scene(|scene| {
         scene.share(DATA);
