@@ -177,6 +177,27 @@ fn a_list_that_has_copied_something_does_not_wait() {
 }
 
 #[test]
+fn a_page_that_two_had_is_written_after_both_have_given_it_back() {
+    scene(|scene| {
+        scene.grant(0, B, DATA, 2 * P, ALL);
+        scene.grant(1, C, DATA + P, 2 * P, ALL);
+        for (player, index, address) in [(B, 0, DATA), (C, 1, DATA + P)] {
+            let granter = scene.endpoint(A);
+            let call = SafeMap { granter, write: 1, grant: id(index), offset: 0, address, len: 2 * P };
+            assert_eq!(scene.does(player, &call).done, 2 * P);
+        }
+        for index in 0..2 {
+            assert_eq!(scene.does(A, &SafeRevMap { grant: id(index) }).more, 0);
+        }
+        let before = [B, C].map(|player| scene.read(player, DATA, 3 * P as usize));
+        for page in [DATA + P, DATA, DATA + 2 * P] {
+            scene.write(A, page, &[1, 2, 3]);
+        }
+        assert!(before == [B, C].map(|player| scene.read(player, DATA, 3 * P as usize)));
+    });
+}
+
+#[test]
 fn a_long_copy_from_the_end_of_all_addresses_fails() {
     scene(|scene| {
         for to in [DATA, u64::MAX] {
