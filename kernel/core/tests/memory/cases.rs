@@ -226,3 +226,17 @@ fn a_traced_call_that_starts_again_is_done_before_its_tracer_hears_of_it() {
         assert_eq!(system.outcome(C).first(), Ok(8));
     });
 }
+
+#[test]
+fn only_the_page_at_an_address_is_taken_back() {
+    scene(|scene| {
+        scene.grant(0, B, DATA + P, P, ALL);
+        let granter = scene.endpoint(A);
+        scene.does(B, &SafeMap { granter, write: 0, grant: id(0), offset: 0, address: DATA, len: P });
+        for (address, seen) in [(DATA + P - 1, true), (DATA + 2 * P, true), (DATA + 2 * P - 1, false)] {
+            assert_eq!(scene.does(A, &SafeRevMapAt { address }).more, 0);
+            scene.write(A, DATA + P, address.as_bytes());
+            assert_eq!(scene.read(B, DATA, 8) == address.as_bytes(), seen, "after {address:#x}");
+        }
+    });
+}

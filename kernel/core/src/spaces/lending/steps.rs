@@ -42,9 +42,10 @@ impl Spaces<'_> {
         self.end_lendings(tables, |lending| lending.links.iter().any(|link| link.granter == granter))
     }
 
-    /// The same for what a space has lent of itself at an address.
+    /// The same for what a space has lent of its page at an address.
     pub(crate) fn take_back_at(&mut self, tables: &mut impl Tables, owner: SpaceId, address: u64) -> bool {
-        self.end_lendings(tables, |lending| lending.lends(owner, address, 1))
+        let start = address - address % PAGE_SIZE;
+        self.end_lendings(tables, |lending| lending.lends(owner, start, 1))
     }
 
     /// Gives back what a space has borrowed, at the address where it begins; whether more steps are needed.
