@@ -201,15 +201,16 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Asks the memory server for memory of a process. Where no program has any, there is nothing to ask for.
     fn need(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Stop {
-        if let Err(errno) = self.check_range(address, len) {
-            return Stop::Failed(errno);
-        }
-        if access == MemoryAccess::Write {
+        // Pages that are only withheld are there, whatever lies behind them.
+        if access == MemoryAccess::Write && self.check_range(address, len.min(MAX_COPIED)).is_ok() {
             match self.want_writes(slot, address, len) {
                 Written::Allowed => return self.start_again(),
                 Written::Denied => return Stop::Failed(Errno::Fault),
                 Written::Unknown => {}
             }
+        }
+        if let Err(errno) = self.check_range(address, len) {
+            return Stop::Failed(errno);
         }
         let process = self.kernel.process(slot).endpoint;
         let event = MemoryEvent { process, address, len, access };

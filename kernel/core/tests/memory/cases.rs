@@ -198,6 +198,17 @@ fn a_page_that_two_had_is_written_after_both_have_given_it_back() {
 }
 
 #[test]
+fn what_is_shared_is_written_though_there_is_no_memory_behind_it() {
+    scene(|scene| {
+        let call = scene.copy(DATA + 8, DATA + 16, USER_END);
+        let before = scene.start(C, &call);
+        scene.share(DATA);
+        assert_eq!(scene.start(C, &call), before, "one cannot tell that it is shared");
+        assert_eq!(before.first(), Ok(MAX_COPIED));
+    });
+}
+
+#[test]
 fn a_long_copy_from_the_end_of_all_addresses_fails() {
     scene(|scene| {
         for to in [DATA, u64::MAX] {
