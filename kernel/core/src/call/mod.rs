@@ -239,6 +239,8 @@ impl<M: Machine> Context<'_, '_, M> {
             match self.kernel.spaces.end_withholding(self.machine, home, page) {
                 Written::Unknown => {}
                 Written::Allowed => result = Written::Allowed,
+                // If more can be written than before, the call is to find out how far it comes.
+                Written::Denied if result == Written::Allowed => return result,
                 Written::Denied => return Written::Denied,
             }
             page = (page / PAGE_SIZE + 1) * PAGE_SIZE;

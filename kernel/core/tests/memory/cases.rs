@@ -239,6 +239,23 @@ fn a_traced_call_that_starts_again_is_done_before_its_tracer_hears_of_it() {
 }
 
 #[test]
+fn what_is_shared_is_written_though_the_memory_behind_it_is_only_seen() {
+    scene(|scene| {
+        scene.grant(0, B, DATA, P, ALL);
+        let granter = scene.endpoint(A);
+        let to = DATA + MANY;
+        scene.does(B, &SafeMap { granter, write: 0, grant: id(0), offset: 0, address: to, len: P });
+        let before = scene.read(B, to, P as usize);
+        scene.share(DATA);
+        // The first bytes, up to the first page that could be shared.
+        let call = scene.copy(DATA + 8, to - P + 8, 2 * MANY);
+        assert_eq!(scene.does(C, &call).done, P - 8);
+        assert_eq!(scene.read(B, call.to, 16), scene.read(A, call.from, 16));
+        assert!(scene.read(B, to, P as usize) == before);
+    });
+}
+
+#[test]
 fn only_the_page_at_an_address_is_taken_back() {
     scene(|scene| {
         scene.grant(0, B, DATA + P, P, ALL);
