@@ -162,7 +162,12 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Tells the granter of a grant that a copy with it found memory missing. It does not matter if that cannot be told.
-    pub(crate) fn mark_faulted(&self, machine: &mut M, mark: Mark) {
+    pub(crate) fn mark_faulted(&mut self, machine: &mut M, mark: Mark) {
+        let Some(home) = self.process(mark.granter).space else {
+            return;
+        };
+        // The table may stand in a page that two programs share until one of them writes.
+        self.spaces.want_write(machine, home, mark.address);
         let _ = self.write_memory(machine, mark.granter, mark.address, mark.grant.as_bytes());
     }
 

@@ -268,3 +268,19 @@ fn only_the_page_at_an_address_is_taken_back() {
         }
     });
 }
+
+#[test]
+fn a_fault_is_noted_also_in_a_table_that_is_shared() {
+    scene(|scene| {
+        scene.grant(0, C, DATA + MANY, P, ALL | GrantFlags::TRY);
+        scene.share(TABLE);
+        let copied = scene.read(B, TABLE, P as usize);
+        scene.take(A, DATA + MANY);
+        let granter = scene.endpoint(A);
+        let call = SafeCopyFrom { granter, reserved: 0, grant: id(0), offset: 0, address: DATA, len: 8 };
+        assert_eq!(scene.start(C, &call), Outcome::Done(Err(Errno::Fault)));
+        let entry = GrantEntry::read_from_bytes(&scene.read(A, TABLE, 64)).expect("it is as long");
+        assert_eq!(entry.faulted, id(0));
+        assert!(scene.read(B, TABLE, P as usize) == copied, "the copy is what it was");
+    });
+}
