@@ -1,5 +1,6 @@
 //! Small cases that the game has come upon, each by itself.
 
+use crate::audit;
 use crate::server::{ARENA, Server, fill};
 use crate::system::{Outcome, PLAYERS, System, Tables, VM, slot};
 use abi::grant::{GrantEntry, GrantFlags, GrantId};
@@ -125,6 +126,8 @@ impl Scene<'_> {
     fn share(&mut self, from: u64) {
         let call = self.copy(from, from, MANY);
         assert_eq!(self.does(C, &call).done, MANY);
+        let [a, b] = [A, B].map(|player| (self.space(player), from));
+        assert!(audit::share(&self.system, a, b));
     }
 
     fn take(&mut self, player: usize, page: u64) {
@@ -233,6 +236,7 @@ fn a_traced_call_that_starts_again_is_done_before_its_tracer_hears_of_it() {
         assert_eq!(system.take_signal(process), Signal::TRAP.bit(), "it is held back");
         system.call_again(C);
         system.leave(process);
+        assert!(system.is_done(C));
         assert_eq!(system.take_signal(process), Signal::TRAP.bit());
         assert_eq!(system.outcome(C).first(), Ok(8));
     });
@@ -241,7 +245,7 @@ fn a_traced_call_that_starts_again_is_done_before_its_tracer_hears_of_it() {
 #[test]
 fn what_is_shared_is_written_though_the_memory_behind_it_is_only_seen() {
     scene(|scene| {
-        scene.grant(0, B, DATA, P, ALL);
+        scene.grant(0, B, DATA + 2 * MANY, P, ALL);
         let granter = scene.endpoint(A);
         let to = DATA + MANY;
         scene.does(B, &SafeMap { granter, write: 0, grant: id(0), offset: 0, address: to, len: P });

@@ -310,7 +310,7 @@ impl<'t> System<'t> {
     }
 
     /// Whether somebody's last kernel call has an answer.
-    fn is_done(&self, who: usize) -> bool {
+    pub(crate) fn is_done(&self, who: usize) -> bool {
         self.kernel.process(slot(who)).frame.rax != Trap::KernelCall.rax()
     }
 }
