@@ -187,7 +187,7 @@ crate::protocol! {
     };
     /// Makes a list of copies from and to granted memory, up to [`MAX_COPIES`] of them ([`SafeCopy`]) in memory of the caller, one
     /// after the other. `EINVAL` for another count, or for a place beyond it. Errors as for [`SafeCopyFrom`] are those of the copy
-    /// at which the call starts: before a later one that fails it stops.
+    /// at which the call starts: before a later one that fails, or needs memory that is not there, it stops.
     33 fn vsafecopy(VSafeCopy {
         /// The list.
         address: u64,

@@ -154,6 +154,8 @@ impl<M: Machine> Kernel<'_, M> {
             match self.spaces.end_withholding(machine, home, page) {
                 Written::Unknown => {}
                 Written::Allowed => result = Written::Allowed,
+                // If more can be written than before, the call is to find out how far it comes.
+                Written::Denied if result == Written::Allowed => return result,
                 Written::Denied => return Written::Denied,
             }
             page = (page / PAGE_SIZE + 1).saturating_mul(PAGE_SIZE);
@@ -227,15 +229,16 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Asks the memory server for memory of a process. Where no program has any, there is nothing to ask for.
     fn need(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Stop {
-        if let Err(errno) = self.check_range(address, len) {
-            return Stop::Failed(errno);
-        }
-        if access == MemoryAccess::Write {
+        // Pages that are only withheld are there, whatever lies behind them.
+        if access == MemoryAccess::Write && self.check_range(address, len.min(MAX_COPIED)).is_ok() {
             match self.kernel.want_writes(self.machine, slot, address, len) {
                 Written::Allowed => return self.start_again(),
                 Written::Denied => return Stop::Failed(Errno::Fault),
                 Written::Unknown => {}
             }
+        }
+        if let Err(errno) = self.check_range(address, len) {
+            return Stop::Failed(errno);
         }
         let process = self.kernel.process(slot).endpoint;
         let event = MemoryEvent { process, address, len, access };
@@ -251,9 +254,11 @@ impl<M: Machine> Context<'_, '_, M> {
         end.map(drop).ok_or(Errno::Fault)
     }
 
-    /// The caller makes the call again as soon as it goes on: what is done for that and the call itself are two entries.
+    /// The call starts again as soon as the caller goes on, which can be at once.
     fn start_again(&mut self) -> Stop {
-        self.kernel.process_mut(self.me).frame.rewind_trap();
+        self.kernel.process_mut(self.me).pending |= Pending::CALL;
+        let here = self.kernel.here;
+        self.kernel.cpu_mut(here).choose_anew();
         Stop::Suspended
     }
 }

@@ -37,9 +37,10 @@ impl Spaces<'_> {
         self.end_lendings(tables, |lending| lending.links.iter().any(|link| link.granter == granter))
     }
 
-    /// The same for what a space has lent of itself at an address.
+    /// The same for what a space has lent of its page at an address.
     pub(crate) fn take_back_at(&mut self, tables: &mut impl Tables, owner: SpaceId, address: u64) -> bool {
-        self.end_lendings(tables, |lending| lending.lends(owner, address, 1))
+        let start = address - address % PAGE_SIZE;
+        self.end_lendings(tables, |lending| lending.lends(owner, start, 1))
     }
 
     /// Gives back what a space has borrowed, at the address where it begins; whether more steps are needed.
@@ -232,15 +233,19 @@ impl Spaces<'_> {
             }
             _ => return Written::Unknown,
         }
-        let keeps = |lending: &Lending| lending.stage != Stage::Live && lending.meets(home.id(), start, 1);
-        let place = self.lendings.all().iter().position(keeps);
-        let Some((place, sides)) = place.and_then(|place| Some((place, self.sides(place)?))) else {
+        // Others may have had the page too, of which it has been copied before.
+        let keeps = |(place, lending): (usize, &Lending)| {
+            if lending.stage == Stage::Live || !lending.meets(home.id(), start, 1) {
+                return None;
+            }
+            let first = if lending.borrows(home.id(), start, 1) { lending.to } else { lending.from };
+            let number = lending.page_of(first, start);
+            Some((place, number, self.frames.aside_of(&lending.aside, number)?))
+        };
+        let Some((place, number, own)) = self.lendings.all().iter().enumerate().find_map(keeps) else {
             return Written::Unknown;
         };
-        let lending = &self.lendings.all()[place];
-        let first = if lending.borrows(home.id(), start, 1) { lending.to } else { lending.from };
-        let number = lending.page_of(first, start);
-        let Some(own) = self.frames.aside_of(&lending.aside, number) else {
+        let Some(sides) = self.sides(place) else {
             return Written::Unknown;
         };
         let borrower = sides.1;
