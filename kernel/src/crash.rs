@@ -1,7 +1,7 @@
 //! Crashes on purpose, by the option `crash=`: for testing whoever must notice them.
 
 use kernel_core::options::Crash;
-use kernel_x86_64::power;
+use kernel_x86_64::{power, watchdog};
 
 /// Crashes.
 pub(crate) fn crash(how: Crash) -> ! {
@@ -12,6 +12,7 @@ pub(crate) fn crash(how: Crash) -> ! {
         Crash::TripleFault => power::triple_fault(),
         Crash::Reset => power::reset(),
         Crash::Hang => power::halt(),
+        Crash::Lock => hold_lock_on_purpose(),
     }
 }
 
@@ -19,6 +20,11 @@ pub(crate) fn crash(how: Crash) -> ! {
 #[inline(never)]
 fn panic_on_purpose() -> ! {
     panic!("the command line asked for it")
+}
+
+#[inline(never)]
+fn hold_lock_on_purpose() -> ! {
+    watchdog::hold_lock()
 }
 
 #[inline(never)]

@@ -20,7 +20,7 @@ use kernel_x86_64::cpu::{self, Features};
 use kernel_x86_64::ioapic::IoApics;
 use kernel_x86_64::layout::direct;
 use kernel_x86_64::memory::Memory;
-use kernel_x86_64::{BootInfo, X86, acpi, apic, run, smp, traced};
+use kernel_x86_64::{BootInfo, X86, acpi, apic, check, run, smp, traced};
 
 /// The kernel is built for an ABI like every program.
 #[used]
@@ -44,6 +44,9 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     }
     if options.trace == Some(Trace::Ipc) {
         traced::trace_messages();
+    }
+    if let Some(every) = options.check {
+        check::switch_on(every.get());
     }
     let features = Features::detect();
     // SAFETY: called once, on the boot code's tables.

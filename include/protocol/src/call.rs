@@ -32,11 +32,30 @@ pub struct CallInfo {
     pub request: &'static str,
     /// Fields of the reply and their types, as declared.
     pub reply: &'static str,
+    /// Name of the request's type.
+    pub request_type: &'static str,
+    /// Fields of the request, one by one.
+    pub request_fields: &'static [FieldInfo],
+    /// Name of the reply's type.
+    pub reply_type: &'static str,
+    /// Fields of the reply, one by one.
+    pub reply_fields: &'static [FieldInfo],
     /// Bytes of the request.
     pub request_len: usize,
     /// Bytes of the reply.
     pub reply_len: usize,
     /// What the call does: its documentation.
+    pub doc: &'static str,
+}
+
+/// A field of a request or a reply, for the manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, as declared.
+    pub field_type: &'static str,
+    /// Its documentation; empty if the name says all.
     pub doc: &'static str,
 }
 

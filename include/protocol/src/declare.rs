@@ -85,6 +85,18 @@ macro_rules! protocol {
                 name: <$Request as $crate::Call>::NAME,
                 request: concat!($(stringify!($field), ": ", stringify!($ftype), ", ",)*),
                 reply: concat!($(stringify!($rfield), ": ", stringify!($rtype), ", ",)*),
+                request_type: stringify!($Request),
+                request_fields: &[$($crate::FieldInfo {
+                    name: stringify!($field),
+                    field_type: stringify!($ftype),
+                    doc: concat!($($fdoc, "\n",)*),
+                }),*],
+                reply_type: stringify!($Reply),
+                reply_fields: &[$($crate::FieldInfo {
+                    name: stringify!($rfield),
+                    field_type: stringify!($rtype),
+                    doc: concat!($($rdoc, "\n",)*),
+                }),*],
                 request_len: size_of::<$Request>(),
                 reply_len: size_of::<$Reply>(),
                 doc: concat!($($doc, "\n",)*),

@@ -206,8 +206,8 @@ crate::protocol! {
     /// `EINVAL` for too many or an address that is no table's.
     34 fn setgrant(SetGrant { address: u64, count: u64 }) -> GrantsSet {};
     /// Lets the caller see memory that was granted to it, with the right to map, in the place of memory of its own. Everything is a
-    /// multiple of the page size. `EINVAL` if not, and for memory of its own; else errors as for [`SafeCopyFrom`], and `EPERM` for
-    /// pages that the granter sees only so itself: those it hands on with an indirect grant. `EBUSY` if the caller has lent or
+    /// multiple of the page size. `EINVAL` if not, for no bytes, and for memory of its own; else errors as for [`SafeCopyFrom`], and
+    /// `EPERM` for pages that the granter sees only so itself: those it hands on with an indirect grant. `EBUSY` if the caller has lent or
     /// borrowed there, shares the memory or does I/O with it; `ENOSPC` if too much is mapped with grants of one process.
     35 fn safemap(SafeMap {
         granter: Endpoint,
@@ -266,7 +266,8 @@ crate::protocol! {
         /// For the log: 0 says that all is well.
         status: u64
     }) -> Exited {};
-    /// Makes the caller the scheduler of a process, or the kernel itself, and sets the rest as [`Schedule`] does.
+    /// Makes the caller the scheduler of a process, or the kernel itself, and sets the rest as [`Schedule`] does. `EINVAL` and
+    /// `EBADCPU` as there.
     54 fn schedctl(SchedCtl {
         process: Endpoint,
         scheduler: Scheduler,
@@ -378,7 +379,7 @@ pub const MAX_COPIES: u64 = 64;
 /// Most bytes that one call copies or fills; its answer tells how far it came.
 pub const MAX_COPIED: u64 = 64 * 1024;
 /// Most pages of one [`SafeMap`].
-pub const MAX_LENT: u32 = 256;
+pub const MAX_LENT: u32 = 128;
 /// Leaves a number of [`Schedule`] as it is.
 pub const KEEP: i32 = -1;
 /// The time left of an alarm that is not set.

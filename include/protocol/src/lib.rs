@@ -21,7 +21,8 @@ pub mod vmctl;
 #[doc(hidden)]
 pub use call::assert_ascending;
 pub use call::{
-    Answer, Call, CallInfo, Caller, Place, Protocol, Transport, call, decode, encode, handle, handle_apart, reply,
+    Answer, Call, CallInfo, Caller, FieldInfo, Place, Protocol, Transport, call, decode, encode, handle, handle_apart,
+    reply,
 };
 #[doc(hidden)]
 pub use zerocopy;

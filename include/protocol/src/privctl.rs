@@ -49,7 +49,8 @@ crate::protocol! {
     }) -> SysUpdated {};
     /// The caller waits from now on, and the process runs: both or none. Errors as of [`Allow`].
     10 fn yield_to(YieldTo { process: Endpoint }) -> Yielded {};
-    /// Everybody who waits for a process gets `EDEADSRCDST`; the process itself goes on.
+    /// Everybody who waits for a process gets `EDEADSRCDST`; the process itself goes on. Signals that it took as a manager and did
+    /// not end are offered to it again.
     11 fn clear_ipc_refs(ClearRefs { process: Endpoint }) -> RefsCleared {};
 }
 

@@ -3,7 +3,8 @@
 crate::protocol! {
     statectl = 0x6c0;
 
-    /// Everybody who waits for the caller gets `EDEADSRCDST`: a driver does this when it starts anew under its old endpoint.
+    /// Everybody who waits for the caller gets `EDEADSRCDST`: a driver does this when it starts anew under its old endpoint. Signals
+    /// that were taken under it and not ended are offered to it again.
     1 fn clear_ipc_refs(ClearRefs {}) -> RefsCleared {};
     /// Tells where the caller keeps the table of its state, for tools of live update.
     2 fn set_state_table(SetStateTable { address: u64, count: u64 }) -> StateTableSet {};

@@ -9,13 +9,14 @@ crate::protocol! {
 
     /// Stops a process, and forgets what it was traced for.
     1 fn stop(Stop { process: Endpoint }) -> Stopped {};
-    /// Lets it go on. `EINVAL` if no tracer stopped it; so with the three next.
+    /// Lets it go on. `EINVAL` if no tracer stopped it.
     2 fn resume(Resume { process: Endpoint }) -> Resumed {};
-    /// Lets it go on, traced no longer. A trap that was held back is made as if nobody had traced.
+    /// Lets it go on, traced no longer. A trap that was held back is made as if nobody had traced. Errors as of
+    /// [`Resume`].
     3 fn detach(Detach { process: Endpoint }) -> Detached {};
-    /// Lets it execute one instruction.
+    /// Lets it execute one instruction. Errors as of [`Resume`].
     4 fn step(Step { process: Endpoint }) -> Stepped {};
-    /// Lets it go on until it makes a trap, and then once more until that is done.
+    /// Lets it go on until it makes a trap, and then once more until that is done. Errors as of [`Resume`].
     5 fn until_trap(UntilTrap { process: Endpoint }) -> TrapAwaited {};
     /// Reads its memory. `EINVAL` for a length of 0 or of more than [`MAX_PEEK`], `EFAULT` if it is not there.
     6 fn peek(Peek { process: Endpoint, len: u32, address: u64 }) -> Peeked { bytes: [u8; 48] };
@@ -25,7 +26,7 @@ crate::protocol! {
     /// the process could run.
     8 fn get_register(GetRegister { process: Endpoint, index: u32 }) -> Register { value: u64 };
     /// Sets it; of the flags only those that a program can set itself. `EINVAL` for an address of code that no program can have,
-    /// other errors as of [`GetRegister`], and `EBUSY` too if the process waits for a message.
+    /// other errors as of [`GetRegister`]; `EBUSY` too if the process waits for a message.
     9 fn set_register(SetRegister { process: Endpoint, index: u32, value: u64 }) -> RegisterSet {};
 }
 

@@ -27,6 +27,22 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Dom);
         }
         let owner = self.process(me).endpoint;
+        self.process_mut(me).frame.set_result(0);
+        self.send_table(machine, me, UserTable { address, count, owner });
+        Ok(())
+    }
+
+    /// Offers what a table holds once more, which has come back to its name: receivers may have looked for it meanwhile in vain.
+    pub(crate) fn resend_table(&mut self, machine: &mut M, slot: Slot) {
+        let table = self.privileges(slot).async_table;
+        if table.owner == self.process(slot).endpoint {
+            self.send_table(machine, slot, table);
+        }
+    }
+
+    /// Delivers what can be delivered at once, and keeps the table if something is left.
+    fn send_table(&mut self, machine: &mut M, me: Slot, table: UserTable) {
+        let UserTable { address, count, .. } = table;
         self.privileges_mut(me).async_table = UserTable::NONE;
         let mut open = false;
         let mut notify = false;
@@ -34,13 +50,9 @@ impl<M: Machine> Kernel<'_, M> {
             let Some(entry) = self.read_entry(machine, me, address, index) else {
                 continue;
             };
-            let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| flags.contains(AsyncFlags::VALID))
-            else {
+            let Some(flags) = AsyncFlags::from_bits(entry.flags).filter(|flags| is_open(*flags)) else {
                 continue;
             };
-            if flags.contains(AsyncFlags::DONE) {
-                continue;
-            }
             match self.try_entry(me, &entry, flags) {
                 Fate::Open => open = true,
                 Fate::Done(result) => {
@@ -49,13 +61,11 @@ impl<M: Machine> Kernel<'_, M> {
             }
         }
         if open {
-            self.privileges_mut(me).async_table = UserTable { address, count, owner };
+            self.privileges_mut(me).async_table = table;
         }
-        self.process_mut(me).frame.set_result(0);
         if notify {
             self.post(machine, PrivilegeId::ASYNCM, me);
         }
-        Ok(())
     }
 
     /// Delivers the message of an entry, if its receiver waits for it; else the receiver will look at the table when it receives.
@@ -95,7 +105,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Writes the result of an entry; whether the sender wants to be notified. `None` if the entry cannot be written: then it
     /// stays as it is, and must not be delivered from there, or it would come again for ever.
-    fn finish_entry(
+    pub(crate) fn finish_entry(
         &mut self,
         machine: &mut M,
         sender: Slot,
@@ -117,7 +127,7 @@ impl<M: Machine> Kernel<'_, M> {
         Some(entry.flags & wanted != 0)
     }
 
-    fn read_entry(&self, machine: &M, sender: Slot, address: u64, index: u64) -> Option<AsyncEntry> {
+    pub(crate) fn read_entry(&self, machine: &M, sender: Slot, address: u64, index: u64) -> Option<AsyncEntry> {
         let mut entry = AsyncEntry::EMPTY;
         let at = entry_address(address, index)?;
         self.read_memory(machine, sender, at, entry.as_mut_bytes()).ok().map(|()| entry)
@@ -246,6 +256,6 @@ fn is_open(flags: AsyncFlags) -> bool {
 }
 
 /// Where an entry lies; `None` beyond the end of the address space.
-fn entry_address(table: u64, index: u64) -> Option<u64> {
+pub(crate) fn entry_address(table: u64, index: u64) -> Option<u64> {
     table.checked_add(index.checked_mul(size_of::<AsyncEntry>() as u64)?)
 }

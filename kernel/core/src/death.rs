@@ -21,13 +21,10 @@ impl<M: Machine> Kernel<'_, M> {
         let endpoint = self.process(slot).endpoint;
         // Nobody finds it any more; what is done for those who look for it follows.
         self.process_mut(slot).rts = Rts::FREE;
+        self.signaled.remove(slot);
         self.clear_ipc_refs(machine, slot);
         self.recall_requests(slot);
         self.spaces.take_back_all(machine, endpoint);
-        self.signaled.remove(slot);
-        if self.is_service(slot) {
-            self.hand_on_signaled(machine, endpoint);
-        }
         if self.process(slot).is_scheduler {
             let scheduled = self.alive.clone();
             for other in scheduled.iter().filter(|&other| other != slot) {
@@ -48,7 +45,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Nobody waits for a process any more, and nothing that it sent is pending: whoever is blocked on it gets
-    /// `EDEADSRCDST`. Those who receive from anybody go on waiting.
+    /// `EDEADSRCDST`. Those who receive from anybody go on waiting. Signals that it has taken and not ended are offered again.
     pub(crate) fn clear_ipc_refs(&mut self, machine: &mut M, slot: Slot) {
         let (endpoint, id) = (self.process(slot).endpoint, self.process(slot).privilege_id);
         self.fail_entries_for(machine, endpoint);
@@ -66,6 +63,9 @@ impl<M: Machine> Kernel<'_, M> {
             if sends || receives {
                 self.fail_wait(machine, other);
             }
+        }
+        if self.is_service(slot) {
+            self.hand_on_signals(machine, endpoint);
         }
     }
 

@@ -185,6 +185,7 @@ impl<M: Machine> Kernel<'_, M> {
         let p = &mut procs[me.index()];
         charge(machine, here, p);
         p.rts = Rts::SIGNAL_PENDING;
+        p.taken_signals = signal.bit();
         p.ticks_left = here.ticks_left();
         let it = &mut procs[to.index()];
         it.frame.set_head(Endpoint::SYSTEM, Kind::NOTIFY.0.into(), Status::sent_with(Trap::Notify));

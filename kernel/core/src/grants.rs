@@ -5,7 +5,7 @@
 //! same. Whoever takes a grant back changes these first, so nobody sees half of one grant and half of the next.
 
 use crate::privileges::UserTable;
-use crate::{Kernel, Machine, MemoryAccess, Places, Slot};
+use crate::{Kernel, Machine, MemoryAccess, Slot};
 use abi::grant::{GRANT_SIZE, GrantEntry, GrantFlags, GrantId, MAX_GRANTS, MAX_HOPS};
 use abi::layout::{USER_END, USER_START};
 use abi::{Endpoint, Errno, PrivilegeFlags};
@@ -109,6 +109,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Whose memory an entry of `granter` names that is not indirect.
+    #[inline(always)]
     fn owner_of_memory(&self, granter: Slot, flags: GrantFlags, other: Endpoint) -> Result<Slot, Errno> {
         let kind = flags & KINDS;
         if kind == GrantFlags::DIRECT {
@@ -119,6 +120,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// The entry with an id in the table of `granter`, if it is in use, and its address there.
+    #[inline(always)]
     fn grant_entry(
         &self,
         machine: &M,
@@ -149,11 +151,11 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Reads an entry that does not change meanwhile; `None` if it does, or is not in memory.
+    #[inline(always)]
     fn load_entry(&self, machine: &M, granter: Slot, at: u64) -> Option<GrantEntry> {
         const WORDS: usize = GRANT_SIZE as usize / size_of::<u64>();
-        let mut places = Places::new();
-        machine.locate(self.root_of(granter)?, at, GRANT_SIZE, MemoryAccess::Read, &mut places).ok()?;
-        let first = places.first()?.byte(at % abi::layout::PAGE_SIZE);
+        // No entry lies across two pages.
+        let first = machine.locate_byte(self.root_of(granter)?, at, MemoryAccess::Read)?;
         let word = |index: usize| machine.load(first + (index * size_of::<u64>()) as u64);
         let words: [u64; WORDS] = core::array::from_fn(word);
         // The flags and the grantee stand in the first word, the sequence number in the second.
@@ -163,11 +165,6 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Tells the granter of a grant that a copy with it found memory missing. It does not matter if that cannot be told.
     pub(crate) fn mark_faulted(&mut self, machine: &mut M, mark: Mark) {
-        let Some(home) = self.process(mark.granter).space else {
-            return;
-        };
-        // The table may stand in a page that two programs share until one of them writes.
-        self.spaces.want_write(machine, home, mark.address);
         let _ = self.write_memory(machine, mark.granter, mark.address, mark.grant.as_bytes());
     }
 

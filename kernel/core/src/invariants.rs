@@ -131,7 +131,8 @@ impl<M: Machine> Kernel<'_, M> {
         require(!waits_for_dead, Violation::WaitsForDead(slot))?;
         let signaled = p.rts.contains(Rts::SIGNALED);
         let agree = self.signaled.contains(slot) == signaled && (p.signals != 0) == signaled;
-        require(agree && (!signaled || p.rts.contains(Rts::SIGNAL_PENDING)), Violation::BadSignals(slot))?;
+        let pending = p.rts.contains(Rts::SIGNAL_PENDING);
+        require(agree && (p.signals | p.taken_signals != 0) == pending, Violation::BadSignals(slot))?;
         let waits_for_memory = p.rts.intersects(Rts::PAGE_FAULT | Rts::MEMORY_REQUEST);
         let has_event = p.memory_event.is_some();
         let to_be_told = p.pending.contains(Pending::EVENT);
@@ -147,7 +148,7 @@ impl<M: Machine> Kernel<'_, M> {
         let empty = p.space.is_none() && p.senders.head().is_none() && p.pending.is_empty();
         let unknown = !self.alive.contains(slot) && p.privilege_id == PrivilegeId::USER && p.memory_event.is_none();
         require(empty && unknown, Violation::BadFlags(slot))?;
-        require(p.signals == 0 && !self.signaled.contains(slot), Violation::BadSignals(slot))
+        require(p.signals | p.taken_signals == 0 && !self.signaled.contains(slot), Violation::BadSignals(slot))
     }
 
     /// Flags of a process that belong together.
@@ -295,6 +296,9 @@ mod tests {
             (p.signals, p.rts) = (2, p.rts | Rts::SIGNALED);
         };
         assert_eq!(found(without_pending), Err(BadSignals(d)));
+        assert_eq!(found_in(D, |p| p.rts |= Rts::SIGNAL_PENDING), Err(BadSignals(d)));
+        assert_eq!(found_in(D, |p| p.taken_signals = 2), Err(BadSignals(d)));
+        assert_eq!(found_in(FREE, |p| p.taken_signals = 2), Err(BadSignals(Slot::of(FREE))));
         assert_eq!(found_in(D, |p| p.rts |= Rts::PAGE_FAULT), Err(BadEvent(d)));
         assert_eq!(found_in(D, |p| p.pending |= Pending::EVENT), Err(NotQueued(d)));
         assert_eq!(found(|world| world.kernel.queue_event(&mut world.machine, d)), Err(BadEvent(d)));

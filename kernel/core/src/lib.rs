@@ -26,6 +26,7 @@ mod fast;
 pub mod filters;
 pub mod frames;
 mod grants;
+mod handback;
 mod invariants;
 mod ipc;
 pub mod irq;
@@ -218,7 +219,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         self.make_trap(machine, me);
         // Where it waits, or is made once more, it is when the process goes on that the trap is done.
         let p = self.process(me);
-        if traced && p.rts.is_empty() && !p.pending.contains(Pending::CALL) {
+        if traced && p.rts.is_empty() && p.pending.contains(Pending::TRAP_MADE) {
             self.end_trap(machine, me);
         }
         self.action
@@ -242,8 +243,9 @@ impl<'t, M: Machine> Kernel<'t, M> {
     pub fn exception(&mut self, machine: &mut M, cpu: CpuId, signal: Signal, why: core::fmt::Arguments<'_>) -> Action {
         self.here = cpu;
         if let Some(me) = self.cpu(cpu).current() {
-            // Whoever has a signal manager of his own is looked after.
-            if self.manager_of(me).is_none_or(|manager| self.process(manager).endpoint == self.root) {
+            // Whoever has another signal manager is looked after.
+            let by_root = |manager| manager == me || self.process(manager).endpoint == self.root;
+            if self.manager_of(me).is_none_or(by_root) {
                 machine.log(format_args!("{} stopped: {why}", self.process(me).name()));
             }
             self.end_step(me);

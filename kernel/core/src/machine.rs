@@ -125,6 +125,15 @@ pub trait Machine: Devices + Tables {
         places: &mut Places,
     ) -> Result<(), Fault>;
 
+    /// The name of the byte at an address that a program could access itself, as [`Machine::locate`] finds it; those behind it
+    /// follow until the end of the page. `None` if it could not.
+    #[inline(always)]
+    fn locate_byte(&self, root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
+        let mut places = Places::new();
+        self.locate(root, address, 1, access, &mut places).ok()?;
+        Some(places.first()?.byte(address % PAGE_SIZE))
+    }
+
     /// The place of a frame of a program's memory.
     fn place_of(&self, frame: FrameNumber) -> Place;
 

@@ -3,6 +3,8 @@
 //! The line has words `name=value`, separated by blanks; later ones win. Words without `=` and names that the kernel does
 //! not know are left for others. A known name with a bad value is reported, and the value it had before stays.
 
+use core::num::NonZeroU32;
+
 /// How to crash on purpose at the end of boot, to test those who must notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
@@ -18,6 +20,8 @@ pub enum Crash {
     Reset,
     /// `crash=hang`: stops without a word.
     Hang,
+    /// `crash=lock`: the boot processor takes the kernel lock and keeps it, while the others want it.
+    Lock,
 }
 
 /// What to tell of in the log.
@@ -37,6 +41,9 @@ pub struct Options {
     pub crash: Option<Crash>,
     /// See [`Trace`].
     pub trace: Option<Trace>,
+    /// `check=1`: at each trap, whether the kernel is whole, and at an abort whether its text is; with another number, at
+    /// every so many traps.
+    pub check: Option<NonZeroU32>,
 }
 
 impl Options {
@@ -47,6 +54,7 @@ impl Options {
             let good = match name {
                 "debug-exit" => store(&mut options.debug_exit, port(value)),
                 "crash" => store(&mut options.crash, crash(value)),
+                "check" => store(&mut options.check, count(value)),
                 "trace" => store(&mut options.trace, trace(value)),
                 _ => true,
             };
@@ -74,6 +82,11 @@ fn port(text: &str) -> Option<u16> {
     }
 }
 
+fn count(text: &str) -> Option<NonZeroU32> {
+    // A sign would pass `parse`.
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 fn crash(text: &str) -> Option<Crash> {
     Some(match text {
         "panic" => Crash::Panic,
@@ -82,6 +95,7 @@ fn crash(text: &str) -> Option<Crash> {
         "triple-fault" => Crash::TripleFault,
         "reset" => Crash::Reset,
         "hang" => Crash::Hang,
+        "lock" => Crash::Lock,
         _ => return None,
     })
 }
@@ -125,6 +139,15 @@ mod tests {
         assert_eq!(o.debug_exit, Some(2));
         let values: Vec<_> = bad.iter().map(|(_, value)| String::from(*value)).collect();
         assert_eq!(values, ["0x10000", "0x+3", "4", ""]);
+    }
+
+    #[test]
+    fn a_check_has_a_number() {
+        assert_eq!(parse("check=64").0.check, NonZeroU32::new(64));
+        for bad in ["0", "", "+1", "-1", "4294967296", "yes"] {
+            let line = std::format!("check={bad}");
+            assert_eq!(parse(&line), (Options::default(), std::vec![("check", bad)]));
+        }
     }
 
     #[test]

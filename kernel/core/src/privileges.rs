@@ -197,13 +197,14 @@ impl<M: Machine> Kernel<'_, M> {
                 (free.ok_or(Errno::NoSpc)?, PrivilegeFlags::DYNAMIC)
             }
         };
+        let manager = self.manager_of(slot);
         self.free_privileges(machine, slot);
         let endpoint = self.process(slot).endpoint;
         let fresh = Privileges::of(endpoint);
         self.privileges[id.index()] = Privileges { flags: fresh.flags | kind, ..fresh };
         self.process_mut(slot).set_privilege_id(id);
         self.apply(slot, spec, traps, flags);
-        self.meet(machine, slot);
+        self.meet(machine, slot, manager);
         Ok(id)
     }
 
@@ -212,23 +213,27 @@ impl<M: Machine> Kernel<'_, M> {
         if !self.process(slot).rts.contains(Rts::NO_PRIV) {
             return Err(Errno::Perm);
         }
+        let manager = self.manager_of(slot);
         self.free_privileges(machine, slot);
-        self.meet(machine, slot);
+        self.meet(machine, slot, manager);
         Ok(())
     }
 
     /// A process is of another sort now, and has no filters. So it may take a message that it did not take before, and so may the
-    /// one that it sends to.
-    fn meet(&mut self, machine: &mut M, slot: Slot) {
+    /// one that it sends to. The manager that it had may be another one now.
+    fn meet(&mut self, machine: &mut M, slot: Slot, manager: Option<Slot>) {
         self.catch_up(machine, slot);
         let p = self.process(slot);
         if p.rts.contains(Rts::SENDING) {
             self.catch_up(machine, Slot::of(p.send_to));
         }
+        self.change_manager(machine, slot, manager);
+        // And it may have become the manager of others, or is it no more.
+        self.hand_on_signals(machine, self.process(slot).endpoint);
     }
 
     /// Changes what all users may do.
-    pub(crate) fn update_users(&mut self, me: Slot, spec: &PrivilegeSpec) -> Result<(), Errno> {
+    pub(crate) fn update_users(&mut self, machine: &mut M, me: Slot, spec: &PrivilegeSpec) -> Result<(), Errno> {
         if !self.privileges(me).flags.contains(PrivilegeFlags::ROOT) {
             return Err(Errno::Perm);
         }
@@ -237,20 +242,31 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(Errno::Inval);
         }
         let sends = self.existing(spec.sends);
+        let alive = self.alive.clone();
+        // One manager for all of them.
+        let user = alive.iter().find(|slot| self.process(*slot).privilege_id == PrivilegeId::USER);
+        let manager = user.and_then(|slot| self.manager_of(slot));
         let users = &mut self.privileges[PrivilegeId::USER.index()];
         (users.traps, users.sends, users.calls) = (traps, sends, spec.calls);
         (users.manager, users.backup) = (spec.manager, spec.backup);
         self.derive_users();
+        for slot in alive.iter() {
+            if self.process(slot).privilege_id == PrivilegeId::USER {
+                self.change_manager(machine, slot, manager);
+            }
+        }
         Ok(())
     }
 
     /// Changes what a service may do.
-    pub(crate) fn update_service(&mut self, slot: Slot, spec: &PrivilegeSpec) -> Result<(), Errno> {
+    pub(crate) fn update_service(&mut self, machine: &mut M, slot: Slot, spec: &PrivilegeSpec) -> Result<(), Errno> {
         if !self.is_service(slot) {
             return Err(Errno::Perm);
         }
         let (traps, flags) = self.decode(spec)?;
+        let manager = self.manager_of(slot);
         self.apply(slot, spec, traps, flags);
+        self.change_manager(machine, slot, manager);
         Ok(())
     }
 

@@ -173,6 +173,8 @@ pub struct Process<M: Machine> {
     pub(crate) is_scheduler: bool,
     /// Signals that its manager has not taken yet, a bit each.
     pub(crate) signals: u64,
+    /// Those that he has taken and not ended: they are offered to whoever follows him.
+    pub(crate) taken_signals: u64,
     /// What it has used of the processors.
     pub(crate) used: Usage,
     pub(crate) name: [u8; NAME_LEN],
@@ -218,6 +220,7 @@ impl<M: Machine> Process<M> {
             scheduler: Endpoint::NONE,
             is_scheduler: false,
             signals: 0,
+            taken_signals: 0,
             used: Usage::default(),
             name: [0; NAME_LEN],
         }

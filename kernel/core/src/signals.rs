@@ -12,7 +12,7 @@ impl<M: Machine> Kernel<'_, M> {
                 self.privileges_mut(slot).signals |= signal.bit();
                 self.signal_service(machine, slot, Signal::MANAGER_SELF);
             }
-            _ => match self.promote_backup(slot) {
+            _ => match self.promote_another(slot) {
                 Some(manager) => self.raise_with(machine, slot, signal, manager),
                 None => self.action = Action::Panic(slot),
             },
@@ -50,28 +50,69 @@ impl<M: Machine> Kernel<'_, M> {
         self.lookup(endpoint).filter(|&slot| self.is_service(slot))
     }
 
-    /// A service has died: those that it managed, and whose signals it has not taken, go to whoever manages them now.
-    pub(crate) fn hand_on_signaled(&mut self, machine: &mut M, dead: Endpoint) {
-        for slot in Slot::all() {
-            if !self.signaled.contains(slot) {
-                continue;
-            }
-            let managed = |manager: &Endpoint| *manager == dead || self.service(*manager).is_some();
-            let orphaned = self.managers(slot).into_iter().find(managed) == Some(dead);
-            if let Some(manager) = self.manager_of(slot).filter(|_| orphaned) {
-                self.signal_service(machine, manager, Signal::MANAGER);
+    /// A manager has died, or knows nothing of what it has taken: the signals that it has not ended go to whoever manages those
+    /// processes now.
+    pub(crate) fn hand_on_signals(&mut self, machine: &mut M, former: Endpoint) {
+        let stopped = self.alive.clone();
+        for slot in stopped.iter() {
+            let managed = |manager: &Endpoint| *manager == former || self.service(*manager).is_some();
+            if self.managers(slot).into_iter().find(managed) == Some(former) {
+                self.offer_signals(machine, slot);
             }
         }
     }
 
-    /// Makes the backup manager of a process its manager, and lets it run.
-    fn promote_backup(&mut self, slot: Slot) -> Option<Slot> {
+    /// Tells the manager of a process of all its signals that have not been ended, whoever has taken them before.
+    fn offer_signals(&mut self, machine: &mut M, slot: Slot) {
+        if !self.process(slot).rts.contains(Rts::SIGNAL_PENDING) {
+            return;
+        }
+        // It cannot be its own manager while it is stopped.
+        let other = self.manager_of(slot).filter(|manager| *manager != slot);
+        let Some(manager) = other.or_else(|| self.promote_another(slot)) else {
+            self.action = Action::Panic(slot);
+            return;
+        };
+        let p = self.process_mut(slot);
+        p.signals |= core::mem::take(&mut p.taken_signals);
+        p.rts |= Rts::SIGNALED;
+        self.signaled.insert(slot);
+        self.signal_service(machine, manager, Signal::MANAGER);
+    }
+
+    /// The same after what says who the manager is has changed, if that is somebody else now.
+    pub(crate) fn change_manager(&mut self, machine: &mut M, slot: Slot, former: Option<Slot>) {
+        if self.manager_of(slot) != former {
+            self.offer_signals(machine, slot);
+        }
+    }
+
+    /// A process cannot manage itself any more. Its backup manager takes over, and runs; if there is none, the root does.
+    /// `None` for the root itself.
+    fn promote_another(&mut self, slot: Slot) -> Option<Slot> {
         let p = self.privileges_mut(slot);
         let backup = core::mem::replace(&mut p.backup, Endpoint::NONE);
-        let manager = self.service(backup).filter(|&manager| manager != slot)?;
-        self.privileges_mut(slot).manager = backup;
-        self.unblock(manager, Rts::NO_PRIV);
+        let backup = self.service(backup).filter(|&manager| manager != slot);
+        if let Some(manager) = backup {
+            self.unblock(manager, Rts::NO_PRIV);
+        }
+        let manager = backup.or_else(|| self.service(self.root).filter(|&root| root != slot))?;
+        self.privileges_mut(slot).manager = self.process(manager).endpoint;
         Some(manager)
+    }
+
+    /// A program with signals has come to another slot: its manager hears of them under the new name.
+    pub(crate) fn rejoin_signals(&mut self, machine: &mut M, slot: Slot) {
+        let signaled = self.process(slot).rts.contains(Rts::SIGNALED);
+        if signaled {
+            self.signaled.insert(slot);
+        }
+        match self.manager_of(slot) {
+            // It has come into the place of its manager.
+            Some(manager) if manager == slot => self.offer_signals(machine, slot),
+            Some(manager) if signaled => self.signal_service(machine, manager, Signal::MANAGER),
+            _ => {}
+        }
     }
 
     /// Sends a signal of the kernel to a service: a bit in the notification from [`Endpoint::SYSTEM`].
@@ -87,7 +128,9 @@ impl<M: Machine> Kernel<'_, M> {
         let p = self.process_mut(slot);
         // It goes on waiting: SIGNAL_PENDING is still set.
         p.rts.remove(Rts::SIGNALED);
-        Some((slot, core::mem::take(&mut p.signals)))
+        let signals = core::mem::take(&mut p.signals);
+        p.taken_signals |= signals;
+        Some((slot, signals))
     }
 
     pub(crate) fn first_signaled(&self, manager: Slot) -> Option<Slot> {
@@ -99,10 +142,12 @@ impl<M: Machine> Kernel<'_, M> {
         if self.manager_of(slot) != Some(me) {
             return Err(Errno::Perm);
         }
-        let rts = self.process(slot).rts;
+        let p = self.process_mut(slot);
+        let rts = p.rts;
         if !rts.contains(Rts::SIGNAL_PENDING) {
             return Err(Errno::Inval);
         }
+        p.taken_signals = 0;
         if !rts.contains(Rts::SIGNALED) {
             self.unblock(slot, Rts::SIGNAL_PENDING);
         }

@@ -7,7 +7,7 @@
 
 use crate::process::Pending;
 use crate::{Kernel, Machine, Rts, Slot};
-use abi::{Endpoint, Errno, PrivilegeFlags, Signal};
+use abi::{Endpoint, Errno, PrivilegeFlags};
 use core::mem::swap;
 use protocol::kernel::{Update, UpdateDirection};
 
@@ -18,6 +18,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.check_swap(source, destination, call.direction)?;
         if call.direction == UpdateDirection::Rollback {
             self.withdraw_message(source);
+            self.hand_back_messages(machine, source, destination);
         }
         self.inherit(source, destination);
         let both = [source, destination];
@@ -31,7 +32,10 @@ impl<M: Machine> Kernel<'_, M> {
         for (slot, before) in both.into_iter().zip([destination, source]) {
             self.join_lists(machine, slot, before);
         }
+        // Its message was withdrawn; here it is told of under its new name.
+        self.tell_send_done(machine, destination);
         both.iter().for_each(|slot| self.catch_up(machine, *slot));
+        both.iter().for_each(|slot| self.resend_table(machine, *slot));
         Ok(())
     }
 
@@ -100,18 +104,12 @@ impl<M: Machine> Kernel<'_, M> {
     fn join_lists(&mut self, machine: &mut M, slot: Slot, before: Slot) {
         let (old, new) = (self.process(before).endpoint, self.process(slot).endpoint);
         let p = self.process_mut(slot);
-        let signaled = p.rts.contains(Rts::SIGNALED);
         let waits = p.memory_event.is_some();
         let recalled = p.memory_event.is_some_and(|event| event.process == Endpoint::NONE);
         if let Some(event) = p.memory_event.as_mut().filter(|event| event.process == old) {
             event.process = new;
         }
-        if signaled {
-            self.signaled.insert(slot);
-            if let Some(manager) = self.manager_of(slot) {
-                self.signal_service(machine, manager, Signal::MANAGER);
-            }
-        }
+        self.rejoin_signals(machine, slot);
         match recalled {
             _ if !waits => {}
             // The answer goes to the other name.

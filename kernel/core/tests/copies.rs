@@ -410,6 +410,7 @@ fn physical_memory_is_copied_where_it_is_a_programs() {
         assert_eq!(dump(world, B, DATA, 16), bytes(root, DATA, 16).unwrap());
         world.does(C, &copy(first, 8));
         assert_eq!(dump(world, B, DATA, 8), [0; 8], "it was cleared");
+        assert!(world.call(C, &copy(first + PAGE_SIZE - 8, 8)).is_ok(), "up to the end, whosever the next frame is");
         for (address, errno) in [
             (first + PAGE_SIZE - 4, Errno::Perm),
             (0, Errno::Perm),
@@ -462,6 +463,16 @@ fn a_list_of_copies_is_made_in_its_order() {
         let full: Vec<_> = (0..MAX_COPIES).map(|i| SafeCopy { offset: i, len: 1, ..FROM_A }).collect();
         world.store(B, LIST, &full[..]);
         assert_eq!(world.call(B, &list(MAX_COPIES)), Ok(VCopied { next: MAX_COPIES, skip: 0 }));
+    });
+}
+
+#[test]
+fn a_list_ends_where_its_count_says() {
+    test(|world| {
+        let before = dump(world, A, DATA + 0x800, 100);
+        world.store(B, LIST, &[FROM_A, TO_A]);
+        assert_eq!(world.call(B, &list(1)), Ok(VCopied { next: 1, skip: 0 }));
+        assert_eq!(dump(world, A, DATA + 0x800, 100), before, "the copy behind the list is not made");
     });
 }
 

@@ -7,7 +7,8 @@ use kernel_core::{CpuId, Frame, Rts, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use protocol::Call;
-use protocol::kernel::{EndKSig, Kill, Times};
+use protocol::getinfo::GetCpuTime;
+use protocol::kernel::{EndKSig, KEEP, Kill, SchedCtl, Scheduler, Times};
 use protocol::privctl::UpdateSys;
 use protocol::trace::{Step, Stop};
 use std::cell::Cell;
@@ -44,6 +45,11 @@ impl World<'_> {
             self.kernel.check_invariants().expect("invariants hold after a fast step");
             return true;
         }
+        if trap == Some(Trap::KernelCall) && kernel.fast_call(&mut self.machine, CpuId::BOOT).is_some() {
+            self.schedule();
+            return true;
+        }
+        let (kernel, machine) = (&mut self.kernel, &self.machine);
         let (trap, partner) = match trap {
             Some(trap @ Trap::SendRec) => (trap, kernel.fast_sendrec(machine, CpuId::BOOT, to)),
             Some(trap @ Trap::ReplyReceive) => {
@@ -230,6 +236,35 @@ fn a_switch_passes_the_rest_of_the_time_on() {
 }
 
 #[test]
+fn the_time_until_a_fast_switch_is_the_callers() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    world.trap(B, receive(Endpoint::ANY));
+    let used = |world: &mut World<'_>| [A, B].map(|process| world.as_root(&GetCpuTime { process }).unwrap().cycles);
+    let before = used(&mut world);
+    world.run(A);
+    world.machine.cycles += 1000;
+    assert!(world.step_fast(sendrec(B, 1)));
+    world.machine.cycles += 300;
+    assert!(world.step_fast(reply_receive(A, 2, Endpoint::ANY)));
+    world.machine.cycles += 7;
+    assert_eq!(used(&mut world), [before[0] + 1007, before[1] + 300]);
+}
+
+#[test]
+fn a_notification_to_one_as_urgent_is_fast_and_to_one_more_urgent_is_not() {
+    for (priority, is_fast) in [(PRIORITY, true), (PRIORITY - 1, false)] {
+        let mut table = table();
+        let mut programs = four();
+        programs[1].priority = priority;
+        let mut world = World::new(&mut table, &programs);
+        world.trap(B, receive(Endpoint::ANY));
+        world.run(A);
+        assert_eq!(world.step_fast(notify(B)), is_fast, "priority {priority}");
+    }
+}
+
+#[test]
 fn nobody_more_urgent_is_passed_over() {
     let mut table = table();
     let mut programs = four();
@@ -271,15 +306,39 @@ fn an_exception_switches_to_the_manager() {
 }
 
 #[test]
+fn an_exception_is_not_fast_if_the_manager_runs_on_another_processor() {
+    let second = CpuId::new(1).unwrap();
+    let mut table = table();
+    let mut programs = four();
+    (programs[1].cpu, programs[1].priority) = (1, PRIORITY - 2);
+    let mut world = World::on(&mut table, &programs, 2);
+    world.manage(C, B);
+    world.choose(second);
+    world.trap_on(second, receive(Endpoint::ANY));
+    world.choose(second);
+    world.run(C);
+    assert!(world.kernel.fast_exception(&world.machine, CpuId::BOOT, Signal::FPE).is_none());
+}
+
+#[test]
 fn an_exception_with_something_in_its_way_is_not_fast() {
     type Obstacle<'a> = (&'a str, &'a dyn Fn(&mut World<'_>));
-    let refused: [Obstacle<'_>; 8] = [
+    let refused: [Obstacle<'_>; 9] = [
         ("the root is the manager: the log tells of it", &|world| world.manage(C, world.root)),
         ("nobody is", &|world| world.manage(C, Endpoint::SELF)),
         ("another manager, which does not wait", &|world| world.manage(C, A)),
         ("the manager has left", &|world| {
             world.trap(C, notify(B));
             world.kill(B);
+        }),
+        ("another process lives in the slot of the manager, and waits", &|world| {
+            world.trap(C, notify(B));
+            world.kill(B);
+            world.trap(D, receive(Endpoint::ANY));
+            let process = world.service(D, B);
+            let urgent = SchedCtl { process, scheduler: Scheduler::Kernel, priority: 1, quantum: KEEP, cpu: KEEP };
+            world.root_does(&urgent);
+            world.trap(process, receive(Endpoint::ANY));
         }),
         ("the manager waits for somebody else", &|world| {
             world.trap(C, notify(B));

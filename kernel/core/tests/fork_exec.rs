@@ -6,10 +6,10 @@ use abi::boot::{BootEntry, NAME_LEN};
 use abi::filter::FilterElement;
 use abi::layout::{USER_END, USER_START};
 use abi::{Endpoint, Errno, Trap};
-use kernel_core::{Rts, SLOTS, Slot};
+use kernel_core::{CpuId, Rts, SLOTS, Slot};
 use protocol::getinfo::GetProcess;
 use protocol::irqctl::SetPolicy;
-use protocol::kernel::{Clear, Exec, Exit, Fork, Kill, SetAlarm, WhoAmI};
+use protocol::kernel::{Clear, Exec, Exit, Fork, KEEP, Kill, SchedCtl, Schedule, Scheduler, SetAlarm, WhoAmI};
 use protocol::privctl::{AddIrq, Allow, Disallow, SetSys, SetUser};
 use protocol::statectl::AddWhitelist;
 
@@ -55,6 +55,47 @@ fn fork_refuses_slots_and_parents() {
     }
     let sends = |world: &mut World<'_>| assert_eq!(world.trap(D, sendrec(B, 1)), Outcome::Blocked);
     denied(&four(), sends, A, kernel_call(&Fork { parent: D, slot: free }), Errno::Inval);
+}
+
+#[test]
+fn a_slot_behind_the_table_is_none_though_the_first_one_is_free() {
+    test(|world| {
+        world.root_does(&Clear { process: A });
+        assert_eq!(world.fork(D, A).map(Endpoint::slot), Ok(0));
+        world.root_does(&Clear { process: A.next_generation() });
+        assert_eq!(world.as_root(&Fork { parent: D, slot: SLOTS as u32 }).map(drop), Err(Errno::Inval));
+    });
+}
+
+#[test]
+fn a_child_is_told_of_the_failed_answer_of_its_parent() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    assert_eq!(world.trap(D, reply_receive(A, 1, ANY)), Outcome::Blocked, "A waits for no answer");
+    let child = world.child(D, FREE);
+    world.root_does(&SetUser { process: child });
+    world.root_does(&Allow { process: child });
+    world.allow_sends(A);
+    assert_eq!(world.trap(A, sendnb(child, 2)), Outcome::Done);
+    assert_eq!(world.regs(child), with_failed_reply(delivered(A, Trap::SendNb, 2), Errno::NotReady));
+}
+
+#[test]
+fn a_child_has_the_processor_and_the_scheduler_of_its_parent() {
+    let mut table = table();
+    let mut programs = four();
+    programs[3].cpu = 1;
+    let mut world = World::on(&mut table, &programs, 2);
+    let second = CpuId::new(1).unwrap();
+    world.choose(second);
+    world.trap_on(second, receive(ANY));
+    world.choose(second);
+    let [priority, quantum, cpu] = [KEEP; 3];
+    world.does(A, &SchedCtl { process: D, scheduler: Scheduler::Caller, priority, quantum, cpu });
+    let process = world.fork(D, FREE).unwrap();
+    assert_eq!(world.as_root(&GetProcess { slot: process.slot() as u64 }).unwrap().cpu, 1);
+    world.does(A, &Schedule { process, priority, quantum, cpu });
+    assert_eq!(world.call(B, &Schedule { process, priority, quantum, cpu }).map(drop), Err(Errno::Perm));
 }
 
 #[test]

@@ -150,6 +150,8 @@ fn the_range_is_checked_to_the_byte() {
     for (start, len) in [(u64::MAX, 1), (u64::MAX - 7, 8), (USER_END - 7, 8), (0, USER_END + 1), (8, u64::MAX)] {
         useless(|world| world.grant_at(A, 0, direct(B, BOTH, start, len)), id(0), Errno::Perm);
     }
+    // Up to the end there could be memory.
+    useless(|world| world.grant_at(A, 0, direct(B, BOTH, USER_END - 8, 8)), id(0), Errno::Fault);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::support::*;
 use abi::boot::{BootEntry, BootFlags};
 use abi::event::{MemoryWait, SystemEvent};
+use abi::layout::{USER_END, USER_START};
 use abi::{Endpoint, Errno, Signal};
 use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
 use protocol::kernel::{Clear, DiagWrite, MemSet, Update, UpdateDirection};
@@ -184,6 +185,38 @@ fn memset_on_memory_of_another_waits_and_reports_success_only_when_it_is_done() 
         let filled: [u8; 11] = world.load(B, PAGE);
         assert_eq!((&filled[..10], filled[10] != 0xaa), (&[0xaa; 10][..], true));
     });
+}
+
+#[test]
+fn memory_is_asked_for_up_to_the_end_of_what_programs_have_and_not_beyond() {
+    let at = |address, len| kernel_call(&MemSet { process: B, byte: 0, address, len });
+    for (call, outcome) in [
+        (at(USER_END - 10, 10), Outcome::Blocked),
+        (at(USER_END - 10, 11), Outcome::Failed(Errno::Fault)),
+        (at(USER_START - 1, 10), Outcome::Failed(Errno::Fault)),
+    ] {
+        test(|world| {
+            world.remove_page(B, USER_START);
+            assert_eq!(world.trap(A, call), outcome, "{:#x?}", call.body);
+        });
+    }
+    test(|world| {
+        world.remove_page(B, USER_START);
+        assert_eq!(world.trap(A, at(USER_START, 10)), Outcome::Blocked);
+    });
+}
+
+#[test]
+fn memset_fills_so_many_bytes_and_no_more() {
+    for len in [1, 511, 512, 513, 700, 1024] {
+        test(|world| {
+            let next: u8 = world.load(A, PAGE + len);
+            let call = MemSet { process: Endpoint::SELF, byte: u32::from(!next), address: PAGE, len };
+            assert_eq!(world.call(A, &call).unwrap().done, len);
+            assert_eq!(world.load::<u8>(A, PAGE + len - 1), !next);
+            assert_eq!(world.load::<u8>(A, PAGE + len), next, "behind {len} bytes");
+        });
+    }
 }
 
 #[test]

@@ -227,3 +227,27 @@ fn clear_refs_frees_those_who_wait_for_the_caller_which_lives_on() {
         assert_eq!(world.trap(B, receive(ANY)), Outcome::Blocked, "nothing is left of them");
     });
 }
+
+#[test]
+fn clear_refs_takes_back_what_the_caller_has_told_others() {
+    test(|world| {
+        let entry = AsyncEntry { flags: AsyncFlags::VALID.bits(), destination: B, result: 5, message: message(1) };
+        world.store(A, MEMORY_START, &entry);
+        world.trap(A, senda(MEMORY_START, 1));
+        world.trap(A, notify(B));
+        world.does(A, &ClearRefs {});
+        assert_eq!(world.trap(B, receive(ANY)), Outcome::Blocked);
+    });
+}
+
+#[test]
+fn receiving_from_one_whose_message_a_filter_keeps_out_closes_no_circle() {
+    test(|world| {
+        blacklist(world, B, &[FROM_A]).unwrap();
+        assert_eq!(world.trap(A, send(B, 1)), Outcome::Blocked);
+        assert_eq!(world.trap(B, receive(A)), Outcome::Blocked);
+        world.root_does(&Disallow { process: B });
+        world.root_does(&SetUser { process: B });
+        assert_eq!(world.regs(B), delivered(A, Trap::Send, 1), "as soon as the filter is gone");
+    });
+}

@@ -69,6 +69,26 @@ fn a_delayed_stop_of_a_sender_is_refused_and_told_once_when_it_has_sent() {
 }
 
 #[test]
+fn a_delayed_stop_is_told_too_when_exec_withdraws_the_message() {
+    test(|world| {
+        let spec = PrivilegeSpec { manager: C, ..world.spec() };
+        world.as_root(&UpdateSys { spec, process: B, reset_ranges: 0 }).unwrap();
+        world.trap(B, sendrec(D, 1));
+        let _ = world.call(A, &control(B, RunAction::StopAfterSend));
+        world.exec(B).unwrap();
+        assert_eq!(
+            world.rts(B),
+            Rts::SIGNALED | Rts::SIGNAL_PENDING,
+            "the new program does not run before it is stopped"
+        );
+        let taken = world.call(C, &GetKSig {}).unwrap();
+        assert_eq!((taken.process, taken.signals), (B, Signal::SEND_DONE.bit()));
+        world.call(C, &EndKSig { process: B }).unwrap();
+        assert_eq!(world.rts(B), Rts::empty());
+    });
+}
+
+#[test]
 fn a_delayed_stop_is_told_too_when_the_receiver_dies() {
     test(|world| {
         let spec = PrivilegeSpec { manager: C, ..world.spec() };

@@ -319,6 +319,17 @@ fn an_entry_that_cannot_be_written_is_delivered_all_the_same() {
 }
 
 #[test]
+fn a_table_that_takes_no_results_is_not_delivered_again_and_again() {
+    test(|world| {
+        register(world, &[entry(VALID, B, 1), entry(VALID, B, 2)]);
+        let page = (world.memory_of(A), page_of(TABLE));
+        world.machine.read_only.insert(page);
+        assert_eq!(world.trap(B, receive(ANY)), Outcome::Blocked);
+        assert_eq!(world.trap(C, send(B, 3)), Outcome::Done, "others are not kept out");
+    });
+}
+
+#[test]
 fn senda_needs_its_trap_and_a_service() {
     let mut programs = four();
     programs[0].traps &= !abi::TrapMask::SENDA.bits();

@@ -165,10 +165,10 @@ fn one_whose_time_is_used_up_gets_its_frame_while_the_kernel_sends_for_it() {
 }
 
 /// Maps the frames in the program of A, one behind the other.
-fn map(world: &mut World<'_>, address: u64, frames: &[u64]) {
+fn map(world: &mut World<'_>, address: u64, frames: &[u64], access: Access) {
     let space = world.call(A, &GetSpaceOf { process: A }).unwrap().space;
     for (page, frame) in (address..).step_by(PAGE_SIZE as usize).zip(frames) {
-        let (count, access) = (1, Access::Write);
+        let count = 1;
         let (cache, backing) = (Cache::Normal, Backing::Memory);
         let run = MapRun { space, address: page, frame: *frame, count, access, cache, backing };
         while world.call(A, &run).unwrap().done == 0 {
@@ -184,7 +184,7 @@ fn a_run_of_frames_has_a_physical_address_and_scattered_ones_have_none() {
     let mut world = World::new(&mut table, &four());
     let first = world.call(A, &Claim { count: 4 }).unwrap().first;
     let frame = |n: u64| first + n * PAGE_SIZE;
-    map(&mut world, MEMORY_START, &[frame(1), frame(2), frame(0)]);
+    map(&mut world, MEMORY_START, &[frame(1), frame(2), frame(0)], Access::Write);
     let umap = |world: &mut World<'_>, offset, len| {
         world.call(A, &UMap { address: MEMORY_START + offset, len }).map(|mapped| mapped.physical)
     };
@@ -194,11 +194,30 @@ fn a_run_of_frames_has_a_physical_address_and_scattered_ones_have_none() {
 }
 
 #[test]
+fn a_run_of_frames_whose_rights_differ_has_a_physical_address_too() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    let first = world.call(A, &Claim { count: 5 }).unwrap().first;
+    let frame = |n: u64| first + n * PAGE_SIZE;
+    map(&mut world, MEMORY_START, &[frame(0), frame(1)], Access::Write);
+    map(&mut world, MEMORY_START + 2 * PAGE_SIZE, &[frame(2)], Access::Read);
+    map(&mut world, MEMORY_START + 3 * PAGE_SIZE, &[frame(3)], Access::Write);
+    let umap = |world: &mut World<'_>, len| {
+        world.call(A, &UMap { address: MEMORY_START + 8, len }).map(|mapped| mapped.physical)
+    };
+    assert_eq!(umap(&mut world, 4 * PAGE_SIZE - 8), Ok(frame(0) + 8));
+    map(&mut world, MEMORY_START + 4 * PAGE_SIZE, &[frame(0)], Access::Read);
+    assert_eq!(umap(&mut world, 5 * PAGE_SIZE - 8), Err(Errno::Fault), "the last one lies elsewhere");
+}
+
+#[test]
 fn a_physical_address_is_told_of_what_is_there_and_contiguous() {
     denied(&four(), |_| {}, A, kernel_call(&UMap { address: MEMORY_START, len: 0 }), Errno::Inval);
     for len in [512 * PAGE_SIZE + 1, u64::MAX] {
         denied(&four(), |_| {}, A, kernel_call(&UMap { address: MEMORY_START, len }), Errno::Inval);
     }
+    let most = UMap { address: MEMORY_START, len: 512 * PAGE_SIZE };
+    denied(&four(), |_| {}, A, kernel_call(&most), Errno::Fault);
     for address in [0, MEMORY_START - 1, MEMORY_START + MEMORY as u64, u64::MAX] {
         denied(&four(), |_| {}, A, kernel_call(&UMap { address, len: 1 }), Errno::Fault);
     }

@@ -5,7 +5,8 @@ use abi::event::SystemEvent;
 use abi::{Endpoint, Errno, PrivilegeSpec, Signal};
 use kernel_core::{Action, CpuId, Rts, Slot};
 use protocol::kernel::{Clear, EndKSig, Exit, GetKSig, Kill};
-use protocol::privctl::{Disallow, SetUser, UpdateSys};
+use protocol::privctl::{ClearRefs, Disallow, SetUser, UpdateSys};
+use protocol::statectl;
 
 const ANY: Endpoint = Endpoint::ANY;
 const USR1: u32 = 10;
@@ -140,6 +141,17 @@ fn only_signals_of_processes_can_be_raised() {
 }
 
 #[test]
+fn nobody_but_the_root_raises_signals_for_the_root() {
+    let root = Endpoint::from_raw(four().len() as u32);
+    for signal in [USR1, Signal::KILL.number()] {
+        denied(&four(), |_| {}, A, kernel_call(&Kill { process: root, signal }), Errno::Perm);
+    }
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    world.root_does(&Kill { process: root, signal: USR1 });
+}
+
+#[test]
 fn the_registers_of_one_that_waits_survive_a_signal() {
     managed(|world| {
         world.trap(C, sendrec(A, 5));
@@ -202,13 +214,32 @@ fn a_lethal_signal_of_one_that_manages_itself_goes_to_its_backup_which_takes_ove
 }
 
 #[test]
-fn a_lethal_signal_that_nobody_can_deal_with_is_the_end() {
+fn a_lethal_signal_of_one_that_manages_itself_alone_goes_to_the_root() {
     managed(|world| {
         manage(world, C, Endpoint::SELF, Endpoint::NONE);
         world.run(C);
-        let action = world.kernel.exception(&mut world.machine, CpuId::BOOT, Signal::SEGV, format_args!("test"));
-        assert_eq!(action, Action::Panic(Slot::of(C)));
+        world.except(Signal::SEGV);
+        assert_eq!(world.rts(C), Rts::FREE, "the root ended it, and the system goes on");
+        assert_eq!(world.machine.lines.last().unwrap(), "c stopped: test");
     });
+    managed(|world| {
+        manage(world, C, Endpoint::SELF, Endpoint::NONE);
+        assert_eq!(world.trap(C, kernel_call(&Exit { status: 0 })), Outcome::Ended);
+    });
+}
+
+#[test]
+fn one_that_is_made_its_own_manager_while_it_is_stopped_is_left_to_the_root() {
+    managed(|world| {
+        kill(world, C, Signal::KILL.number()).unwrap();
+        assert_eq!(take(world, B), (C, Signal::KILL.bit()));
+        manage(world, C, Endpoint::SELF, Endpoint::NONE);
+        assert_eq!(world.rts(C), Rts::FREE);
+    });
+}
+
+#[test]
+fn a_lethal_signal_of_the_root_without_a_backup_is_the_end() {
     managed(|world| {
         let root = world.root;
         world.automatic = false;
@@ -260,6 +291,85 @@ fn a_manager_that_dies_between_leaves_its_processes_to_the_root() {
         kill(world, B, Signal::KILL.number()).unwrap();
         assert_eq!(world.rts(B), Rts::FREE);
         assert_eq!(world.rts(C), Rts::FREE, "the root was told of it");
+    });
+}
+
+#[test]
+fn signals_that_a_manager_took_and_did_not_end_are_offered_to_its_successor() {
+    managed(|world| {
+        manage(world, C, B, D);
+        kill(world, C, USR1).unwrap();
+        assert_eq!(take(world, B), (C, 1 << USR1));
+        kill(world, C, USR2).unwrap();
+        world.as_root(&Clear { process: B }).unwrap();
+        assert_eq!(world.rts(C), STOPPED);
+        assert_eq!(take(world, D), (C, 1 << USR1 | 1 << USR2), "what B took is not lost");
+        assert_eq!(take(world, D), (Endpoint::NONE, 0));
+        assert_eq!(end(world, D, C), Ok(()));
+        assert_eq!(world.rts(C), Rts::empty());
+        world.as_root(&Clear { process: D }).unwrap();
+        assert_eq!(world.rts(C), Rts::empty(), "what was ended is not offered again");
+    });
+}
+
+#[test]
+fn what_a_notification_told_a_manager_that_died_is_told_to_the_root() {
+    managed(|world| {
+        world.trap(B, receive(ANY));
+        kill(world, C, Signal::KILL.number()).unwrap();
+        assert_eq!(world.rts(C), Rts::SIGNAL_PENDING, "the notification took the signal");
+        world.as_root(&Clear { process: B }).unwrap();
+        assert_eq!(world.rts(C), Rts::FREE, "the root ended it");
+    });
+}
+
+#[test]
+fn one_that_takes_the_place_of_a_manager_is_offered_what_that_one_took() {
+    let by_itself = |world: &mut World<'_>| world.call(B, &statectl::ClearRefs {}).map(drop);
+    let by_root = |world: &mut World<'_>| world.as_root(&ClearRefs { process: B }).map(drop);
+    for clear in [by_itself, by_root] {
+        managed(|world| {
+            kill(world, C, USR1).unwrap();
+            assert_eq!(take(world, B), (C, 1 << USR1));
+            clear(world).unwrap();
+            assert_eq!(take(world, B), (C, 1 << USR1), "the one before may have forgotten it");
+            assert_eq!(end(world, B, C), Ok(()));
+        });
+    }
+}
+
+#[test]
+fn another_manager_is_offered_what_the_one_before_took() {
+    managed(|world| {
+        kill(world, C, USR1).unwrap();
+        assert_eq!(take(world, B), (C, 1 << USR1));
+        manage(world, C, B, D);
+        assert_eq!(take(world, B), (Endpoint::NONE, 0), "it is still the manager");
+        manage(world, C, D, Endpoint::NONE);
+        assert_eq!(end(world, B, C), Err(Errno::Perm));
+        assert_eq!(world.trap(D, receive(ANY)), Outcome::Done);
+        assert_eq!(event(world, D).signaled, Some((C, 1 << USR1)));
+        assert_eq!(end(world, D, C), Ok(()));
+    });
+}
+
+#[test]
+fn another_manager_of_users_is_offered_what_the_one_before_took() {
+    managed(|world| {
+        world.as_root(&Disallow { process: C }).unwrap();
+        kill(world, C, USR1).unwrap();
+        assert_eq!(take(world, B), (C, 1 << USR1));
+        let spec = world.spec();
+        let users = |manager| {
+            let spec = PrivilegeSpec { manager, ..spec };
+            UpdateSys { spec, process: Endpoint::NONE, reset_ranges: 0 }
+        };
+        world.as_root(&users(A)).unwrap();
+        world.as_root(&SetUser { process: C }).unwrap();
+        assert_eq!(take(world, A), (C, 1 << USR1), "as a user it has the manager of users");
+        world.as_root(&users(D)).unwrap();
+        assert_eq!(take(world, D), (C, 1 << USR1));
+        assert_eq!(end(world, D, C), Ok(()));
     });
 }
 

@@ -3,7 +3,7 @@
 use crate::support::*;
 use abi::asynchronous::{AsyncEntry, AsyncFlags};
 use abi::filter::FilterElement;
-use abi::{Endpoint, Errno, PrivilegeSpec, Trap};
+use abi::{Endpoint, Errno, PrivilegeSpec, Signal, Trap};
 use kernel_core::{Process, Rts, Slot};
 use protocol::irqctl::SetPolicy;
 use protocol::kernel::{
@@ -14,13 +14,13 @@ use protocol::statectl::AddBlacklist;
 
 const ANY: Endpoint = Endpoint::ANY;
 /// The new instance of B.
-const NEW: Endpoint = Endpoint::from_raw(1 << 15 | 5);
+pub(crate) const NEW: Endpoint = Endpoint::from_raw(1 << 15 | 5);
 
-const FORWARD: Update = Update { source: B, destination: NEW, direction: UpdateDirection::Forward };
+pub(crate) const FORWARD: Update = Update { source: B, destination: NEW, direction: UpdateDirection::Forward };
 const ROLLBACK: Update = Update { direction: UpdateDirection::Rollback, ..FORWARD };
 
 /// A world in which NEW is the new instance of B, and waits to be let run. D waits for anything.
-fn test(run: impl FnOnce(&mut World<'_>)) {
+pub(crate) fn test(run: impl FnOnce(&mut World<'_>)) {
     let mut table = table();
     let mut world = World::new(&mut table, &four());
     world.trap(D, receive(ANY));
@@ -29,7 +29,7 @@ fn test(run: impl FnOnce(&mut World<'_>)) {
 }
 
 /// Freezes B, swaps, and lets the new program run under the name of B.
-fn update(world: &mut World<'_>) {
+pub(crate) fn update(world: &mut World<'_>) {
     if !world.rts(B).contains(Rts::NO_PRIV) {
         world.as_root(&Disallow { process: B }).unwrap();
     }
@@ -269,6 +269,24 @@ fn a_failing_new_instance_that_sends_is_taken_out_of_the_queue() {
 }
 
 #[test]
+fn a_delayed_stop_of_a_failing_new_instance_is_told_under_its_new_name() {
+    test(|world| {
+        let spec = PrivilegeSpec { manager: D, ..world.spec() };
+        world.as_root(&UpdateSys { spec, process: NEW, reset_ranges: 0 }).unwrap();
+        update(world);
+        world.trap(B, send(C, 2));
+        let stop = RunCtl { process: B, action: RunAction::StopAfterSend };
+        assert_eq!(world.call(A, &stop), Err(Errno::Busy));
+        world.as_root(&Disallow { process: B }).unwrap();
+        world.as_root(&ROLLBACK).unwrap();
+        let told = abi::event::SystemEvent::read(&world.regs(D).body);
+        assert_eq!(told.signaled, Some((NEW, Signal::SEND_DONE.bit())), "D waited, and is told of it");
+        world.call(D, &EndKSig { process: NEW }).unwrap();
+        assert_eq!(world.rts(NEW), Rts::NO_PRIV);
+    });
+}
+
+#[test]
 fn tables_are_in_transition_until_they_are_registered_again() {
     test(|world| {
         let entry = AsyncEntry { flags: AsyncFlags::VALID.bits(), destination: C, result: 0, message: message(1) };
@@ -281,6 +299,119 @@ fn tables_are_in_transition_until_they_are_registered_again() {
         assert_eq!(world.trap(C, receive(ANY)), Outcome::Blocked, "nobody sends under the old name any more");
         assert_eq!(world.trap(B, senda(MEMORY_START, 1)), Outcome::Done);
         assert_eq!(world.regs(C), delivered(B, Trap::SendA, 1));
+    });
+}
+
+/// The entry that a program sends, at a place of the table that all of them have.
+fn put(world: &mut World<'_>, who: Endpoint, place: u64, flags: AsyncFlags, number: u16) {
+    let entry = AsyncEntry { flags: flags.bits(), destination: C, result: 0, message: message(number) };
+    world.store(who, MEMORY_START + place * size_of::<AsyncEntry>() as u64, &entry);
+}
+
+fn entry(world: &World<'_>, who: Endpoint, place: u64) -> AsyncEntry {
+    world.load(who, MEMORY_START + place * size_of::<AsyncEntry>() as u64)
+}
+
+/// What C receives until it has to wait: sources and numbers.
+fn received_by_c(world: &mut World<'_>) -> Vec<(Endpoint, u16)> {
+    let mut all = Vec::new();
+    while world.trap(C, receive(ANY)) == Outcome::Done {
+        all.push((Endpoint::from_raw(world.regs(C).rdi as u32), world.regs(C).body[0] as u16));
+    }
+    all
+}
+
+/// The new program runs as B, and can send.
+fn updated(world: &mut World<'_>) {
+    update(world);
+    world.allow_sends(B);
+}
+
+fn roll_back(world: &mut World<'_>) {
+    world.as_root(&Disallow { process: B }).unwrap();
+    world.as_root(&ROLLBACK).unwrap();
+    world.as_root(&Allow { process: B }).unwrap();
+}
+
+#[test]
+fn messages_of_the_old_instance_are_sent_after_a_rollback() {
+    test(|world| {
+        put(world, B, 0, AsyncFlags::VALID, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        updated(world);
+        assert_eq!(world.trap(C, receive(ANY)), Outcome::Blocked, "its table is in transition");
+        roll_back(world);
+        assert_eq!(world.regs(C), delivered(B, Trap::SendA, 1));
+        assert_eq!(received_by_c(world), [], "once");
+    });
+}
+
+#[test]
+fn messages_of_a_failed_new_instance_are_neither_lost_nor_doubled() {
+    test(|world| {
+        // What the old one has sent: two messages, one entry is empty and one was done long ago.
+        let flags = [AsyncFlags::VALID, AsyncFlags::VALID, AsyncFlags::empty(), AsyncFlags::DONE];
+        (0..).zip(flags).for_each(|(place, flags)| put(world, B, place, flags, 10 + place as u16));
+        world.trap(B, senda(MEMORY_START, 4));
+        updated(world);
+        // The new one has taken over both, and sends another one.
+        for (place, number) in [(0, 10), (1, 11), (2, 33)] {
+            put(world, B, place, AsyncFlags::VALID, number);
+        }
+        world.trap(B, senda(MEMORY_START, 3));
+        world.trap(C, receive(ANY));
+        assert_eq!(world.regs(C), delivered(B, Trap::SendA, 10));
+        roll_back(world);
+        let states: Vec<_> =
+            (0..4).map(|place| (entry(world, B, place).flags, entry(world, B, place).result)).collect();
+        let (open, done) = (AsyncFlags::VALID.bits(), (AsyncFlags::VALID | AsyncFlags::DONE).bits());
+        assert_eq!(states, [(done, 0), (open, 0), (open, 0), (AsyncFlags::DONE.bits(), 0)]);
+        assert_eq!(received_by_c(world), [(B, 11), (B, 33)]);
+    });
+}
+
+#[test]
+fn messages_that_the_old_instance_has_no_room_for_are_told_in_the_log() {
+    test(|world| {
+        updated(world);
+        put(world, B, 0, AsyncFlags::VALID, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        roll_back(world);
+        let line = "1 messages of new are lost: the instance before it has no room for them";
+        assert!(world.machine.lines.iter().any(|l| l == line), "{:?}", world.machine.lines);
+        assert_eq!(received_by_c(world), []);
+    });
+}
+
+#[test]
+fn the_result_of_a_message_is_told_to_the_old_instance() {
+    test(|world| {
+        put(world, B, 0, AsyncFlags::VALID | AsyncFlags::NOTIFY, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        updated(world);
+        put(world, B, 0, AsyncFlags::VALID, 1);
+        world.trap(B, senda(MEMORY_START, 1));
+        world.trap(C, receive(ANY));
+        roll_back(world);
+        world.trap(B, receive(ANY));
+        assert_eq!(world.regs(B).rdi, u64::from(Endpoint::ASYNCM.raw()));
+    });
+}
+
+#[test]
+fn a_table_in_transition_delivers_nothing_to_those_whom_the_other_one_had_entries_for() {
+    test(|world| {
+        let entry = AsyncEntry { flags: AsyncFlags::VALID.bits(), destination: C, result: 0, message: message(1) };
+        world.as_root(&Allow { process: NEW }).unwrap();
+        world.allow_sends(NEW);
+        for instance in [B, NEW] {
+            world.store(instance, MEMORY_START, &entry);
+            assert_eq!(world.trap(instance, senda(MEMORY_START, 1)), Outcome::Done);
+        }
+        world.as_root(&Disallow { process: NEW }).unwrap();
+        update(world);
+        assert_eq!(world.trap(C, receive(B)), Outcome::Blocked, "the new one has not registered it under this name");
+        assert_eq!(world.load::<AsyncEntry>(B, MEMORY_START), entry);
     });
 }
 
@@ -312,6 +443,18 @@ fn signals_move_with_their_program_and_its_manager_hears_of_the_new_name() {
         assert_eq!((taken.process, taken.signals), (NEW, 1 << 10));
         world.call(C, &EndKSig { process: NEW }).unwrap();
         world.run(NEW);
+    });
+}
+
+#[test]
+fn one_that_comes_into_the_place_of_its_manager_is_left_to_the_root() {
+    test(|world| {
+        let spec = PrivilegeSpec { manager: NEW, ..world.spec() };
+        world.as_root(&UpdateSys { spec, process: B, reset_ranges: 0 }).unwrap();
+        world.call(A, &Kill { process: B, signal: Signal::KILL.number() }).unwrap();
+        world.as_root(&FORWARD).unwrap();
+        assert_eq!(world.rts(NEW), Rts::FREE, "the root ended the old program");
+        assert!(is_new(world, B));
     });
 }
 

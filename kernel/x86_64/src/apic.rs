@@ -73,6 +73,8 @@ fn write(register: Register, value: u32) {
 pub(crate) enum Message {
     /// An interrupt.
     Interrupt(u8),
+    /// An interrupt that cannot be masked.
+    NonMaskable,
     /// Reset, and wait for [`Message::Startup`].
     Init,
     /// Start in real mode at the beginning of this page of memory.
@@ -86,6 +88,7 @@ pub(crate) fn send(to: u32, message: Message) {
     let command = ASSERT
         | match message {
             Message::Interrupt(vector) => vector.into(),
+            Message::NonMaskable => 4 << 8,
             Message::Init => 5 << 8,
             Message::Startup(page) => 6 << 8 | u32::from(page),
         };

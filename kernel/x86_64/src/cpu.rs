@@ -211,6 +211,7 @@ pub unsafe fn init(id: CpuId, features: &Features) -> &'static mut CpuLocal {
     // SAFETY: called once for each id, so these are the only references; the stacks are only pointed to.
     unsafe {
         features.enable();
+        crate::frame::init_mxcsr_bits();
         paging::init_cache_types();
         let local = &mut *LOCALS.get(id);
         let stacks = STACKS.get(id);

@@ -22,7 +22,7 @@ use crate::run::{
     trap_entry, wait_for_lock,
 };
 use crate::tables::{KERNEL_CODE, SYSRET_BASE, USER_CODE, USER_DATA};
-use crate::traced;
+use crate::{traced, watchdog};
 use abi::{Status, Trap};
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -70,16 +70,40 @@ pub(crate) fn handler(vector: usize) -> u64 {
     }
 }
 
-/// NMI may strike anywhere: counts itself and goes back, on nothing but its own stack.
+/// NMI may strike anywhere: counts itself and goes back, on nothing but its own stack. But where another processor has waited
+/// too long for the kernel lock, and this one is in the kernel, neither idle nor waiting itself, it does not go back.
 #[unsafe(naked)]
 unsafe extern "C" fn nmi() {
     naked_asm!(
         "push rax",
         "mov rax, [rsp + 48]", // The base of this stack: above rax and the five words of the processor.
         "lock inc qword ptr [rax + {nmis}]",
+        "cmp dword ptr [rip + {alarm}], 0",
+        "je 2f",
+        "test byte ptr [rsp + 16], 3", // cs
+        "jnz 2f",
+        "test dword ptr [rsp + 24], {interrupts_on}",
+        "jnz 2f",
+        "movzx eax, byte ptr [rax + {id}]",
+        "bt dword ptr [rip + {waiting}], eax",
+        "jnc 3f",
+        "2:",
         "pop rax",
         "iretq",
-        nmis = const offset_of!(CpuLocal, nmis),
+        // A backtrace goes on where it was.
+        "3:",
+        "cld",
+        "mov edi, eax",
+        "mov rsi, [rsp + 8]",
+        "push rsi",
+        "push rbp",
+        "mov rbp, rsp",
+        "and rsp, -16",
+        "call {report}",
+        "ud2",
+        nmis = const offset_of!(CpuLocal, nmis), id = const offset_of!(CpuLocal, id),
+        interrupts_on = const 1 << 9,
+        alarm = sym watchdog::ALARM, waiting = sym watchdog::WAITING, report = sym watchdog::report,
     )
 }
 

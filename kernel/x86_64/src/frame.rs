@@ -1,6 +1,7 @@
 //! The saved registers of a process.
 
 use abi::{BODY_WORDS, Context, Endpoint, FPU_LEN, Signal, Status};
+use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::Request;
 
 /// How a process came into the kernel, and so how it leaves. An interrupt says so in the frame, and leaving takes it back: so
@@ -54,22 +55,42 @@ impl Fpu {
         Self(image)
     };
 
-    /// A state that a program chose: bits of MXCSR that are not in every processor's would fault when it is loaded (Intel SDM
-    /// volume 1, 10.2.3 and 11.6.6).
+    /// A state that a program chose: bits of MXCSR that the processors do not have would fault when it is loaded (Intel SDM
+    /// volume 1, 10.2.3).
     fn chosen(mut image: [u8; FPU_LEN]) -> Self {
         const MXCSR: core::ops::Range<usize> = 24..28;
-        const EVERYWHERE: u32 = 0xffbf;
         let mxcsr = u32::from_le_bytes([image[24], image[25], image[26], image[27]]);
-        image[MXCSR].copy_from_slice(&(mxcsr & EVERYWHERE).to_le_bytes());
+        image[MXCSR].copy_from_slice(&(mxcsr & MXCSR_BITS.load(Ordering::Relaxed)).to_le_bytes());
         Self(image)
     }
 }
 
+/// Bits of MXCSR that all processors have.
+static MXCSR_BITS: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// Finds out which bits of MXCSR the processor has that this runs on (Intel SDM volume 1, 11.6.6).
+///
+/// # Safety
+/// FXSAVE is enabled.
+pub(crate) unsafe fn init_mxcsr_bits() {
+    /// All but "denormals are zeros": what a processor has that says nothing.
+    const DEFAULT: u32 = 0xffbf;
+    let mut image = Fpu::INITIAL;
+    // SAFETY: the image has the length and the alignment; the caller vouches for the instruction.
+    unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) &raw mut image, options(nostack, preserves_flags)) };
+    let own = match u32::from_le_bytes([image.0[28], image.0[29], image.0[30], image.0[31]]) {
+        0 => DEFAULT,
+        bits => bits,
+    };
+    MXCSR_BITS.fetch_and(own, Ordering::Relaxed);
+}
+
 /// Interrupts on, and the bit that is always one.
 const USER_FLAGS: u64 = 0x202;
-/// The flags that a program may choose: carry, parity, adjust, zero, sign, trap, direction, overflow, alignment check and
-/// identification.
-const CHOSEN_FLAGS: u64 = 0x24_0dd5;
+/// The flags that a program may choose: carry, parity, adjust, zero, sign, trap, direction, overflow, nested task, alignment
+/// check and identification. All of them it can set by POPF as well; none is in force in the kernel, which every entry clears of
+/// them.
+const CHOSEN_FLAGS: u64 = 0x24_4dd5;
 /// Bytes of the SYSCALL instruction.
 const SYSCALL_LEN: u64 = 2;
 

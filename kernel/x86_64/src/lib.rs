@@ -12,6 +12,7 @@ pub mod acpi;
 pub mod apic;
 pub mod backtrace;
 pub mod boot_info;
+pub mod check;
 pub mod cpu;
 mod entry;
 mod exception;
@@ -32,6 +33,7 @@ pub mod space;
 mod start;
 mod tables;
 pub mod traced;
+pub mod watchdog;
 
 pub use boot_info::BootInfo;
 pub use frame::Frame;

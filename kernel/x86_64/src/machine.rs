@@ -65,6 +65,11 @@ impl Machine for X86 {
         space::locate(root, address, len, access, places)
     }
 
+    #[inline(always)]
+    fn locate_byte(&self, root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
+        space::locate_byte(root, address, access)
+    }
+
     fn place_of(&self, frame: FrameNumber) -> Place {
         space::place_of(frame.address())
     }

@@ -76,7 +76,13 @@ impl Entry {
     }
 
     pub(crate) fn has(self, flags: Flags) -> bool {
-        self.0 & flags.bits() == flags.bits()
+        self.has_of(flags, flags)
+    }
+
+    /// Whether it has these flags, and no other ones of a set.
+    #[inline(always)]
+    pub(crate) fn has_of(self, set: Flags, flags: Flags) -> bool {
+        self.0 & set.bits() == flags.bits()
     }
 
     pub(crate) fn physical(self) -> u64 {

@@ -6,7 +6,8 @@ use crate::entry;
 use crate::frame::Frame;
 use crate::lock::{Guard, Lock};
 use crate::machine::X86;
-use crate::{ioapic, paging, power, smp};
+use crate::watchdog::Watch;
+use crate::{check, ioapic, paging, power, smp, traced};
 use abi::{Endpoint, PRIVILEGES as PRIVILEGE_COUNT};
 use core::cell::UnsafeCell;
 use core::mem::{MaybeUninit, forget};
@@ -142,7 +143,12 @@ pub(crate) fn lock(local: &CpuLocal) -> StateGuard {
 #[cold]
 fn wait(local: &CpuLocal) -> StateGuard {
     let mut left = false;
-    let mut guard = STATE.lock_while(|| left |= smp::leave_if_asked(local.id));
+    let mut watch = Watch::start(local.id);
+    let mut guard = STATE.lock_while(|| {
+        left |= smp::leave_if_asked(local.id);
+        watch.look();
+    });
+    drop(watch);
     let State { kernel, .. } = state(&mut guard);
     // Who goes on is taken to have his space loaded.
     if left && let Some(slot) = kernel.cpu(local.id).current() {
@@ -300,11 +306,12 @@ pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const 
     leave(local, guard)
 }
 
-/// The same when each message is told of.
+/// The same when each message is told of, or the kernel checks itself.
 pub(crate) unsafe extern "sysv64" fn traced_trap_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = lock(local);
     let State { kernel, machine } = state(&mut guard);
-    let me = kernel.trace_trap(machine, local.id);
+    check::before_trap(kernel);
+    let me = if traced::is_on() { kernel.trace_trap(machine, local.id) } else { None };
     // `trap_entry` finds the lock taken.
     forget(guard);
     // SAFETY: what holds at this entry holds at that. It does not come back when nobody is left to run: then nobody failed.
@@ -359,7 +366,10 @@ pub(crate) unsafe extern "sysv64" fn interrupt_entry(local: &mut CpuLocal, vecto
 pub(crate) fn act(kernel: &Kernel<'static, X86>, action: Action) {
     match action {
         Action::Resume => {}
-        Action::Abort { how, status } => abort(how, status),
+        Action::Abort { how, status } => {
+            check::at_end(kernel);
+            abort(how, status)
+        }
         Action::Panic(slot) => {
             panic!("{} cannot go on, and nobody is there to deal with it", kernel.process(slot).name())
         }

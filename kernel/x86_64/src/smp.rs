@@ -95,6 +95,9 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 /// Set when the system is up: until then the others wait outside the kernel.
 static GO: AtomicBool = AtomicBool::new(false);
 
+/// How many processors run.
+static COUNT: AtomicU32 = AtomicU32::new(1);
+
 /// APIC ids of the processors, by their numbers.
 static APIC_IDS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
@@ -145,6 +148,7 @@ pub unsafe fn start_others(
             count += 1;
         }
     }
+    COUNT.store(count as u32, Ordering::Relaxed);
     count
 }
 
@@ -195,7 +199,26 @@ pub(crate) fn release_others() {
 
 /// Asks a processor to choose anew who runs.
 pub(crate) fn kick(id: CpuId) {
-    apic::send(APIC_IDS[id.index()].load(Ordering::Relaxed), Message::Interrupt(apic::SCHEDULE_VECTOR));
+    send(id, Message::Interrupt(apic::SCHEDULE_VECTOR));
+}
+
+/// The same with all but this one.
+pub(crate) fn kick_others(me: CpuId) {
+    others(me).for_each(kick);
+}
+
+/// Has all but this one look whether they hold the kernel lock: see [`crate::watchdog`].
+pub(crate) fn alarm_others(me: CpuId) {
+    others(me).for_each(|id| send(id, Message::NonMaskable));
+}
+
+fn others(me: CpuId) -> impl Iterator<Item = CpuId> {
+    let running = COUNT.load(Ordering::Relaxed) as usize;
+    CpuId::all().take(running).filter(move |id| *id != me)
+}
+
+fn send(id: CpuId, message: Message) {
+    apic::send(APIC_IDS[id.index()].load(Ordering::Relaxed), message);
 }
 
 /// Processors that are to load the kernel's own space, a bit each. Only who holds the kernel lock asks.
@@ -210,7 +233,7 @@ static LEAVE: AtomicU32 = AtomicU32::new(0);
 pub(crate) fn leave_others(cpus: u32) {
     LEAVE.fetch_or(cpus, Ordering::Release);
     for id in CpuId::all().filter(|id| cpus >> id.index() & 1 != 0) {
-        apic::send(APIC_IDS[id.index()].load(Ordering::Relaxed), Message::Interrupt(apic::LEAVE_VECTOR));
+        send(id, Message::Interrupt(apic::LEAVE_VECTOR));
     }
     while LEAVE.load(Ordering::Acquire) != 0 {
         core::hint::spin_loop();

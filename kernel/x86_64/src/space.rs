@@ -132,19 +132,33 @@ impl Tables for X86 {
     }
 }
 
-/// Whether a program can access a page like this; the kernel accesses no device.
-#[inline(always)]
-fn is_accessible(entry: Entry, access: MemoryAccess) -> bool {
-    let needed = match access {
-        MemoryAccess::Read => Flags::PRESENT | Flags::USER,
-        MemoryAccess::Write => Flags::PRESENT | Flags::USER | Flags::WRITE,
-        MemoryAccess::Execute if entry.has(Flags::NO_EXECUTE) => return false,
-        MemoryAccess::Execute => Flags::PRESENT | Flags::USER,
-    };
-    entry.has(needed) && !entry.has(Flags::DEVICE)
+/// Flags of a page: those that it must have, and those that it must not have.
+#[derive(Clone, Copy)]
+struct Needed {
+    with: Flags,
+    without: Flags,
+}
+
+impl Needed {
+    /// For a program to access it like this; the kernel accesses no device.
+    #[inline(always)]
+    fn for_access(access: MemoryAccess) -> Self {
+        let (with, without) = (Flags::PRESENT | Flags::USER, Flags::DEVICE);
+        match access {
+            MemoryAccess::Read => Self { with, without },
+            MemoryAccess::Write => Self { with: with | Flags::WRITE, without },
+            MemoryAccess::Execute => Self { with, without: without | Flags::NO_EXECUTE },
+        }
+    }
+
+    #[inline(always)]
+    fn fits(self, entry: Entry) -> bool {
+        entry.has_of(self.with | self.without, self.with)
+    }
 }
 
 /// The place of a frame of a program's memory.
+#[inline(always)]
 pub(crate) fn place_of(physical: u64) -> Place {
     Place::new(direct(physical))
 }
@@ -164,13 +178,14 @@ pub(crate) fn locate(
     let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
     let end = end.ok_or(Fault { address })?;
     let mut page = address - address % PAGE_SIZE;
+    let needed = Needed::for_access(access);
     while page < end {
         let leaf = table(root).leaf(page).ok_or(Fault { address: page })?;
         // As far as this table goes.
-        let window = end.min((page / LEAF_SIZE + 1) * LEAF_SIZE);
-        while page < window {
-            let entry = leaf.entry((page / PAGE_SIZE) as usize % ENTRIES);
-            if !is_accessible(entry, access) {
+        let first = (page / PAGE_SIZE) as usize % ENTRIES;
+        let count = ((end - page).div_ceil(PAGE_SIZE) as usize).min(ENTRIES - first);
+        for entry in (first..first + count).map(|index| leaf.entry(index)) {
+            if !needed.fits(entry) {
                 return Err(Fault { address: page.max(address) });
             }
             places.try_push(place_of(entry.physical())).map_err(|_| Fault { address: page })?;
@@ -180,14 +195,28 @@ pub(crate) fn locate(
     Ok(())
 }
 
-/// What a table of the last level maps.
-const LEAF_SIZE: u64 = PAGE_SIZE * ENTRIES as u64;
+/// Finds a byte of a program's memory; see [`kernel_core::Machine::locate_byte`].
+#[inline(always)]
+pub(crate) fn locate_byte(root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
+    if !(USER_START..USER_END).contains(&address) {
+        return None;
+    }
+    let entry = table(root).leaf(address)?.entry((address / PAGE_SIZE) as usize % ENTRIES);
+    Needed::for_access(access).fits(entry).then(|| direct(entry.physical()) + address % PAGE_SIZE)
+}
 
 /// Copies bytes of located pages. Programs may access them meanwhile on other processors; what they see then is theirs to know.
 #[inline(always)]
 pub(crate) fn copy(from: u64, to: u64, len: u64) {
     // SAFETY: the core has found both in the direct map and in one page each of programs' memory, where no kernel object is.
-    unsafe { core::ptr::copy(from as *const u8, to as *mut u8, len as usize) };
+    unsafe {
+        if len == size_of::<u64>() as u64 {
+            // What is copied most often needs no loop.
+            (to as *mut u64).write_unaligned((from as *const u64).read_unaligned());
+        } else {
+            core::ptr::copy(from as *const u8, to as *mut u8, len as usize);
+        }
+    }
 }
 
 /// Fills bytes of a located page.
@@ -215,7 +244,7 @@ fn part_for(root: FrameNumber, address: u64, len: usize, wanted: MemoryAccess) -
         return Err(fault);
     }
     let (entry, _) = table(root).find(address).ok_or(fault)?;
-    if !is_accessible(entry, wanted) {
+    if !Needed::for_access(wanted).fits(entry) {
         return Err(fault);
     }
     let offset = address % PAGE_SIZE;

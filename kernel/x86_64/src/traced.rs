@@ -1,6 +1,7 @@
-//! The entry of traps when each message is told of. It is installed instead of the ordinary one, so that this costs nothing
-//! without the option.
+//! The entry of traps when each message is told of, or the kernel checks itself. It is installed instead of the ordinary one,
+//! so that both cost nothing without their options.
 
+use crate::check;
 use crate::cpu::CpuLocal;
 use crate::entry::resume;
 use crate::frame::{Entered, Frame};
@@ -17,9 +18,14 @@ pub fn trace_messages() {
     ON.store(true, Ordering::Relaxed);
 }
 
-/// The entry to install, if messages are told of.
+/// Whether each message is told of.
+pub(crate) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
+/// The entry to install, if messages are told of, or the kernel checks itself.
 pub(crate) fn entry() -> Option<u64> {
-    ON.load(Ordering::Relaxed).then_some(trap as *const () as u64)
+    (is_on() || check::is_on()).then_some(trap as *const () as u64)
 }
 
 /// SYSCALL, as [`crate::entry`] has it but for the short way to a partner: nobody would hear of that.

@@ -3,6 +3,7 @@
 use super::{bios, uefi};
 use qemu::{Cpu, Machine};
 use std::path::Path;
+use std::time::Duration;
 
 /// How to make a machine that boots an ISO.
 pub(crate) type MakeMachine = fn(&Path) -> Machine;
@@ -23,6 +24,12 @@ const UEFI_FOUR: (&str, MakeMachine) = ("uefi-4-cpus", |iso| uefi(iso).smp(4));
 /// A processor without SMEP, SMAP and UMIP.
 const OLD: (&str, MakeMachine) = ("old-cpu", |iso| bios(iso).cpu(Cpu::Plain));
 
+/// They wait for what takes longer than other suites.
+const PATIENT: (&str, MakeMachine) = ("", |iso| bios(iso).timeout(PATIENCE));
+const PATIENT_FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).smp(4).timeout(PATIENCE));
+/// Far more than a storm of full length takes.
+const PATIENCE: Duration = Duration::from_secs(4 * 60 * 60);
+
 /// All of them.
 pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "ipc", manifest: "userland/tests/ipc/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
@@ -30,8 +37,10 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "instructions", manifest: "userland/tests/hostile/instructions.toml", machines: &[PLAIN] },
     Entry { name: "control", manifest: "userland/tests/hostile/control.toml", machines: &[PLAIN, OLD] },
     Entry { name: "traps", manifest: "userland/tests/hostile/traps.toml", machines: &[PLAIN] },
+    Entry { name: "storm", manifest: "userland/tests/hostile/storm.toml", machines: &[PATIENT, PATIENT_FOUR] },
     Entry { name: "smp", manifest: "userland/tests/smp/image.toml", machines: &[PLAIN, TWO, FOUR, EIGHT, UEFI_FOUR] },
     Entry { name: "kcalls", manifest: "userland/tests/kcalls/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "smp-kernel", manifest: "userland/tests/kcalls/smp.toml", machines: &[TWO, FOUR, EIGHT, UEFI_FOUR] },
+    Entry { name: "safecopy", manifest: "userland/tests/safecopy/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];

@@ -3,16 +3,23 @@
 use crate::support::{bios, made};
 use crate::{DEBUG_EXIT, SHIPPED, changed, run};
 use mkimage::symbolize::Symbolizer;
-use qemu::{Failure, Goal, Run};
+use qemu::{Failure, Goal, Machine, Run};
 use std::time::Duration;
 
 /// Time enough to boot and to hang, on a slow machine.
 const HANG: Duration = Duration::from_secs(30);
 
+/// Time enough for the watchdog to wait besides.
+const WATCH: Duration = Duration::from_secs(180);
+
 fn crash(how: &str) -> Run {
+    crash_on(how, |machine| machine.timeout(HANG))
+}
+
+fn crash_on(how: &str, change: impl FnOnce(Machine) -> Machine) -> Run {
     let disk = changed(|image| image.cmdline = format!("{DEBUG_EXIT} crash={how}"));
     let goal = Goal::Line("selix: up".into());
-    run(&format!("crash-{how}"), &bios(&disk.iso).timeout(HANG), &goal)
+    run(&format!("crash-{how}"), &change(bios(&disk.iso)), &goal)
 }
 
 fn has(run: &Run, wanted: impl Fn(&Failure) -> bool) {
@@ -68,6 +75,15 @@ fn a_stack_overflow_is_told() {
     has(&run, |f| matches!(f, Failure::KernelPanic { .. }));
     assert!(run.evidence.serial.contains("page fault writing"), "{}", run.evidence.serial);
     names_in_order(&backtrace(&run), &["overflow_on_purpose", "overflow_on_purpose"]);
+}
+
+#[test]
+fn a_processor_that_keeps_the_kernel_lock_is_told_with_its_place() {
+    let run = crash_on("lock", |machine| machine.smp(4).timeout(WATCH));
+    has(&run, |f| matches!(f, Failure::KernelPanic { .. }));
+    let serial = &run.evidence.serial;
+    assert!(serial.contains("selix: processor 0 holds the kernel lock for too long, at 0x"), "{serial}");
+    names_in_order(&backtrace(&run), &["hold_lock", "hold_lock_on_purpose", "crash.rs:", "kernel_main"]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ const LAYERS: &[Layer] = &[
         tests: &["libexec/testing"],
     },
     layer("tests/storm", &["include/abi", "include/protocol"]),
-    Layer { place: "tests/house", from: &[], tests: &["include/abi"] },
+    Layer { place: "tests/house", from: &[], tests: &["include/abi", "include/protocol"] },
 ];
 
 /// What runs on the bare machine, by the same kind of places. All else builds and is tested on the host.

@@ -13,6 +13,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "mkimage/plugin",
     "userland/lib/rt",
     "userland/lib/suite",
+    "userland/lib/sys",
     "userland/tests/",
 ];
 

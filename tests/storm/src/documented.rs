@@ -43,7 +43,7 @@ pub const DOCUMENTED: &[Documented] = &[
     ("kernel.safecopyto", &[Perm, Inval, Dom, Fault, Loop, NotReady]),
     ("kernel.vsafecopy", &[Perm, Inval, Dom, Fault, Loop, NotReady]),
     ("kernel.setgrant", &[Perm, Inval]),
-    ("kernel.safemap", &[Perm, Inval, Dom, Fault, Loop, NotReady, Busy, NoSpc]),
+    ("kernel.safemap", &[Perm, Inval, Fault, Loop, NotReady, Busy, NoSpc]),
     ("kernel.saferevmap", &[]),
     ("kernel.safeunmap", &[Inval]),
     ("kernel.saferevmap_at", &[]),
@@ -118,6 +118,13 @@ pub const DOCUMENTED: &[Documented] = &[
 
 /// Documented, and not to be had in a storm.
 pub const UNREACHABLE: &[Unreachable] = &[("vmctl.map", NoSpc, "a frame would have to be mapped in 4294967295 places")];
+
+/// The documented errors of a call that can come up.
+pub fn reachable(name: &str) -> impl Iterator<Item = Errno> {
+    let errors =
+        TRAPS.iter().chain(DOCUMENTED).find(|(known, _)| *known == name).map_or(&[][..], |(_, errors)| *errors);
+    errors.iter().copied().filter(move |errno| !UNREACHABLE.iter().any(|(of, never, _)| *of == name && never == errno))
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,14 @@
 //! Traps, one after another.
 
-use crate::fields::{Field, fields};
+use crate::draw::Draw;
+use crate::fields::fields;
 use crate::histogram::{CALLS, calls};
-use crate::values::{address, any, chance, code, endpoint, frame, number, page, space, spec};
-use crate::{Known, Random, Row};
+use crate::sequels::SEQUEL;
+use crate::values::{address, any, chance, endpoint, number};
+use crate::{Histogram, Known, Random, Row, reachable};
 use abi::{BODY_WORDS, Errno, Kind, TRAP_BASE, Trap};
 use arrayvec::ArrayVec;
 use protocol::CallInfo;
-use protocol::kernel::{MAX_DIAG, MAX_PORT_LIST, MAX_PORT_STRING};
-use protocol::privctl::DYNAMIC_ID;
-use protocol::vmctl::MAX_RUN;
 use zerocopy::IntoBytes;
 
 /// The registers of a trap.
@@ -37,20 +36,10 @@ pub struct Generator {
     calls: u64,
     /// Calls that are never made, by their names.
     omitted: &'static [&'static str],
-    /// A call that is to come next, about what the last one was about.
+    /// The last call, if another one is to come that is about the same.
     sequel: Option<&'static str>,
     /// A call that is made again and again, about the same process, and how many times more: so tables get full.
     series: Option<(Kind, &'static CallInfo, u64)>,
-}
-
-/// What is drawn for one call.
-struct Draw<'g> {
-    random: &'g mut Random,
-    known: &'g Known,
-    call: &'static CallInfo,
-    /// Most of it is about the same process and space as the last call, and about the same page and frame.
-    follows: bool,
-    same_page: bool,
 }
 
 impl Generator {
@@ -65,15 +54,15 @@ impl Generator {
         &mut self.random
     }
 
-    /// The next trap.
-    pub fn draw(&mut self) -> Registers {
+    /// The next trap. Calls of which some result has come up seldom are made more often.
+    pub fn draw(&mut self, seen: &Histogram) -> Registers {
         let goes_on = self.sequel.is_some() || self.series.is_some();
-        if goes_on || chance(&mut self.random, self.calls) { self.kernel_call() } else { self.message() }
+        if goes_on || chance(&mut self.random, self.calls) { self.kernel_call(seen) } else { self.message() }
     }
 
-    fn kernel_call(&mut self) -> Registers {
+    fn kernel_call(&mut self, seen: &Histogram) -> Registers {
         const UNKNOWN: u64 = 1;
-        let sequel = if self.series.is_none() { self.take_sequel() } else { None };
+        let sequel = if self.series.is_none() { self.take_sequel(seen) } else { None };
         let same_page = sequel.is_some();
         let (kind, call) = match sequel.or_else(|| self.next_of_series()) {
             Some((kind, call)) => {
@@ -84,7 +73,7 @@ impl Generator {
                 let kind = number(&mut self.random, u16::MAX.into(), &[0, Kind::NOTIFY.0.into(), Kind::OK.0.into()]);
                 return self.registers(Trap::KernelCall.rax(), Kind(kind as u16), [0; BODY_WORDS]);
             }
-            None => self.any_call(),
+            None => self.wanted_call(seen),
         };
         if self.random.below(SERIES) == 0 && !ENDS.contains(&call.name) {
             self.series = Some((kind, call, self.random.below(LONGEST)));
@@ -102,9 +91,25 @@ impl Generator {
         Some((kind, call))
     }
 
-    fn take_sequel(&mut self) -> Option<(Kind, &'static CallInfo)> {
-        let name = self.sequel.take()?;
-        calls().find(|(_, call)| call.name == name && !self.omitted.contains(&name))
+    /// A call that often follows the last one: any, or the one that is wanted most.
+    fn take_sequel(&mut self, seen: &Histogram) -> Option<(Kind, &'static CallInfo)> {
+        let first = self.sequel.take()?;
+        let next = || sequels(first).filter(|(_, call)| !self.omitted.contains(&call.name));
+        if chance(&mut self.random, WANTED) {
+            return next().min_by_key(|(_, call)| wanted(seen, call));
+        }
+        let which = self.random.below(next().count().max(1) as u64);
+        next().nth(which as usize)
+    }
+
+    /// Any call, or one that is wanted more.
+    fn wanted_call(&mut self, seen: &Histogram) -> (Kind, &'static CallInfo) {
+        let first = self.any_call();
+        if !chance(&mut self.random, WANTED) {
+            return first;
+        }
+        let others = core::array::from_fn::<_, CANDIDATES, _>(|_| self.any_call());
+        others.into_iter().min_by_key(|(_, call)| wanted(seen, call).min(wanted_next(seen, call))).unwrap_or(first)
     }
 
     fn any_call(&mut self) -> (Kind, &'static CallInfo) {
@@ -120,7 +125,10 @@ impl Generator {
 
     /// A request: what is drawn for each of its fields.
     fn request(&mut self, call: &'static CallInfo, follows: bool, same_page: bool) -> [u64; BODY_WORDS] {
-        let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page };
+        let mapped = self.known.mapped.pick(&mut self.random);
+        let often = if call.name == "vmctl.unmap" { UNMAPPED } else { MAPPED };
+        let mapped = mapped.filter(|_| chance(&mut self.random, often) && !follows);
+        let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page, mapped };
         let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
         for field in fields(call.request) {
             let room = call.request_len - bytes.len();
@@ -175,15 +183,20 @@ impl Generator {
         }
         if self.series.is_none() {
             self.remember(call, &asked.body);
+            match call.name {
+                "vmctl.map" => self.known.remember_page(),
+                "vmctl.unmap" => self.known.forget_page(),
+                _ => {}
+            }
         }
-        if let ("vmctl.create" | "vmctl.donate", Some(frame)) = (call.name, self.known.recent.frame.take()) {
+        if ["vmctl.create", "vmctl.donate"].contains(&call.name)
+            && let Some(frame) = self.known.recent.frame.take()
+        {
             self.known.frames.remove(frame); // It is a page table now.
         }
         self.known.learn(Kind(asked.rsi as u16), body);
         if chance(&mut self.random, SEQUELS) {
-            let sequels = || SEQUEL.iter().filter(|(first, _)| *first == call.name);
-            let which = self.random.below(sequels().count().max(1) as u64);
-            self.sequel = sequels().nth(which as usize).map(|(_, next)| *next);
+            self.sequel = sequels(call.name).next().map(|_| call.name);
         }
     }
 
@@ -193,7 +206,7 @@ impl Generator {
         let mut rest = body.as_bytes();
         for field in fields(call.request) {
             let len = match field.kind {
-                "u64" => 8,
+                "u64" | "GrantId" => 8,
                 "u16" => 2,
                 "PrivilegeSpec" => size_of::<abi::PrivilegeSpec>(),
                 kind if kind.starts_with('[') => abi::boot::NAME_LEN,
@@ -226,242 +239,41 @@ impl Generator {
     }
 }
 
+/// What seldom succeeds unless it follows such a call.
+fn sequels(first: &str) -> impl Iterator<Item = (Kind, &'static CallInfo)> {
+    let next = SEQUEL.iter().filter(move |(before, _)| *before == first).map(|(_, next)| *next);
+    next.filter_map(|name| calls().find(|(_, call)| call.name == name))
+}
+
+/// How often that result of a call came up that did least.
+fn wanted(seen: &Histogram, call: &'static CallInfo) -> u32 {
+    seen.least(Row::Call(Some(call)), reachable(call.name))
+}
+
+/// The same of what may follow it.
+fn wanted_next(seen: &Histogram, call: &CallInfo) -> u32 {
+    sequels(call.name).map(|(_, next)| wanted(seen, next)).min().unwrap_or(u32::MAX)
+}
+
 /// The traps that carry messages.
 const MESSAGES: [Trap; 7] =
     [Trap::Send, Trap::Receive, Trap::SendRec, Trap::Notify, Trap::SendNb, Trap::ReplyReceive, Trap::SendA];
 
 /// Calls after which the system or the caller is no more come as one among so many.
-const SELDOM: u64 = 10;
+const SELDOM: u64 = 5;
 const ENDS: [&str; 2] = ["kernel.abort", "kernel.exit"];
 
 /// One call of so many is made up to so often.
 const SERIES: u64 = 300;
 const LONGEST: u64 = 240;
 
+/// Of a hundred calls about pages so many are about one that is mapped; and of those that take pages away.
+const MAPPED: u64 = 20;
+const UNMAPPED: u64 = 60;
+
+/// Of a hundred calls so many are made because they are wanted: each is the one that is wanted most of so many.
+const WANTED: u64 = 75;
+const CANDIDATES: usize = 8;
+
 /// Of a hundred calls that have a sequel, so many are followed by it.
 const SEQUELS: u64 = 60;
-
-/// Calls that seldom succeed unless another one came before.
-const SEQUEL: &[(&str, &str)] = &[
-    ("trace.stop", "trace.resume"),
-    ("trace.stop", "trace.detach"),
-    ("trace.stop", "trace.step"),
-    ("trace.stop", "trace.until_trap"),
-    ("trace.stop", "trace.set_register"),
-    ("trace.stop", "kernel.sigsend"),
-    ("kernel.runctl", "kernel.sigsend"),
-    ("kernel.runctl", "kernel.runctl"),
-    ("privctl.disallow", "kernel.sigsend"),
-    ("privctl.disallow", "privctl.allow"),
-    ("privctl.disallow", "privctl.yield_to"),
-    ("vmctl.next_event", "vmctl.clear_page_fault"),
-    ("vmctl.next_event", "vmctl.answer_request"),
-    ("vmctl.map", "vmctl.map"),
-    ("vmctl.map", "vmctl.unmap"),
-    ("vmctl.claim", "vmctl.map"),
-    ("vmctl.claim", "vmctl.donate"),
-    ("vmctl.claim", "vmctl.give_back"),
-    ("kernel.schedule", "kernel.schedule"),
-    ("kernel.fork", "vmctl.settle"),
-    ("vmctl.settle", "privctl.set_sys"),
-    ("privctl.disallow", "privctl.set_sys"),
-    ("privctl.set_sys", "privctl.add_memory"),
-    ("privctl.add_memory", "privctl.query_memory"),
-    ("privctl.add_io", "kernel.update"),
-    ("trace.stop", "trace.get_register"),
-    ("kernel.schedctl", "kernel.schedule"),
-    ("kernel.sigsend", "kernel.sigreturn"),
-    ("kernel.kill", "kernel.getksig"),
-    ("kernel.getksig", "kernel.endksig"),
-    ("vmctl.claim", "vmctl.create"),
-    ("vmctl.create", "vmctl.donate"),
-    ("vmctl.donate", "vmctl.map"),
-    ("vmctl.map", "vmctl.query"),
-    ("vmctl.unmap", "vmctl.release"),
-    ("irqctl.set_policy", "irqctl.disable"),
-    ("irqctl.disable", "irqctl.enable"),
-    ("irqctl.enable", "irqctl.remove_policy"),
-];
-
-impl Draw<'_> {
-    fn field(&mut self, field: Field, bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, room: usize) -> Option<()> {
-        match field.kind {
-            "Endpoint" => {
-                let recent = self.known.recent.endpoint.filter(|_| self.is_same() && field.name != "destination");
-                let name = recent.unwrap_or_else(|| endpoint(self.random, self.known));
-                put(bytes, &name.raw().to_le_bytes())
-            }
-            "PrivilegeSpec" => put(bytes, spec(self.random, self.known).as_bytes()),
-            "u16" => put(bytes, &(self.port() as u16).to_le_bytes()),
-            "u32" => put(bytes, &(self.half(field.name) as u32).to_le_bytes()),
-            "i32" => put(bytes, &(self.signed(field.name) as i32).to_le_bytes()),
-            "u64" => put(bytes, &self.word(field.name).to_le_bytes()),
-            kind if kind.starts_with('[') => self.array(bytes, room),
-            _ => put(bytes, &(self.choice(field.kind) as u32).to_le_bytes()),
-        }
-    }
-
-    /// Whether it is about what the last call was about.
-    fn is_same(&mut self) -> bool {
-        self.follows && chance(self.random, 80)
-    }
-
-    /// Text, or any bytes, where an array is the first or the last field.
-    fn array(&mut self, bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, room: usize) -> Option<()> {
-        let len = if bytes.is_empty() { abi::boot::NAME_LEN.min(room) } else { room };
-        let named = chance(self.random, 85);
-        for place in 0..len {
-            let byte = match (named, place) {
-                (true, 0..4) => b'a' + self.random.below(26) as u8,
-                (true, _) => 0,
-                (false, _) => self.random.word() as u8,
-            };
-            bytes.try_push(byte).ok()?;
-        }
-        Some(())
-    }
-
-    /// A value of an enumeration.
-    fn choice(&mut self, kind: &str) -> u64 {
-        match kind {
-            "PortAccess" => return number(self.random, 7, &[0, 1, 2, 4, 5, 6]),
-            // Most of the others are of no use together with the rest.
-            "Scheduler" if chance(self.random, 50) => return 1,
-            "Backing" | "Cache" if chance(self.random, 75) => return 0,
-            _ => {}
-        }
-        match self.random.below(32) {
-            0 => self.random.word(),
-            1 => 3,
-            2..=5 => 2,
-            6..=13 => 1,
-            _ => 0,
-        }
-    }
-
-    fn port(&mut self) -> u64 {
-        match self.random.below(8) {
-            0 => any(self.random, &[0, 0x20, 0x3f8, 0xffff]),
-            1 => self.random.below(1 << 16),
-            _ => PORTS + self.random.below(16),
-        }
-    }
-
-    fn signed(&mut self, name: &str) -> i64 {
-        let below = match name {
-            "priority" => 16,
-            "quantum" => 200,
-            _ => 2, // Processors.
-        };
-        match self.random.below(12) {
-            0 => any(self.random, &[-2, i32::MIN.into(), i32::MAX.into(), 16, 0]),
-            1..=2 => any(self.random, &[4, 31, 31, 31, 32, 1000]),
-            3..=5 => -1,
-            _ => self.random.below(below) as i64,
-        }
-    }
-
-    fn half(&mut self, name: &str) -> u64 {
-        let (random, known) = (&mut *self.random, self.known);
-        match (name, self.call.name) {
-            ("reserved", _) => 0,
-            ("slot", _) => match random.below(8) {
-                0 => any(random, &[0, 1, 1023, 1024, u32::MAX.into()]),
-                _ => u64::from(known.first_slot) + random.below(32),
-            },
-            ("signal", _) => number(random, 32, &[0, 9, 31, 32, 63, 64, u32::MAX.into()]),
-            ("byte", _) => number(random, 256, &[255, 256, u32::MAX.into()]),
-            ("count", "kernel.vdevio") => {
-                number(random, 8, &[0, 1, MAX_PORT_LIST.into(), u64::from(MAX_PORT_LIST) + 1])
-            }
-            ("count", _) => match random.below(16) {
-                0..=1 => any(random, &[0, MAX_RUN.into(), u64::from(MAX_RUN) + 1, u32::MAX.into()]),
-                2 => random.below(MAX_RUN.into()),
-                _ => 1 + random.below(8),
-            },
-            ("port", _) => match random.below(16) {
-                0 => random.word(),
-                _ => self.port(),
-            },
-            ("line", _) if chance(random, 40) => LINE,
-            ("line", _) => number(random, 20, &[15, 16, 31, 32, 255, 256]),
-            ("bit", _) => number(random, 32, &[31, 32]),
-            ("hook", _) if chance(random, 50) => known.hooks.pick(random).unwrap_or(0),
-            ("hook", _) => number(random, 66, &[0, 1, 64, 65]),
-            ("len", _) => number(random, 50, &[0, 1, 40, 41, 48, 49]),
-            ("id", _) => match random.below(8) {
-                0..=4 => u64::from(DYNAMIC_ID),
-                5 => any(random, &[0, 5, 63, 64]),
-                _ => random.below(70),
-            },
-            ("index", _) => number(random, 18, &[17, 18]),
-            ("nanoseconds", _) => number(random, 1_000_000_000, &[0, 999_999_999, 1_000_000_000]),
-            ("reenable" | "available" | "reset_ranges", _) => random.below(2),
-            _ => random.word(),
-        }
-    }
-
-    /// What the last call named with such a field.
-    fn recent(&self, name: &str, of_pages: bool) -> Option<u64> {
-        let recent = &self.known.recent;
-        match name {
-            "space" => recent.space,
-            "frame" | "root" | "first" if of_pages && self.same_page => recent.frame,
-            "address" if of_pages && self.same_page => recent.page,
-            _ => None,
-        }
-    }
-
-    fn word(&mut self, name: &str) -> u64 {
-        let of_pages = self.call.name.starts_with("vmctl.");
-        if self.is_same()
-            && let Some(word) = self.recent(name, of_pages)
-        {
-            return word;
-        }
-        let (random, known) = (&mut *self.random, self.known);
-        match (name, self.call.name) {
-            ("address", _) if of_pages => page(random, known),
-            ("address", "kernel.vdevio") if chance(random, 60) => known.samples.ports,
-            ("address", "statectl.add_blacklist" | "statectl.add_whitelist") if chance(random, 70) => {
-                known.samples.filters
-            }
-            ("address", _) => address(random, known),
-            ("frame", "kernel.sigreturn") => match known.signal_frames.pick(random) {
-                Some(frame) if chance(random, 70) => frame,
-                _ => address(random, known),
-            },
-            ("frame" | "root", _) => frame(random, known),
-            ("first", _) => frame(random, known),
-            ("space", _) => space(random, known),
-            ("stack" | "entry" | "handler" | "trampoline", _) => code(random, known),
-            ("count", "kernel.sdevio") => number(random, 16, &[0, 1, MAX_PORT_STRING, MAX_PORT_STRING + 1]),
-            ("count", _) if of_pages => number(random, 10, &[0, 1, MAX_RUN.into(), u64::from(MAX_RUN) + 1]),
-            ("count", _) => number(random, 6, &[0, 1, 2, 128, 129]),
-            ("len", "kernel.diag_write") => number(random, 32, &[0, 1, MAX_DIAG as u64, MAX_DIAG as u64 + 1]),
-            ("len", _) => number(random, 256, &[0, 1, 4096, 4097, 8192, 1 << 21, u64::MAX]),
-            ("start", _) => match random.below(8) {
-                0 => random.word(),
-                1 => u64::MAX,
-                2 => frame(random, known),
-                _ => known.device.start + random.below(1 << 14),
-            },
-            ("index", _) => number(random, 16, &[0, 63, 64]),
-            ("slot", _) => number(random, 128, &[0, 1023, 1024]),
-            ("id", _) => number(random, 64, &[5, 63, 64]),
-            ("cpu", _) => number(random, 2, &[0, 1, 2, 31, 32]),
-            ("absolute", _) => random.below(2),
-            ("ticks", _) => number(random, 64, &[0, 1]),
-            ("value", _) if chance(random, 70) => code(random, known),
-            _ => random.word(),
-        }
-    }
-}
-
-/// The first of the ports, and the line, that drivers ask for most.
-const PORTS: u64 = 0x1f0;
-const LINE: u64 = 14;
-
-fn put(bytes: &mut ArrayVec<u8, { abi::BODY_LEN }>, value: &[u8]) -> Option<()> {
-    bytes.try_extend_from_slice(value).ok()
-}

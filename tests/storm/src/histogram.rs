@@ -132,6 +132,17 @@ impl Histogram {
         self.counts[row.index()][column(result)]
     }
 
+    /// The count of what has come up least of success and `errors`.
+    pub fn least(&self, row: Row, errors: impl Iterator<Item = Errno>) -> u32 {
+        let counts = &self.counts[row.index()];
+        errors.map(|errno| counts[column(Err(errno))]).fold(counts[column(Ok(()))], u32::min)
+    }
+
+    /// One row, to be written.
+    pub fn line(&self, row: Row) -> Line<'_> {
+        Line { histogram: self, row }
+    }
+
     /// How often a result register had what is no result.
     pub fn strange(&self) -> u32 {
         self.counts.iter().map(|row| row[STRANGE]).sum()
@@ -150,22 +161,32 @@ impl Histogram {
     }
 }
 
-impl fmt::Display for Histogram {
-    /// A line for each row: its name, and each result that came up.
+/// A row of a histogram, as a person wants to read it.
+pub struct Line<'h> {
+    histogram: &'h Histogram,
+    row: Row,
+}
+
+impl fmt::Display for Line<'_> {
+    /// The name, and each result that came up.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for row in rows() {
-            write!(f, "{:24}", row.name())?;
-            let results = core::iter::once(Ok(())).chain(Errno::ALL.iter().map(|errno| Err(*errno)));
-            for result in results {
-                let name = result.err().map_or("ok", Errno::code);
-                match self.of(row, result) {
-                    0 => {}
-                    count => write!(f, " {name} {count}")?,
-                }
+        write!(f, "{:24}", self.row.name())?;
+        let results = core::iter::once(Ok(())).chain(Errno::ALL.iter().map(|errno| Err(*errno)));
+        for result in results {
+            let name = result.err().map_or("ok", Errno::code);
+            match self.histogram.of(self.row, result) {
+                0 => {}
+                count => write!(f, " {name} {count}")?,
             }
-            writeln!(f)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Histogram {
+    /// A line for each row.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        rows().try_for_each(|row| writeln!(f, "{}", self.line(row)))
     }
 }
 
@@ -192,6 +213,19 @@ mod tests {
         assert_eq!(Row::of(1, 7), Row::Trap(None));
         assert_eq!(Row::of(Trap::KernelCall.rax(), u64::from(Kill::KIND.0) | 3 << 16).name(), "kernel.kill");
         assert_eq!(Row::of(Trap::KernelCall.rax(), 7), Row::Call(None));
+    }
+
+    #[test]
+    fn the_least_is_that_of_the_rarest_result_that_is_asked_for() {
+        let (mut histogram, row) = (Histogram::default(), Row::Call(None));
+        for errno in [Errno::Perm, Errno::Perm, Errno::Inval] {
+            histogram.count(row, errno.to_result());
+            histogram.count(row, 0);
+        }
+        assert_eq!(histogram.least(row, [].into_iter()), 3);
+        assert_eq!(histogram.least(row, [Errno::Perm].into_iter()), 2);
+        assert_eq!(histogram.least(row, [Errno::Perm, Errno::Inval].into_iter()), 1);
+        assert_eq!(histogram.least(row, [Errno::Busy].into_iter()), 0);
     }
 
     #[test]

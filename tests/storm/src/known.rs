@@ -1,6 +1,7 @@
 //! What a hostile program knows: names that it was given or told, and memory that it has.
 
 use crate::Random;
+use abi::event::ACCESS_SHIFT;
 use abi::{Endpoint, Kind, Message};
 use arrayvec::ArrayVec;
 use core::ops::Range;
@@ -8,20 +9,20 @@ use protocol::{Call, getinfo, irqctl, kernel, vmctl};
 
 /// The last things that were heard of.
 #[derive(Clone, Debug)]
-pub struct Ring<const N: usize> {
-    items: ArrayVec<u64, N>,
+pub struct Ring<const N: usize, T = u64> {
+    items: ArrayVec<T, N>,
     next: usize,
 }
 
-impl<const N: usize> Default for Ring<N> {
+impl<const N: usize, T> Default for Ring<N, T> {
     fn default() -> Self {
         Self { items: ArrayVec::new(), next: 0 }
     }
 }
 
-impl<const N: usize> Ring<N> {
+impl<const N: usize, T: Copy + PartialEq> Ring<N, T> {
     /// Adds one, in the place of the oldest if there is no room.
-    pub fn push(&mut self, item: u64) {
+    pub fn push(&mut self, item: T) {
         if self.items.contains(&item) {
             return;
         }
@@ -32,18 +33,18 @@ impl<const N: usize> Ring<N> {
     }
 
     /// Forgets one.
-    pub fn remove(&mut self, item: u64) {
+    pub fn remove(&mut self, item: T) {
         self.items.retain(|known| *known != item);
     }
 
     /// Any of them; `None` if there is none.
-    pub fn pick(&self, random: &mut Random) -> Option<u64> {
+    pub fn pick(&self, random: &mut Random) -> Option<T> {
         let index = random.below(self.items.len().max(1) as u64);
         self.items.get(index as usize).copied()
     }
 
     /// All of them.
-    pub fn all(&self) -> &[u64] {
+    pub fn all(&self) -> &[T] {
         &self.items
     }
 }
@@ -55,6 +56,10 @@ pub struct Samples {
     pub ports: u64,
     /// Of elements of a receive filter.
     pub filters: u64,
+    /// Of grants.
+    pub grants: u64,
+    /// Of copies from and to granted memory.
+    pub copies: u64,
 }
 
 /// What a call was about.
@@ -66,13 +71,25 @@ pub(crate) struct Recent {
     pub(crate) page: Option<u64>,
 }
 
+/// A page that was mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mapped {
+    pub(crate) space: u64,
+    pub(crate) page: u64,
+    pub(crate) frame: u64,
+}
+
 /// What there is to name.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// The program's own name.
     pub me: Endpoint,
+    /// The root system process.
+    pub root: Endpoint,
     /// Processes.
     pub endpoints: Ring<32>,
+    /// Those of them that may have granted something.
+    pub granters: Ring<8, Endpoint>,
     /// Processes that no call may name: the run would end with them.
     pub spared: ArrayVec<Endpoint, 8>,
     /// Address spaces.
@@ -85,6 +102,12 @@ pub struct Known {
     pub signal_frames: Ring<8>,
     /// Interrupt hooks.
     pub hooks: Ring<8>,
+    /// Processes of which a call waits for memory.
+    pub(crate) requestors: Ring<4, Endpoint>,
+    /// Pages that were mapped.
+    pub(crate) mapped: Ring<8, Mapped>,
+    /// Frames of pages that were taken away.
+    pub(crate) unmapped: Ring<8>,
     /// What the last call was about that succeeded.
     pub(crate) recent: Recent,
     /// Where in the program's memory there are lists that calls can use.
@@ -106,13 +129,18 @@ impl Known {
     pub fn new(me: Endpoint, arena: Range<u64>, window: Range<u64>) -> Self {
         Self {
             me,
+            root: Endpoint::NONE,
             endpoints: Ring::default(),
+            granters: Ring::default(),
             spared: ArrayVec::new(),
             spaces: Ring::default(),
             spared_spaces: ArrayVec::new(),
             frames: Ring::default(),
             signal_frames: Ring::default(),
             hooks: Ring::default(),
+            requestors: Ring::default(),
+            mapped: Ring::default(),
+            unmapped: Ring::default(),
             recent: Recent::default(),
             samples: Samples::default(),
             device: 0..0,
@@ -139,7 +167,13 @@ impl Known {
         } else if let Some(created) = reply_to::<vmctl::CreateSpace>(&message) {
             self.enter(created.space);
         } else if let Some(event) = reply_to::<vmctl::NextEvent>(&message) {
-            self.meet(Endpoint::from_raw(event.words[0] as u32));
+            let [names, _, access_and_len] = event.words;
+            let requestor = Endpoint::from_raw(names as u32);
+            self.meet(requestor);
+            // A page fault has no length.
+            if access_and_len & ((1 << ACCESS_SHIFT) - 1) != 0 && !self.spared.contains(&requestor) {
+                self.requestors.push(requestor);
+            }
         } else if let Some(home) = reply_to::<vmctl::GetSpaceOf>(&message) {
             self.enter(home.space);
         } else if let Some(claimed) = reply_to::<vmctl::Claim>(&message) {
@@ -151,6 +185,24 @@ impl Known {
             && found.found == vmctl::Found::Memory
         {
             self.frames.push(found.frame);
+        }
+    }
+
+    /// The last call has mapped a page.
+    pub(crate) fn remember_page(&mut self) {
+        let Recent { space, page, frame, .. } = self.recent;
+        if let (Some(space), Some(page), Some(frame)) = (space, page, frame) {
+            self.mapped.push(Mapped { space, page, frame });
+        }
+    }
+
+    /// The last call has taken a page away: its frame is mapped there no more.
+    pub(crate) fn forget_page(&mut self) {
+        let Recent { space, page, .. } = self.recent;
+        let is_it = |mapped: &&Mapped| (Some(mapped.space), Some(mapped.page)) == (space, page);
+        if let Some(mapped) = self.mapped.all().iter().find(is_it).copied() {
+            self.mapped.remove(mapped);
+            self.unmapped.push(mapped.frame);
         }
     }
 

@@ -10,15 +10,17 @@
 extern crate std;
 
 mod documented;
+mod draw;
 mod fields;
 mod generator;
 mod histogram;
 mod known;
 mod random;
+mod sequels;
 mod values;
 
-pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable};
+pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable, reachable};
 pub use generator::{Generator, Registers};
-pub use histogram::{Histogram, Row, rows};
+pub use histogram::{Histogram, Line, Row, rows};
 pub use known::{Known, Ring, Samples};
 pub use random::Random;

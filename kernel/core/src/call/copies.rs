@@ -191,6 +191,15 @@ impl<M: Machine> Context<'_, '_, M> {
         if len == 0 {
             return Err(Errno::Dom.into());
         }
+        if self.copy_in_pages(from, to, len).is_some() {
+            return Ok(len);
+        }
+        self.copy_many(from, to, len, missing)
+    }
+
+    /// The same for what is long, or not there.
+    #[inline(never)]
+    fn copy_many(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<u64, Stop> {
         let alike = (from.address ^ to.address).is_multiple_of(PAGE_SIZE);
         if len >= FEWEST_SHARED
             && alike
@@ -199,6 +208,28 @@ impl<M: Machine> Context<'_, '_, M> {
             return Ok(done);
         }
         self.copy_step(from, to, len, len.min(MAX_COPIED), missing)
+    }
+
+    /// Copies what lies in one page on each side, and is there: most copies. `None`, with nothing copied, if it is otherwise.
+    #[inline(always)]
+    fn copy_in_pages(&mut self, from: Side, to: Side, len: u64) -> Option<()> {
+        let room = |side: Side| PAGE_SIZE - side.address % PAGE_SIZE;
+        if len > room(from).min(room(to)) {
+            return None;
+        }
+        let source = self.locate_byte(from, MemoryAccess::Read)?;
+        let destination = self.locate_byte(to, MemoryAccess::Write)?;
+        self.machine.copy(source, destination, len);
+        Some(())
+    }
+
+    /// The first byte of a side, if it is there; physical memory is left to others.
+    #[inline(always)]
+    fn locate_byte(&self, side: Side, access: MemoryAccess) -> Option<u64> {
+        match side.memory {
+            Memory::Of(slot) => self.machine.locate_byte(self.kernel.root_of(slot)?, side.address, access),
+            Memory::Physical => None,
+        }
     }
 
     /// Copies many whole pages, which lie alike on both sides, by letting both see the same until one of them writes. What comes
@@ -265,7 +296,6 @@ impl<M: Machine> Context<'_, '_, M> {
     }
 
     /// Finds the pages of the first `step` of `len` bytes; if they are missing, all of them are asked for.
-    #[inline(always)]
     fn locate(
         &mut self,
         side: Side,
@@ -302,7 +332,8 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Whether pages could not be written only because two programs share them, and can be now.
     fn is_withheld(&mut self, slot: Slot, address: u64, len: u64) -> bool {
-        self.check_range(address, len).is_ok() && self.want_writes(slot, address, len) == Written::Allowed
+        self.check_range(address, len).is_ok()
+            && self.kernel.want_writes(self.machine, slot, address, len) == Written::Allowed
     }
 
     /// Memory is not there, and is not waited for.

@@ -73,10 +73,10 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 
     fn update_sys(&mut self, _: Caller, call: UpdateSys) -> Answer<SysUpdated> {
         let done = if call.process == Endpoint::NONE {
-            self.kernel.update_users(self.me, &call.spec)
+            self.kernel.update_users(self.machine, self.me, &call.spec)
         } else {
             self.service(call.process).and_then(|slot| {
-                self.kernel.update_service(slot, &call.spec)?;
+                self.kernel.update_service(self.machine, slot, &call.spec)?;
                 if call.reset_ranges != 0 {
                     self.kernel.privileges_mut(slot).resources = crate::ranges::Resources::NONE;
                 }

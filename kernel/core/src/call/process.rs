@@ -30,7 +30,6 @@ impl<M: Machine> Kernel<'_, M> {
             failed_reply: p.failed_reply,
             cpu: p.cpu,
             priority: p.priority,
-            urgency: p.priority,
             quantum: p.quantum,
             scheduler: p.scheduler,
             name: forked_name(p.name),
@@ -65,10 +64,11 @@ impl<M: Machine> Kernel<'_, M> {
         p.pending.remove(Pending::CALL);
         p.used = Usage::default();
         self.unblock(slot, Rts::WAITS);
+        self.tell_send_done(machine, slot);
         Ok(())
     }
 
-    /// A process does not send any more. If it was the kernel that sent in its name, its scheduler is not told that its time
+    /// A process does not send any more; its manager may have to be told, see [`Kernel::tell_send_done`]. If it was the kernel that sent in its name, its scheduler is not told that its time
     /// is used up: it gets a new turn.
     pub(crate) fn withdraw_message(&mut self, slot: Slot) {
         if !self.process(slot).rts.contains(Rts::SENDING) {
@@ -77,7 +77,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.unqueue_sender(Slot::of(self.process(slot).send_to), slot);
         let p = self.process_mut(slot);
         let by_kernel = p.pending.contains(Pending::KERNEL_SENDS);
-        p.pending.remove(Pending::KERNEL_SENDS | Pending::SEND_SIGNAL);
+        p.pending.remove(Pending::KERNEL_SENDS);
         if by_kernel {
             p.ticks_left = p.quantum;
             self.unblock(slot, Rts::NO_QUANTUM);

@@ -43,6 +43,62 @@ impl Model {
         if count > MAX_ENTRIES {
             return Err(Errno::Dom);
         }
+        self.program_mut(me).regs.rax = 0;
+        self.offer_table(me, address, count);
+        Ok(())
+    }
+
+    /// A table that is under the name again which registered it is sent again.
+    pub(super) fn resend_table(&mut self, i: usize) {
+        if let Some((owner, address, count)) = self.authority(i).table
+            && owner == self.slots[i].endpoint
+        {
+            self.offer_table(i, address, count);
+        }
+    }
+
+    /// The failing instance `a` gives its name back to `b`: of what it has sent under it, `b` knows the results, or sends it itself.
+    pub(super) fn hand_back(&mut self, a: usize, b: usize) {
+        let name = self.slots[a].endpoint;
+        let of = |model: &Self, i: usize| model.authority(i).table.filter(|(owner, ..)| *owner == name);
+        let Some((_, address, count)) = of(self, a) else { return };
+        self.authority_mut(a).table = None;
+        let places: Vec<_> = of(self, b).map_or(Vec::new(), |(_, address, count)| entries(address, count).collect());
+        let before: Vec<_> = places.iter().map(|at| self.entry(b, *at)).collect();
+        let mut filled = Vec::new();
+        let mut lost = 0;
+        let is_good = |flags: u32| flags & VALID != 0 && flags & !ALL == 0;
+        for (i, at) in entries(address, count).enumerate() {
+            let Some(sent) = self.entry(a, at).filter(|entry| is_good(entry.flags)) else { continue };
+            let own = before.get(i).copied().flatten().filter(|own| {
+                let what = |e: &AsyncEntry| (e.destination, e.message.header(), e.message.body);
+                is_good(own.flags) && look(own) == Look::Open && what(own) == what(&sent)
+            });
+            if sent.flags & DONE != 0 {
+                let Some(own) = own else { continue };
+                if self.finish(b, places[i], &own, Errno::from_result(sent.result).map(drop)) {
+                    self.mailbox_mut(a).notified_by.insert(ASYNCM);
+                    self.slots[a].hears = true;
+                }
+            } else if own.is_none() {
+                let is_free = |at: &usize| !filled.contains(at) && before[*at].is_some_and(|entry| entry.flags == 0);
+                match (0..places.len()).find(is_free) {
+                    None => lost += 1,
+                    Some(free) => {
+                        filled.push(free);
+                        self.store(b, places[free], sent.as_bytes());
+                    }
+                }
+            }
+        }
+        if lost != 0 {
+            let name = self.program(a).name();
+            let line = format!("{lost} messages of {name} are lost: the instance before it has no room for them");
+            self.machine.lines.push(line);
+        }
+    }
+
+    fn offer_table(&mut self, me: usize, address: u64, count: u64) {
         let (mut open, mut notify) = (false, false);
         for at in entries(address, count) {
             let Some(entry) = self.entry(me, at).filter(|entry| look(entry) == Look::Open) else { continue };
@@ -65,11 +121,9 @@ impl Model {
         }
         let owner = self.slots[me].endpoint;
         self.authority_mut(me).table = open.then_some((owner, address, count));
-        self.program_mut(me).regs.rax = 0;
         if notify {
             self.post(ASYNCM, me);
         }
-        Ok(())
     }
 
     fn entry_receiver(&self, me: usize, entry: &AsyncEntry) -> Result<usize, Errno> {

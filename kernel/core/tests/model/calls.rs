@@ -198,6 +198,7 @@ impl Model {
         p.suspended = None;
         p.used = (0, 0);
         self.release(slot, Rts::RECEIVING | Rts::REPLY);
+        self.send_is_over(slot);
         Ok(())
     }
 

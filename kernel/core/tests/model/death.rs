@@ -1,7 +1,6 @@
 //! The end of a process.
 
 use super::*;
-use abi::Signal;
 
 impl Model {
     pub(super) fn end(&mut self, i: usize) {
@@ -11,16 +10,8 @@ impl Model {
         self.billed.iter_mut().filter(|who| **who == Some(i)).for_each(|who| *who = None);
         self.forget_event(i);
         self.sending.retain(|sender| *sender != i);
-        let managed: Vec<_> = (0..SLOTS).filter(|other| self.manager_of(*other) == Some(i)).collect();
         self.program_mut(i).rts = Rts::FREE;
         self.clear_refs(i);
-        // Who was to hear of their signals has not heard of them, or has forgotten.
-        for other in managed {
-            let manager = self.manager_of(other).filter(|_| self.program(other).is(Rts::SIGNALED));
-            if let Some(manager) = manager {
-                self.signal_service(manager, Signal::MANAGER);
-            }
-        }
         for other in 0..SLOTS {
             if self.slots[other].scheduler == endpoint && other != i {
                 self.leave_scheduler(other);
@@ -44,6 +35,9 @@ impl Model {
                 self.sending.retain(|sender| *sender != other);
                 self.fail_wait(other);
             }
+        }
+        if self.is_service(i) {
+            self.hand_on(endpoint);
         }
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Program {
     used: (u64, u64),
     /// Signals that its manager has not taken.
     signals: u64,
+    /// Those that it has taken and not finished with.
+    taken: u64,
     /// Number of its space.
     pub(crate) space: Option<usize>,
     name: [u8; NAME_LEN],
@@ -130,6 +132,7 @@ impl Program {
             ticks_left: 0,
             used: (0, 0),
             signals: 0,
+            taken: 0,
             space: None,
             name: [0; NAME_LEN],
         }

@@ -159,30 +159,34 @@ impl Model {
             None => (statics.end..PRIVILEGES).find(|id| is_free(*id)).ok_or(Errno::NoSpc)?,
         };
         let dynamic = if statics.contains(&id) { PrivilegeFlags::empty() } else { PrivilegeFlags::DYNAMIC };
+        let manager = self.manager_of(slot);
         self.make_user(slot);
         self.slots[slot].id = id;
         self.ids[id].owner = Some(self.slots[slot].endpoint);
         self.ids[id].authority.flags = PrivilegeFlags::SERVICE | dynamic;
         self.apply(slot, spec);
-        self.meet(slot);
+        self.meet(slot, manager);
         Ok(id)
     }
 
     pub(super) fn set_user(&mut self, slot: usize) -> Result<(), Errno> {
         self.must_wait(slot)?;
+        let manager = self.manager_of(slot);
         self.make_user(slot);
-        self.meet(slot);
+        self.meet(slot, manager);
         Ok(())
     }
 
     /// It has no filters, and those of others may take it for something else.
-    fn meet(&mut self, slot: usize) {
+    fn meet(&mut self, slot: usize, manager: Option<usize>) {
         self.catch_up(slot);
         let p = self.program(slot);
         if p.is(Rts::SENDING) {
             let to = self.live(p.send_to).expect("somebody to send to");
             self.catch_up(to);
         }
+        self.change_manager(slot, manager);
+        self.hand_on(self.slots[slot].endpoint);
     }
 
     /// Ends a structure of its own, if it has one: nobody may send to that id, and nothing of it is pending.
@@ -220,9 +224,11 @@ impl Model {
                 return Err(Errno::Inval);
             }
             let sends = self.existing(spec.sends);
+            let managers: Vec<_> = (0..SLOTS).map(|i| self.manager_of(i)).collect();
             let users = &mut self.ids[USER].authority;
             (users.traps, users.sends, users.calls) = (spec.traps, sends, spec.calls);
             (users.manager, users.backup) = (spec.manager, spec.backup);
+            (0..SLOTS).for_each(|i| self.change_manager(i, managers[i]));
             return Ok(());
         }
         let slot = self.subject(me, process)?;
@@ -230,7 +236,9 @@ impl Model {
             return Err(Errno::Perm);
         }
         self.check_spec(spec)?;
+        let manager = self.manager_of(slot);
         self.apply(slot, spec);
+        self.change_manager(slot, manager);
         Ok(())
     }
 

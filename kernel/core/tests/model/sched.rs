@@ -144,7 +144,6 @@ impl Model {
         }
         self.sending.retain(|sender| *sender != i);
         let p = self.program_mut(i);
-        p.wants_send_done = false;
         if std::mem::take(&mut p.kernel_sends) {
             p.ticks_left = p.quantum;
             self.release(i, Rts::NO_QUANTUM);

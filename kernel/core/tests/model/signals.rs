@@ -8,7 +8,7 @@ impl Model {
     /// Whoever runs does something that the processor does not do for it.
     pub(crate) fn exception(&mut self, cpu: usize, signal: Signal) {
         let Some(me) = self.running[cpu] else { return };
-        if self.manager_of(me).is_none_or(|manager| self.slots[manager].endpoint == self.root) {
+        if self.manager_of(me).is_none_or(|manager| manager == me || self.slots[manager].endpoint == self.root) {
             self.machine.lines.push(format!("{} stopped: test", self.program(me).name()));
         }
         self.raise(me, signal);
@@ -29,18 +29,27 @@ impl Model {
                 self.signal_service(i, Signal::MANAGER_SELF);
             }
             _ => {
-                // It cannot manage its own end.
-                let backup = std::mem::replace(&mut self.authority_mut(i).backup, Endpoint::NONE);
-                match self.live(backup).filter(|manager| *manager != i && self.is_service(*manager)) {
-                    None => self.action = Action::Panic(slot(i)),
-                    Some(manager) => {
-                        self.authority_mut(i).manager = backup;
-                        self.release(manager, Rts::NO_PRIV);
-                        self.raise_with(i, signal, manager);
-                    }
+                if let Some(manager) = self.other_manager(i) {
+                    self.raise_with(i, signal, manager);
                 }
             }
         }
+    }
+
+    /// It cannot manage its own end: its backup does that from now on, or the root, whose own end is that of all.
+    fn other_manager(&mut self, i: usize) -> Option<usize> {
+        let backup = std::mem::replace(&mut self.authority_mut(i).backup, Endpoint::NONE);
+        let is_other = |manager: &usize| *manager != i && self.is_service(*manager);
+        let backup = self.live(backup).filter(is_other);
+        let manager = backup.or_else(|| self.live(self.root).filter(is_other));
+        match manager {
+            None => self.action = Action::Panic(slot(i)),
+            Some(manager) => self.authority_mut(i).manager = self.slots[manager].endpoint,
+        }
+        if let Some(backup) = backup {
+            self.release(backup, Rts::NO_PRIV);
+        }
+        manager
     }
 
     fn raise_with(&mut self, i: usize, signal: Signal, manager: usize) {
@@ -71,7 +80,41 @@ impl Model {
         let endpoint = self.slots[i].endpoint;
         let p = self.program_mut(i);
         p.rts.remove(Rts::SIGNALED);
-        (endpoint, std::mem::take(&mut p.signals))
+        let signals = std::mem::take(&mut p.signals);
+        p.taken |= signals;
+        (endpoint, signals)
+    }
+
+    /// Whoever was managed by `former` has another manager, or one that remembers nothing: that one hears of all signals again.
+    pub(super) fn hand_on(&mut self, former: Endpoint) {
+        for i in 0..SLOTS {
+            let own = self.authority(i);
+            let managers = [own.manager, own.backup, self.root];
+            let named = managers.map(|m| if m == Endpoint::SELF { self.slots[i].endpoint } else { m });
+            let manages = |m: &Endpoint| *m == former || self.live(*m).is_some_and(|m| self.is_service(m));
+            if named.into_iter().find(manages) == Some(former) {
+                self.offer(i);
+            }
+        }
+    }
+
+    pub(super) fn offer(&mut self, i: usize) {
+        if !self.program(i).is(Rts::SIGNAL_PENDING) {
+            return;
+        }
+        let other = self.manager_of(i).filter(|manager| *manager != i);
+        let Some(manager) = other.or_else(|| self.other_manager(i)) else { return };
+        let p = self.program_mut(i);
+        p.signals |= std::mem::take(&mut p.taken);
+        p.rts |= Rts::SIGNALED;
+        self.signal_service(manager, Signal::MANAGER);
+    }
+
+    /// The same if its manager is not `former` any more.
+    pub(super) fn change_manager(&mut self, i: usize, former: Option<usize>) {
+        if self.manager_of(i) != former {
+            self.offer(i);
+        }
     }
 
     pub(super) fn end_signals(&mut self, me: usize, i: usize) -> Result<(), Errno> {
@@ -81,6 +124,7 @@ impl Model {
         if !self.program(i).is(Rts::SIGNAL_PENDING) {
             return Err(Errno::Inval);
         }
+        self.program_mut(i).taken = 0;
         if !self.program(i).is(Rts::SIGNALED) {
             self.release(i, Rts::SIGNAL_PENDING);
         }

@@ -20,6 +20,9 @@ impl Model {
             return Err(Errno::Busy);
         }
         self.withdraw_message(a);
+        if rolls_back {
+            self.hand_back(a, b);
+        }
         // The new instance may send to whomever the old one may send to.
         let [id_a, id_b] = [a, b].map(|i| self.slots[i].id);
         let inherited = self.ids[id_a].authority.sends & !(1 << id_b);
@@ -29,8 +32,12 @@ impl Model {
         for (i, before) in [(a, b), (b, a)] {
             self.arrive(i, before);
         }
+        self.send_is_over(b);
         for i in [a, b] {
             self.catch_up(i);
+        }
+        for i in [a, b] {
+            self.resend_table(i);
         }
         Ok(())
     }
@@ -69,9 +76,11 @@ impl Model {
             event.process = new;
         }
         let waits = p.event.is_some();
-        let manager = if p.is(Rts::SIGNALED) { self.manager_of(i) } else { None };
-        if let Some(manager) = manager {
-            self.signal_service(manager, abi::Signal::MANAGER);
+        let signaled = p.is(Rts::SIGNALED);
+        match self.manager_of(i) {
+            Some(manager) if manager == i => self.offer(i),
+            Some(manager) if signaled => self.signal_service(manager, abi::Signal::MANAGER),
+            _ => {}
         }
         if waits {
             self.queue_event(i);

@@ -4,8 +4,8 @@ use crate::audit::{audit, checksum};
 use crate::machine::DEVICE;
 use crate::regs::TRAP_LEN;
 use crate::world::{
-    ARENA, CPUS, FILTERS, FIRST_FREE, PEERS, ROOT, Rights, STORM, TEXT, Tables, USERS, VICTIMS, VM, WINDOW, World,
-    booted, processors,
+    ARENA, COPIES, CPUS, FILTERS, FIRST_FREE, GRANTS, PEERS, ROOT, Rights, STORM, Scarce, TEXT, Tables, USERS, VICTIMS,
+    VM, WINDOW, World, booted, processors,
 };
 use crate::{machine, repair};
 use abi::event::SystemEvent;
@@ -13,6 +13,7 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Signal, Trap};
 use kernel_core::{Action, CpuId, MemoryAccess, Rts, Slot};
 use protocol::irqctl::SetPolicy;
+use protocol::kernel::SetGrant;
 use protocol::vmctl::{AnswerRequest, ClearPageFault, NextEvent};
 use protocol::{Call, encode};
 use std::collections::BTreeMap;
@@ -46,6 +47,10 @@ pub(crate) struct Storm<'t> {
     ended: bool,
 }
 
+/// So many of those that never receive are known.
+const SLEEPERS_KNOWN: usize = 4;
+/// One of so many turns of a service it tells where its grants are: an update or a new program ends them.
+const GRANTING: u64 = 12;
 /// Steps between two repairs.
 const REPAIR: u64 = 48;
 /// Turns without a trap of the storm before its system is given up.
@@ -59,11 +64,15 @@ impl<'t> Storm<'t> {
         let generator = |place: u64, calls, omitted| {
             let mut known = Known::new(booted(STORM), ARENA, WINDOW);
             known.memory_end = machine::RAM.end * PAGE_SIZE;
+            known.root = booted(ROOT);
             known.first_slot = FIRST_FREE;
-            known.samples = Samples { ports: TEXT, filters: FILTERS };
+            known.samples = Samples { ports: TEXT, filters: FILTERS, grants: GRANTS, copies: COPIES };
             known.device = (DEVICE.start + 1) * PAGE_SIZE..DEVICE.end * PAGE_SIZE;
-            for slot in (VM..PEERS.end + 2).chain(USERS).chain(VICTIMS) {
+            for slot in (VM..PEERS.end + SLEEPERS_KNOWN).chain(USERS).chain(VICTIMS) {
                 known.endpoints.push(slot as u64);
+            }
+            for slot in STORM..PEERS.end {
+                known.granters.push(booted(slot));
             }
             Generator::new(seed ^ place << 60, known, calls, omitted)
         };
@@ -256,16 +265,21 @@ impl<'t> Storm<'t> {
         if let Some((process, signals)) = event.and_then(|event| event.signaled) {
             self.ended |= repair::handle(self, process, signals).is_err();
         }
-        self.world.rest();
+        self.ended |= self.world.rest().is_err();
     }
 
     /// The memory server has something to do, or waits.
     fn serve_memory(&mut self, slot: Slot) -> Registers {
         let frame = self.world.kernel.process(slot).frame;
+        if self.world.rights.scarce == Scarce::Answers {
+            return Registers { rdx: booted(PEERS.start).raw().into(), ..self.wait(slot) };
+        }
         let event = frame.notified_by(Endpoint::SYSTEM).then(|| SystemEvent::read(&frame.body));
         let wait = event.and_then(|event| event.memory);
         let reenable = 1;
+        let takes_hooks = self.world.rights.scarce == Scarce::Hooks && self.random.below(4) != 0;
         match (self.random.below(16), wait) {
+            _ if takes_hooks => call(&SetPolicy { line: 3, bit: (self.number % 32) as u32, reenable }),
             (0, _) => call(&SetPolicy { line: 3, bit: self.random.below(32) as u32, reenable }),
             (1, _) => call(&NextEvent {}),
             (2..9, Some(_)) => self.wait(slot), // It forgets about it.
@@ -298,15 +312,19 @@ impl<'t> Storm<'t> {
 
     fn draw(&mut self, slot: Slot) -> Registers {
         let me = self.world.kernel.process(slot).frame;
+        let waits = me.asked_by().is_some() || self.random.below(2) != 0;
         let endpoint = Endpoint::new(slot.index(), 0).filter(|e| self.world.kernel.lookup(*e).is_some());
+        if PEERS.contains(&slot.index()) && self.random.below(GRANTING) == 0 {
+            return call(&SetGrant { address: GRANTS, count: 8 });
+        }
         let generator = match slot.index() {
             STORM => &mut self.service,
             slot if USERS.contains(&slot) => &mut self.users,
-            _ if me.asked_by().is_some() || self.random.below(2) != 0 => return self.wait(slot),
+            _ if waits && self.world.rights.scarce != Scarce::Answers => return self.wait(slot),
             _ => &mut self.peers,
         };
         generator.known.me = endpoint.unwrap_or(generator.known.me);
-        generator.draw()
+        generator.draw(self.histogram)
     }
 
     /// Those who were made anew become known.

@@ -1,7 +1,7 @@
 //! What the root does so that the storm goes on: who has ended is made again, who was stopped goes on.
 
 use crate::driver::Storm;
-use crate::world::{Ended, PEERS, PRIORITY, STORM, USERS, VICTIMS, VM, World, booted};
+use crate::world::{Ended, PEERS, PRIORITY, STORM, Scarce, USERS, VICTIMS, VM, World, booted};
 use abi::boot::BootEntry;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, PrivilegeId, Signal};
@@ -34,8 +34,7 @@ pub(crate) fn repair(storm: &mut Storm<'_>) -> Result<(), Ended> {
     if storm.random.below(16) == 0 {
         thin_out(storm)?;
     }
-    storm.world.rest();
-    Ok(())
+    storm.world.rest()
 }
 
 /// Milliseconds of the storm's turns, and of the others'.
@@ -61,11 +60,14 @@ fn mend(storm: &mut Storm<'_>, number: usize) -> Result<(), Ended> {
     }
     // Who waits for memory is often left to the memory server.
     let waits = rts.intersects(Rts::PAGE_FAULT | Rts::MEMORY_REQUEST) && number != STORM;
-    if !waits || storm.random.below(8) == 0 {
+    let patience = if storm.world.rights.scarce == Scarce::Answers { 64 } else { 8 };
+    if !waits || storm.random.below(patience) == 0 {
         go_on(&mut storm.world, process, rts)?;
     }
     let rts = storm.world.kernel.process(slot).rts();
-    let stuck = rts.intersects(Rts::RECEIVING | Rts::SENDING) && (number == STORM || USERS.contains(&number));
+    let storms = number == STORM || USERS.contains(&number);
+    let stuck = rts.intersects(Rts::RECEIVING | Rts::SENDING) && storms
+        || rts.contains(Rts::SENDING) && storm.random.below(8) == 0;
     if stuck {
         let _ = exec(&mut storm.world, process)?;
     }
@@ -76,7 +78,7 @@ fn mend(storm: &mut Storm<'_>, number: usize) -> Result<(), Ended> {
         process,
         scheduler: Scheduler::Kernel,
         priority: PRIORITY.into(),
-        quantum: if number == STORM || USERS.contains(&number) { LONG_TURN } else { SHORT_TURN },
+        quantum: if storms { LONG_TURN } else { SHORT_TURN },
         cpu: storm.random.below(2) as i32,
     })?;
     Ok(())
@@ -126,7 +128,7 @@ fn admit(storm: &mut Storm<'_>, number: usize, process: Endpoint) -> Result<(), 
         return Ok(());
     }
     let spec = world.spec(number);
-    let reset_ranges = u32::from(storm.random.below(64) == 0);
+    let reset_ranges = u32::from(world.rights.scarce != Scarce::Ranges && storm.random.below(64) == 0);
     if world.by_root(&UpdateSys { spec, process, reset_ranges })?.is_err() {
         // It has become a user.
         let _ = world.by_root(&Disallow { process })?;

@@ -3,21 +3,24 @@
 
 use crate::machine::{Computer, DEVICE, KERNEL, RAM};
 use crate::regs::Regs;
+use abi::asynchronous::MAX_ENTRIES;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
+use abi::grant::{GrantEntry, GrantFlags, GrantId};
 use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::ranges::{MAX_LINES, MAX_PORT_RANGES};
 use kernel_core::spaces::lending::{Lending, Lendings};
 use kernel_core::spaces::{SPACES, Space, SpaceTable};
 use kernel_core::tables::Access;
 use kernel_core::{
-    Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, Rts, Slot, SpaceId, Spaces, Storage, Table,
+    Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, Rts, SLOTS, Slot, SpaceId, Spaces, Storage, Table,
 };
 use protocol::Call;
 use protocol::irqctl::SetPolicy;
-use protocol::kernel::PortValue;
+use protocol::kernel::{PortValue, SafeCopy};
 use protocol::privctl::{AddIo, AddIrq, AddMemory, Allow, SetSys, UpdateSys};
 use std::ops::Range;
 use storm::Registers;
@@ -31,6 +34,9 @@ pub(crate) const ARENA: Range<u64> = USER_START..USER_START + 8 * PAGE_SIZE;
 pub(crate) const TEXT: u64 = ARENA.end;
 /// The second list there.
 pub(crate) const FILTERS: u64 = TEXT + 1024;
+/// Lists on a second page of that kind.
+pub(crate) const GRANTS: u64 = TEXT + PAGE_SIZE;
+pub(crate) const COPIES: u64 = GRANTS + 2048;
 /// Where pages are mapped by call: on both sides of a border between leaf tables.
 pub(crate) const WINDOW: Range<u64> = 0x403f_0000..0x4041_0000;
 /// The scheduling queue of all but the root.
@@ -65,12 +71,29 @@ pub(crate) struct Rights {
     pub(crate) users_lack: TrapMask,
     /// Of a hundred turns of a user so many are the storm's.
     pub(crate) users_storm: u64,
-    /// How many more spaces there can be, if not as many as there is memory for.
-    pub(crate) spaces_left: Option<usize>,
+    /// What there is little of.
+    pub(crate) scarce: Scarce,
 }
 
 /// Lendings of pages.
-const LENDINGS: usize = 32;
+const LENDINGS: usize = 8;
+
+/// What a system has too little of, so that what uses it up comes to its end soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scarce {
+    Nothing,
+    Spaces,
+    /// Interrupt hooks: the memory server takes them.
+    Hooks,
+    /// Room for ranges of ports and for lines.
+    Ranges,
+    /// Answers: of the memory server, and of who is sent something.
+    Answers,
+}
+
+/// Of what is scarce, so much is left.
+const SPACES_LEFT: usize = 13;
+const RANGES_LEFT: usize = 1;
 
 /// The tables of the core.
 pub(crate) struct Tables {
@@ -135,10 +158,14 @@ impl<'t> World<'t> {
             world.kernel.add_boot_program(&entry, Regs::default(), space).expect("there is room");
         }
         world.boot().expect("nobody has stormed yet");
-        if let Some(left) = world.rights.spaces_left {
-            while world.kernel.spaces.live().count() + left < SPACES {
-                world.bare_space().expect("there is memory");
+        match world.rights.scarce {
+            Scarce::Nothing | Scarce::Answers | Scarce::Hooks => {}
+            Scarce::Spaces => {
+                while world.kernel.spaces.live().count() + SPACES_LEFT < SPACES {
+                    world.bare_space().expect("there is memory");
+                }
             }
+            Scarce::Ranges => world.fill_ranges().expect("nobody has stormed yet"),
         }
         world
     }
@@ -154,10 +181,14 @@ impl<'t> World<'t> {
         for page in ARENA.step_by(PAGE_SIZE as usize) {
             self.kernel.spaces.map_new(&mut self.machine, id, page, Access::Write).ok()?;
         }
-        self.kernel.spaces.map_new(&mut self.machine, id, TEXT, Access::Read).ok()?;
+        for page in [TEXT, GRANTS] {
+            self.kernel.spaces.map_new(&mut self.machine, id, page, Access::Read).ok()?;
+        }
         let root = self.kernel.spaces.root(id)?;
         self.machine.load(root, TEXT, ports().as_bytes());
         self.machine.load(root, FILTERS, filters().as_bytes());
+        self.machine.load(root, GRANTS, grants().as_bytes());
+        self.machine.load(root, COPIES, copies().as_bytes());
         Some(id)
     }
 
@@ -185,8 +216,23 @@ impl<'t> World<'t> {
             self.by_root(&Allow { process })?.expect("it waits");
         }
         let _ = self.by_root(&AddIrq { process: booted(VM), line: 3 })?;
-        self.rest();
-        Ok(())
+        self.rest()
+    }
+
+    /// Every service may use many things, each different ones.
+    fn fill_ranges(&mut self) -> Result<(), Ended> {
+        for slot in VM..PEERS.end {
+            let process = booted(slot);
+            // What it has already counts too.
+            for place in 1..MAX_PORT_RANGES - RANGES_LEFT {
+                let port = (slot * MAX_PORT_RANGES + place) as u16 * 8;
+                self.by_root(&AddIo { process, first: port, last: port })?.expect("there is room");
+            }
+            for line in 0..(MAX_LINES - RANGES_LEFT) as u32 {
+                let _ = self.by_root(&AddIrq { process, line: 16 + line })?;
+            }
+        }
+        self.rest()
     }
 
     /// What a driver may use.
@@ -265,10 +311,15 @@ impl<'t> World<'t> {
         Err(Ended)
     }
 
-    /// The root waits for the next notification.
-    pub(crate) fn rest(&mut self) {
+    /// The root takes all messages that there are, and waits for the next.
+    pub(crate) fn rest(&mut self) -> Result<(), Ended> {
+        /// As many as there can be: one from each sender and notifier, and whole tables of asynchronous ones.
+        const MOST: usize = SLOTS + PRIVILEGES + PRIVILEGES * MAX_ENTRIES;
         let slot = Slot::of(booted(ROOT));
-        while let Some(cpu) = processors().find(|cpu| self.kernel.cpu(*cpu).current() == Some(slot)) {
+        for _ in 0..=MOST {
+            let Some(cpu) = processors().find(|cpu| self.kernel.cpu(*cpu).current() == Some(slot)) else {
+                return Ok(());
+            };
             self.machine.cpu = cpu;
             let made = Registers {
                 rax: abi::Trap::Receive.rax(),
@@ -277,15 +328,27 @@ impl<'t> World<'t> {
                 rdx: Endpoint::ANY.raw().into(),
                 body: [0; abi::BODY_WORDS],
             };
-            let _ = self.trap(slot, &made, 0); // The end of the system is found out by who made it end.
-            self.kernel.schedule(&mut self.machine, cpu);
+            if self.trap(slot, &made, 0) != Action::Resume {
+                return Err(Ended);
+            }
+            let still_runs = self.kernel.schedule(&mut self.machine, cpu) == Some(slot);
+            if still_runs && self.kernel.process(slot).frame.rax != 0 {
+                return Err(Ended); // It may not receive any more.
+            }
         }
+        panic!("there is always one more message for the root");
     }
 
-    /// A process, which runs on the machine's processor, makes a trap.
+    /// A process, which runs on the machine's processor, makes a trap: every second one finds the kernel free, and tries the
+    /// fast path first.
     pub(crate) fn trap(&mut self, slot: Slot, made: &Registers, number: u64) -> Action {
         let frame = &mut self.kernel.process_mut(slot).frame;
         *frame = frame.trap(made, number);
+        if number % 2 == 1
+            && let Some(action) = self.fast_trap(slot)
+        {
+            return action;
+        }
         let cpu = self.machine.cpu;
         self.kernel.trap(&mut self.machine, cpu)
     }
@@ -299,6 +362,46 @@ pub(crate) fn processors() -> impl Iterator<Item = CpuId> {
 /// Accesses to ports that drivers may make.
 fn ports() -> [PortValue; 64] {
     core::array::from_fn(|i| PortValue { port: 0x1f0 + 4 * (i as u32 % 2), value: i as u32 })
+}
+
+/// Grants to anybody: of memory that is there, of some that is not, and of what others have granted. The fifth is a chain
+/// without an end.
+fn grants() -> [GrantEntry; 8] {
+    let taken = GrantFlags::USED | GrantFlags::VALID;
+    let both = GrantFlags::READ | GrantFlags::WRITE;
+    let entry = |flags: GrantFlags, start, parent| GrantEntry {
+        flags: (taken | flags).bits(),
+        grantee: Endpoint::ANY,
+        start,
+        len: ARENA.end - ARENA.start,
+        parent: GrantId::from_raw(parent),
+        other: booted(PEERS.start),
+        ..GrantEntry::FREE
+    };
+    let direct = |flags, start| entry(GrantFlags::DIRECT | flags, start, 0);
+    [
+        direct(both | GrantFlags::MAP, ARENA.start),
+        direct(GrantFlags::READ | GrantFlags::MAP, ARENA.start),
+        direct(both | GrantFlags::TRY, ARENA.start),
+        direct(both | GrantFlags::TRY, WINDOW.start),
+        entry(GrantFlags::INDIRECT | both | GrantFlags::MAP, 0, 4),
+        GrantEntry { len: 2 * PAGE_SIZE, ..entry(GrantFlags::INDIRECT | both | GrantFlags::MAP, PAGE_SIZE, 0) },
+        entry(GrantFlags::MAGIC | both, ARENA.start, 0),
+        GrantEntry::FREE,
+    ]
+}
+
+/// Copies with each of these grants.
+fn copies() -> [SafeCopy; 8] {
+    let granter = |index| booted(PEERS.start + index / 2 % PEERS.len());
+    core::array::from_fn(|index| SafeCopy {
+        source: if index % 2 == 0 { Endpoint::SELF } else { granter(index) },
+        destination: if index % 2 == 0 { granter(index) } else { Endpoint::SELF },
+        grant: GrantId::from_raw(index as u64),
+        offset: 0,
+        address: ARENA.start,
+        len: 64,
+    })
 }
 
 /// Elements that match what a storm can do without.

@@ -5,16 +5,22 @@
 //! programs; on the host, where panics unwind, `std` has its own, and crates above this one can be tested.
 #![no_std]
 
+mod kernel_call;
+mod lent;
 mod line;
 mod log;
+mod ports;
 #[cfg(panic = "abort")]
 mod program;
 mod senda;
 mod start;
 mod trap;
 
+pub use kernel_call::{call_unchecked, kernel_call};
+pub use lent::Lent;
 pub use line::Line;
 pub use log::{log, write_line};
+pub use ports::{PortWidth, list_of_ports, read_ports, write_ports};
 pub use senda::{AsyncSlot, senda};
 pub use start::exit;
-pub use trap::{Received, Registers, kernel_call, notify, receive, reply_receive, send, send_nb, sendrec, trap};
+pub use trap::{Received, Registers, notify, receive, reply_receive, send, send_nb, sendrec, trap, trap_unchecked};

@@ -1,6 +1,6 @@
 //! Asynchronous messages.
 
-use crate::trap::{Registers, trap};
+use crate::trap::{Registers, trap_unchecked};
 use abi::asynchronous::{AsyncEntry, AsyncFlags};
 use abi::{BODY_WORDS, Errno, Trap};
 use core::cell::UnsafeCell;
@@ -73,13 +73,15 @@ impl Default for AsyncSlot {
 /// # Errors
 /// `EDOM` for more than [`abi::asynchronous::MAX_ENTRIES`] slots, `EPERM` for a program that is no service, `ETRAPDENIED`.
 pub fn senda(slots: &'static [AsyncSlot]) -> Result<(), Errno> {
-    let out = trap(Registers {
+    let registers = Registers {
         rax: Trap::SendA.rax(),
         rdi: slots.as_ptr() as u64,
         rsi: 0,
         rdx: slots.len() as u64,
         body: [0; BODY_WORDS],
-    });
+    };
+    // SAFETY: the slots stay where they are, and whoever has one expects the kernel to write it.
+    let out = unsafe { trap_unchecked(registers) };
     Errno::from_result(out.rax as i64).map(drop)
 }
 

@@ -1,10 +1,10 @@
 //! The traps, as functions.
 //!
-//! All of them are safe: no trap here makes the kernel write the caller's memory. A kernel call that does names the memory by
-//! its address, and the kernel acts on it as a device would; such a call deserves a function that takes the memory by
-//! reference, as [`crate::senda()`] does.
+//! The safe ones do not make the kernel write the caller's memory. What does, SENDA and some kernel calls, takes the memory by reference,
+//! as [`crate::senda()`] does, or is unsafe.
 
-use abi::{BODY_WORDS, Endpoint, Errno, Message, Status, Trap};
+use crate::kernel_call::is_harmless;
+use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message, Status, Trap};
 use core::arch::asm;
 
 /// The registers that a trap reads and writes; see [`abi::Trap`].
@@ -22,16 +22,36 @@ pub struct Registers {
     pub body: [u64; BODY_WORDS],
 }
 
-/// Executes `SYSCALL` with exactly these registers and returns them as they are afterwards. For tests; programs use the
-/// functions below.
+/// Makes a trap with exactly these registers and returns them as they are afterwards. For tests; programs use the functions below.
+///
+/// One that could make the kernel write memory of the caller is not made: its result is `EPERM`. See [`trap_unchecked`].
 #[inline(always)]
 #[must_use]
 pub fn trap(registers: Registers) -> Registers {
+    let harmless = match Trap::from_rax(registers.rax) {
+        Some(Trap::KernelCall) => is_harmless(Kind(registers.rsi as u16)),
+        Some(Trap::SendA) => false,
+        _ => true,
+    };
+    if !harmless {
+        return Registers { rax: Errno::Perm.to_result() as u64, ..registers };
+    }
+    // SAFETY: it leaves memory of the caller alone.
+    unsafe { trap_unchecked(registers) }
+}
+
+/// Executes `SYSCALL` with exactly these registers and returns them as they are afterwards.
+///
+/// # Safety
+/// Nothing in the program relies on the memory of its own that the trap writes or takes away.
+#[inline(always)]
+#[must_use]
+pub unsafe fn trap_unchecked(registers: Registers) -> Registers {
     let Registers { rax, rdi, rsi, rdx, body } = registers;
     let [r8, r9, r10, r12, r13, r14, r15] = body;
     let mut out = registers;
     let [o8, o9, o10, o12, o13, o14, o15] = &mut out.body;
-    // SAFETY: the kernel changes registers only: those named as outputs, those of the C calling convention (rcx, r11 and
+    // SAFETY: but for memory, which the caller vouches for, the kernel changes registers only: those named as outputs, those of the C calling convention (rcx, r11 and
     // the vector registers among them), and MXCSR and the x87 control word, which it sets to the values that Rust code
     // expects. Not `nomem`: a kernel call may read memory that its arguments point to.
     unsafe {
@@ -57,16 +77,32 @@ pub struct Received {
     pub status: Status,
 }
 
-/// Makes a trap with this message and these endpoints.
+/// Makes a trap that sends and receives, with this message and these endpoints.
 #[inline(always)]
 fn message_trap(trap_number: Trap, message: &Message, from: Endpoint) -> Result<Received, Errno> {
-    let out = trap(Registers {
+    // SAFETY: messages travel in registers.
+    unsafe { trap_unchecked_message(trap_number, message, from) }
+}
+
+/// The same for any trap.
+///
+/// # Safety
+/// As of [`trap_unchecked`].
+#[inline(always)]
+pub(crate) unsafe fn trap_unchecked_message(
+    trap_number: Trap,
+    message: &Message,
+    from: Endpoint,
+) -> Result<Received, Errno> {
+    let registers = Registers {
         rax: trap_number.rax(),
         rdi: message.peer.raw().into(),
         rsi: message.header(),
         rdx: from.raw().into(),
         body: message.body,
-    });
+    };
+    // SAFETY: as the caller says.
+    let out = unsafe { trap_unchecked(registers) };
     match Errno::from_result(out.rax as i64)? {
         0 => {}
         _ => return Err(Errno::Proto),
@@ -91,7 +127,7 @@ pub fn send(message: &Message) -> Result<(), Errno> {
 /// `EDEADSRCDST`, `ETRAPDENIED`, `ELOCKED`.
 #[inline]
 pub fn receive(from: Endpoint) -> Result<Received, Errno> {
-    message_trap(Trap::Receive, &Message::new(Endpoint::NONE, abi::Kind(0)), from)
+    message_trap(Trap::Receive, &Message::new(Endpoint::NONE, Kind(0)), from)
 }
 
 /// Sends `message` to its `peer` and replaces it by the answer.
@@ -111,7 +147,7 @@ pub fn sendrec(message: &mut Message) -> Result<Status, Errno> {
 /// `EINVAL`, `EDEADSRCDST`, `ECALLDENIED`, `ETRAPDENIED`.
 #[inline]
 pub fn notify(to: Endpoint) -> Result<(), Errno> {
-    message_trap(Trap::Notify, &Message::new(to, abi::Kind(0)), Endpoint::NONE).map(drop)
+    message_trap(Trap::Notify, &Message::new(to, Kind(0)), Endpoint::NONE).map(drop)
 }
 
 /// Sends `message` to its `peer` if that waits for it; never blocks.
@@ -131,14 +167,4 @@ pub fn send_nb(message: &Message) -> Result<(), Errno> {
 #[inline]
 pub fn reply_receive(reply: &Message, from: Endpoint) -> Result<Received, Errno> {
     message_trap(Trap::ReplyReceive, reply, from)
-}
-
-/// Makes the kernel call that is in `message` and replaces it by the answer.
-///
-/// # Errors
-/// `ECALLDENIED`, `EBADREQUEST`, or what the call itself fails with; the message is then as it was.
-#[inline]
-pub fn kernel_call(message: &mut Message) -> Result<(), Errno> {
-    *message = message_trap(Trap::KernelCall, message, Endpoint::NONE)?.message;
-    Ok(())
 }

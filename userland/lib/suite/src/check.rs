@@ -4,6 +4,7 @@ use abi::Errno;
 use arrayvec::ArrayString;
 use core::fmt::{self, Write};
 use core::panic::Location;
+use sys::grants::{CopyError, Refused};
 
 /// Most bytes of an explanation: it shares a line with the name of the test.
 const TEXT_LEN: usize = 112;
@@ -59,6 +60,22 @@ impl From<Errno> for Failure {
     #[track_caller]
     fn from(errno: Errno) -> Self {
         Self::Failed(Text::new(format_args!("line {}: {errno}", Location::caller().line())))
+    }
+}
+
+impl From<CopyError> for Failure {
+    /// A copy that the test did not expect to fail, at the place of the `?`.
+    #[track_caller]
+    fn from(error: CopyError) -> Self {
+        Self::Failed(Text::new(format_args!("line {}: {error}", Location::caller().line())))
+    }
+}
+
+impl<M> From<Refused<M>> for Failure {
+    /// A grant that the test expected to get, at the place of the `?`.
+    #[track_caller]
+    fn from(refused: Refused<M>) -> Self {
+        Self::from(refused.errno)
     }
 }
 

@@ -6,11 +6,13 @@ use protocol::{Transport, getinfo, irqctl, privctl, statectl, trace, vmctl};
 
 pub use rt::exit;
 
-/// Carries the requests of a [`Client`] of the kernel.
+/// Carries the requests of a [`Client`] of the kernel, but not those by which memory of the caller would be written: they fail with
+/// `EPERM`. See [`rt::call_unchecked`], and for ports the functions that take memory by reference.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelTransport;
 
 impl Transport for KernelTransport {
+    #[inline]
     fn sendrec(&mut self, _: Endpoint, message: &mut Message) -> Result<(), Errno> {
         rt::kernel_call(message)
     }

@@ -1,6 +1,7 @@
-//! What programs are written with: kernel calls, typed clients, the serve loop.
+//! What programs are written with: kernel calls, typed clients, the serve loop, grants.
 #![no_std]
 
+pub mod grants;
 mod ipc;
 mod kernel;
 mod serve;
@@ -10,7 +11,7 @@ pub use kernel::{
     KernelTransport, abort, boot_programs, exit, getinfo, irqctl, kernel, lookup, name_of, privctl, statectl, ticks,
     trace, vmctl, whoami,
 };
-pub use rt::entry;
+pub use rt::{PortWidth, entry, list_of_ports, read_ports, write_ports};
 pub use serve::{Port, Stopped, Traps, serve, serve_over};
 
 #[doc(hidden)]

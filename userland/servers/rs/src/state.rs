@@ -103,7 +103,11 @@ impl<T: Transport + Copy> Root<T> {
         let done = if ends(signals) {
             self.kernel().clear(Clear { process }).map(drop)
         } else {
-            self.kernel().endksig(EndKSig { process }).map(drop)
+            match self.kernel().endksig(EndKSig { process }) {
+                // Somebody else has become its manager since.
+                Err(Errno::Perm) => Ok(()),
+                ended => ended.map(drop),
+            }
         };
         match done {
             // It is gone already.

@@ -241,6 +241,13 @@ fn a_process_that_is_gone_is_no_error_and_a_denied_call_is() {
 }
 
 #[test]
+fn a_process_that_has_got_another_manager_is_no_error() {
+    let more = [(endpoint(6), Signal::KILL.bit())];
+    let (result, deeds) = told(Some((endpoint(5), 1 << 1)), &more, Some((EndKSig::KIND, Errno::Perm)));
+    assert_eq!((result, &deeds[..]), (Ok(()), &[Deed::Cleared(endpoint(6))][..]));
+}
+
+#[test]
 fn requests_are_refused() {
     let mut request = Message::new(endpoint(3), Kind(0x7001));
     request.tag = 77;

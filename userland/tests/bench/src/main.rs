@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 
+mod copies;
 mod memory;
 mod timed;
 
@@ -58,6 +59,7 @@ fn measure_all() -> Result<(), Trouble> {
     be_managed_by(find("handler")?, me)?;
     report("fault.exception", |_| Ok(timed::breakpoint()))?;
     memory::measure(me)?;
+    copies::measure(find("lender")?)?;
     fill_process_table(notifier)?;
     report("ipc.roundtrip.full", |i| round_trip(mirror, i))
 }

@@ -90,7 +90,7 @@ impl Run {
 }
 
 /// Makes a kernel call; returns what it cost, and its answer.
-fn call<C: Call>(request: &C) -> Result<(u32, [u64; BODY_WORDS]), Trouble> {
+pub(crate) fn call<C: Call>(request: &C) -> Result<(u32, [u64; BODY_WORDS]), Trouble> {
     let message = protocol::encode(C::KIND, request);
     let Sample { registers, instructions } = trap(Trap::KernelCall, Endpoint::NONE, message.header(), message.body);
     Errno::from_result(registers.rax as i64)?;

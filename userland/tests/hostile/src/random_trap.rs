@@ -86,7 +86,7 @@ fn is_result(rax: u64) -> bool {
 
 protocol::protocol! {
     fuzz = 0x7720;
-    /// So many traps were made, the last one being wrong if `wrong` is 1. Sent, not answered.
+    /// So many traps were made, the last one being wrong if `wrong` is 1. Sent, or asked.
     1 fn progress(Progress {
         /// [`MAGIC`]: what random traps send looks different.
         magic: [u64; 4],

@@ -10,7 +10,6 @@ use crate::tables::{Access, Backing, Cache, Page, Rights};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno};
 use protocol::kernel::MAX_LENT;
-use protocol::vmctl::MAX_CLEARED;
 
 /// What is found where somebody wants to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +22,9 @@ pub(crate) enum Written {
     Unknown,
 }
 
-/// What one step may still do.
-struct Budget {
-    /// Pages to be copied.
-    copies: u32,
-    /// Pages that are looked at.
-    pages: u32,
-}
+/// What one step may still do: pages that it looks at, each copy of one counted as so many.
+const STEP: u32 = MAX_LENT;
+const COPY: u32 = 10;
 
 impl Spaces<'_> {
     /// Takes back what was lent with a grant, one step; whether more are needed.
@@ -98,11 +93,11 @@ impl Spaces<'_> {
 
     /// A step towards the end of all lendings that are to end.
     pub(crate) fn settle_lendings(&mut self, tables: &mut impl Tables) {
-        let mut budget = Budget { copies: MAX_CLEARED, pages: MAX_LENT };
+        let mut budget = STEP;
         let mut place = 0;
         while let Some(lending) = self.lendings.all().get(place) {
             let open = lending.is_open();
-            if open && (budget.copies == 0 || budget.pages == 0) {
+            if open && budget == 0 {
                 break;
             }
             // One that is done may be gone, and another one in its place.
@@ -113,7 +108,7 @@ impl Spaces<'_> {
     }
 
     /// Goes on with one; whether it is gone.
-    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut Budget) -> bool {
+    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut u32) -> bool {
         let Some((owner, borrower)) = self.sides(place) else {
             return false;
         };
@@ -125,11 +120,10 @@ impl Spaces<'_> {
         }
         if self.lendings.all()[place].stage == Stage::Leaving {
             while let Some((own, page)) = self.frames.first_aside(&self.lendings.all()[place].aside) {
-                if budget.copies == 0 || budget.pages == 0 {
+                if *budget == 0 {
                     break;
                 }
-                budget.pages -= 1;
-                budget.copies -= 1;
+                *budget = budget.saturating_sub(COPY);
                 self.settle_page(tables, place, (owner, borrower), own, page);
             }
         }
@@ -157,13 +151,13 @@ impl Spaces<'_> {
         place: usize,
         (owner, borrower): (Side, Side),
         done: u32,
-        budget: &mut Budget,
+        budget: &mut u32,
     ) {
         let count = self.lendings.all()[place].count;
         let (mut owned, mut borrowed) = (Leaves::new(owner.home.root()), Leaves::new(borrower.home.root()));
         let mut page = done;
-        while page < count && budget.pages > 0 && budget.copies > 0 {
-            budget.pages -= 1;
+        while page < count && *budget > 0 {
+            *budget -= 1;
             let offset = u64::from(page) * PAGE_SIZE;
             let there = owned.entry(self, tables, owner.address + offset);
             let here = borrowed.entry(self, tables, borrower.address + offset);
@@ -178,7 +172,7 @@ impl Spaces<'_> {
                     }
                     Self::set_rights(tables, here, seen, Access::Write, true);
                 } else if let Some(own) = self.frames.aside_of(&self.lendings.all()[place].aside, page) {
-                    budget.copies -= 1;
+                    *budget = budget.saturating_sub(COPY);
                     self.settle_page(tables, place, (owner, borrower), own, page);
                 }
             }

@@ -32,6 +32,8 @@ pub struct Plan {
     pub code: Code,
     /// Kernel calls that it may make.
     pub calls: u64,
+    /// Its privileges besides these.
+    pub flags: PrivilegeFlags,
     /// Its processor.
     pub cpu: i32,
     /// Its queue.
@@ -52,13 +54,26 @@ impl Plan {
     pub fn new(code: Code) -> Result<Self, Errno> {
         let manager = me()?;
         let scheduler = Scheduler::Kernel;
-        Ok(Self { code, calls: 0, cpu: 0, priority: PRIORITY, quantum: KEEP, scheduler, manager })
+        let flags = PrivilegeFlags::PREEMPTIBLE;
+        Ok(Self { code, calls: 0, flags, cpu: 0, priority: PRIORITY, quantum: KEEP, scheduler, manager })
     }
 
     /// It may make these kernel calls.
     #[must_use]
     pub fn calls(self, names: &[&str]) -> Self {
         Self { calls: kernel_calls(names), ..self }
+    }
+
+    /// And these.
+    #[must_use]
+    pub fn calls_too(self, names: &[&str]) -> Self {
+        Self { calls: self.calls | kernel_calls(names), ..self }
+    }
+
+    /// It has these privileges too.
+    #[must_use]
+    pub fn privileged(self, flags: PrivilegeFlags) -> Self {
+        Self { flags: self.flags | flags, ..self }
     }
 
     /// It runs there.
@@ -77,7 +92,7 @@ impl Plan {
         PrivilegeSpec {
             sends: !0,
             calls: self.calls,
-            flags: PrivilegeFlags::PREEMPTIBLE.bits(),
+            flags: self.flags.bits(),
             init_flags: 0,
             traps: TrapMask::all().bits(),
             manager: self.manager,

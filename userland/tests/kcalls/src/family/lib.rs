@@ -7,6 +7,7 @@ mod board;
 mod child;
 mod events;
 mod home;
+pub mod kit;
 pub mod programs;
 mod watch;
 

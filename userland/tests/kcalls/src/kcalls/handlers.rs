@@ -1,6 +1,6 @@
 //! Signal handlers: frames on the stack of a process, and back.
 
-use crate::kit::{child, nap, obedient, perform};
+use crate::kit::{MemoryOfOthers, child, nap, obedient, perform};
 use abi::layout::{USER_END, USER_START};
 use abi::{Errno, Signal, SignalFrame, Trap};
 use family::{Board, Child, RUNS, finish, me, programs, signal, unmap};
@@ -116,23 +116,62 @@ pub(crate) fn frames_that_are_none() -> Outcome {
         let good = trace().peek(Peek { process, len: 8, address })?.bytes;
         let mut bytes = [0; 40];
         bytes[..8].copy_from_slice(&u64::to_le_bytes(wrong));
-        trace().poke(Poke { process, len: 8, address, bytes })?;
+        MemoryOfOthers.poke(Poke { process, len: 8, address, bytes })?;
         check_eq!(refused(frame), Some(Errno::Inval));
         bytes[..8].copy_from_slice(&good[..8]);
-        trace().poke(Poke { process, len: 8, address, bytes })?;
+        MemoryOfOthers.poke(Poke { process, len: 8, address, bytes })?;
     }
     // Flags of the kernel do not come from a program.
     let flags =
         frame + (core::mem::offset_of!(SignalFrame, context) + core::mem::offset_of!(abi::Context, rflags)) as u64;
-    trace().poke(Poke { process, len: 8, address: flags, bytes: [0xff; 40] })?;
+    MemoryOfOthers.poke(Poke { process, len: 8, address: flags, bytes: [0xff; 40] })?;
     check_eq!(refused(frame), None);
     const IOPL: u64 = 3 << 12;
     const INTERRUPTS: u64 = 1 << 9;
     const NESTED: u64 = 1 << 14;
     let after = all_registers(&child)?;
-    check_eq!(after[17] & (IOPL | INTERRUPTS | NESTED), INTERRUPTS);
+    check_eq!(after[17] & (IOPL | INTERRUPTS | NESTED), INTERRUPTS | NESTED);
     check_eq!(after[..17], before[..17]);
+    // With all flags that it may have, the child steps into the kernel, which is none the worse for it.
+    finish(&child)?;
+    signal(&child, Signal::TRAP)?;
     child.end()
+}
+
+pub(crate) fn control_bits_of_the_fpu_come_back_as_far_as_there_are_such() -> Outcome {
+    const DENORMALS_ARE_ZEROS: u32 = 1 << 6;
+    const DEFAULT: u32 = 0x1f80;
+    let child = child(programs::count)?;
+    let process = child.endpoint;
+    nap(1)?;
+    stopped(&child)?;
+    let (_, there_are) = mxcsr(&child)?;
+    check!(there_are & DENORMALS_ARE_ZEROS != 0, "this processor cannot show it");
+    for chosen in [DEFAULT | DENORMALS_ARE_ZEROS, u32::MAX] {
+        let frame = kernel().sigsend(send(&child))?.frame;
+        let mut bytes = [0; 40];
+        bytes[..4].copy_from_slice(&chosen.to_le_bytes());
+        MemoryOfOthers.poke(Poke { process, len: 4, address: frame + MXCSR, bytes })?;
+        kernel().sigreturn(SigReturn { process, reserved: 0, frame })?;
+        check_eq!(mxcsr(&child)?.0, chosen & there_are);
+    }
+    let count = child.board().get(Board::COUNT);
+    finish(&child)?;
+    nap(2)?;
+    check!(child.board().get(Board::COUNT) > count, "it does not go on with what was chosen");
+    child.end()
+}
+
+/// Where FXSAVE puts MXCSR, in the frame of a handler; the bits that it can have follow.
+const MXCSR: u64 = (core::mem::offset_of!(SignalFrame, context) + core::mem::offset_of!(abi::Context, fpu)) as u64 + 24;
+
+/// MXCSR of a child, and the bits that it can have.
+fn mxcsr(child: &Child) -> Result<(u32, u32), Errno> {
+    let (process, frame) = (child.endpoint, kernel().sigsend(send(child))?.frame);
+    let bytes = trace().peek(Peek { process, len: 8, address: frame + MXCSR })?.bytes;
+    kernel().sigreturn(SigReturn { process, reserved: 0, frame })?;
+    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    Ok((word(0), word(4)))
 }
 
 pub(crate) fn whoever_waits_for_a_message_gets_no_frame() -> Outcome {

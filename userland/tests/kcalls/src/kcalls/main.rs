@@ -11,7 +11,6 @@ mod filters;
 mod fork;
 mod handlers;
 mod info;
-mod kit;
 mod life;
 mod memory;
 mod nobody;
@@ -19,6 +18,8 @@ mod schedule;
 mod signals;
 mod swap;
 mod tracer;
+
+use family::kit;
 
 suite::suite! {
     life {
@@ -46,6 +47,7 @@ suite::suite! {
         a_handler_runs_and_all_registers_come_back,
         frames_that_cannot_be_pushed,
         frames_that_are_none,
+        control_bits_of_the_fpu_come_back_as_far_as_there_are_such,
         whoever_waits_for_a_message_gets_no_frame,
     }
     control {

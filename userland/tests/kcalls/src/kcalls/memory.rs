@@ -1,6 +1,6 @@
 //! The suite as the memory server: page faults, calls that need memory, and calls about memory.
 
-use crate::kit::{child, nap, obedient, order_call, result, settle};
+use crate::kit::{MemoryOfOthers, child, nap, obedient, order_call, result, settle};
 use abi::Errno;
 use family::{Board, Child, Page, Plan, RUNS, fault, free_slot, me, programs, protect, unmap};
 use protocol::kernel::{DiagWrite, MemSet, UMap};
@@ -87,7 +87,7 @@ pub(crate) fn memory_of_a_child_is_filled() -> Outcome {
     let process = child.endpoint;
     let page = child.home.page(Page::TARGET);
     let address = Page::TARGET.address();
-    let fill = |address, len, byte| kernel().memset(MemSet { process, byte, address, len });
+    let fill = |address, len, byte| MemoryOfOthers.memset(MemSet { process, byte, address, len });
     check_eq!(fill(address + 8, 16, 0xa5)?.done, 16);
     check_eq!([0, 1, 2, 3].map(|i| page.get(i)), [0, 0xa5a5_a5a5_a5a5_a5a5, 0xa5a5_a5a5_a5a5_a5a5, 0]);
     check_eq!(fill(address, 0, 0xa5)?.done, 0);

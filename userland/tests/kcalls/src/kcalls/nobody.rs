@@ -1,6 +1,6 @@
 //! Calls about somebody who is not there.
 
-use crate::kit::obedient;
+use crate::kit::{MemoryOfOthers, obedient};
 use abi::{Endpoint, Errno, PrivilegeSpec};
 use family::{Child, Plan, free_slot, me, named_bytes, programs, seed};
 use protocol::getinfo::GetCpuTime;
@@ -51,7 +51,6 @@ fn each_call(process: Endpoint, mut seen: impl FnMut(&str, Option<Errno>) -> Out
         trace.step(trace::Step { process });
         trace.until_trap(trace::UntilTrap { process });
         trace.peek(trace::Peek { process, len: 1, address: entry });
-        trace.poke(trace::Poke { process, len: 1, address: entry, bytes: [0; 40] });
         trace.get_register(trace::GetRegister { process, index: 0 });
         trace.set_register(trace::SetRegister { process, index: 0, value: 0 });
         vmctl.settle(vmctl::Settle { process, reserved: 0, space: 0 });
@@ -59,12 +58,14 @@ fn each_call(process: Endpoint, mut seen: impl FnMut(&str, Option<Errno>) -> Out
         vmctl.answer_request(vmctl::AnswerRequest { process, available: 1 });
         vmctl.space_of(vmctl::GetSpaceOf { process });
     }
+    let poke = trace::Poke { process, len: 1, address: entry, bytes: [0; 40] };
+    seen("trace.poke", MemoryOfOthers.poke(poke).err())?;
     // These take SELF for the caller, and one of them NONE for all users.
     if process == Endpoint::SELF {
         return Ok(());
     }
+    seen("kernel.memset", MemoryOfOthers.memset(MemSet { process, byte: 0, address: entry, len: 1 }).err())?;
     all! {
-        kernel.memset(MemSet { process, byte: 0, address: entry, len: 1 });
         privctl.allow(privctl::Allow { process });
         privctl.disallow(privctl::Disallow { process });
         privctl.set_sys(privctl::SetSys { spec, process, id: privctl::DYNAMIC_ID });

@@ -34,5 +34,8 @@ suite::suite! {
         a_handler_interrupts_a_process_elsewhere,
     }
     swaps { clients_notice_nothing_of_swaps }
-    time { alarms_come_whatever_the_others_do }
+    time {
+        alarms_come_whatever_the_others_do,
+        all_time_is_somebodys,
+    }
 }

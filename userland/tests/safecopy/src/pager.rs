@@ -1,0 +1,61 @@
+//! A small memory server: what it needs to know is which pages its children have.
+
+use crate::kit::Granter;
+use abi::Endpoint;
+use abi::event::MemoryWait;
+use abi::layout::PAGE_SIZE;
+use family::kit::settle;
+use family::{Home, Page, fault, protect};
+use protocol::vmctl::{Access, AnswerRequest, Found, NextEvent, QueryRun};
+use suite::{Failure, Outcome, check, check_eq};
+use sys::vmctl;
+
+pub(crate) const READS: u8 = 0;
+pub(crate) const WRITES: u8 = 1;
+
+/// Makes the memory that somebody waits for available: maps pages where there are none, and lets pages be written.
+pub(crate) fn bring(home: &Home, wait: &MemoryWait) -> Outcome {
+    let end = wait.address + wait.len;
+    let mut address = wait.address - wait.address % PAGE_SIZE;
+    while address < end {
+        let page = Page(((address - Page::BOARD.address()) / PAGE_SIZE) as usize);
+        let there = vmctl().query(QueryRun { space: home.space, address })?;
+        let access = if wait.access == WRITES { Access::Write } else { Access::Read };
+        match there.found {
+            Found::Nothing => home.map_page(page, access)?,
+            _ if wait.access == WRITES => protect(home.space, address, access)?,
+            _ => {}
+        }
+        address += PAGE_SIZE;
+    }
+    Ok(())
+}
+
+/// Answers whoever waits.
+pub(crate) fn answer(process: Endpoint, available: bool) -> Outcome {
+    vmctl().answer_request(AnswerRequest { process, available: available.into() })?;
+    settle()
+}
+
+/// Waits until `user` needs memory, which must be this part of what `owner` has, and nobody else does.
+#[track_caller]
+pub(crate) fn wanted(
+    user: &Granter,
+    owner: &Granter,
+    address: u64,
+    len: u64,
+    access: u8,
+) -> Result<MemoryWait, Failure> {
+    let line = core::panic::Location::caller().line();
+    let wait = fault(&user.0)?;
+    let expected = MemoryWait { requestor: user.endpoint(), process: owner.endpoint(), address, len, access };
+    check!(wait == expected, "line {line}: wants {wait:x?}, should want {expected:x?}");
+    nobody_waits()?;
+    Ok(wait)
+}
+
+/// No request is left.
+pub(crate) fn nobody_waits() -> Outcome {
+    check_eq!(vmctl().next_event(NextEvent {}).err(), Some(abi::Errno::NoEnt));
+    Ok(())
+}
