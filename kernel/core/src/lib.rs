@@ -219,7 +219,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
         self.make_trap(machine, me);
         // Where it waits, or is made once more, it is when the process goes on that the trap is done.
         let p = self.process(me);
-        if traced && p.rts.is_empty() && !p.pending.contains(Pending::CALL) {
+        if traced && p.rts.is_empty() && p.pending.contains(Pending::TRAP_MADE) {
             self.end_trap(machine, me);
         }
         self.action

@@ -332,7 +332,8 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Whether pages could not be written only because two programs share them, and can be now.
     fn is_withheld(&mut self, slot: Slot, address: u64, len: u64) -> bool {
-        self.check_range(address, len).is_ok() && self.kernel.want_writes(self.machine, slot, address, len) == Written::Allowed
+        self.check_range(address, len).is_ok()
+            && self.kernel.want_writes(self.machine, slot, address, len) == Written::Allowed
     }
 
     /// Memory is not there, and is not waited for.

@@ -131,7 +131,13 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Copies to it. Pages that are withheld from it only because another program sees them, too, become its own.
-    pub(crate) fn write_memory(&mut self, machine: &mut M, slot: Slot, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn write_memory(
+        &mut self,
+        machine: &mut M,
+        slot: Slot,
+        address: u64,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
         let root = self.root_of(slot).ok_or(Fault { address })?;
         match machine.write(root, address, bytes) {
             Err(_) if self.want_writes(machine, slot, address, bytes.len() as u64) == Written::Allowed => {
@@ -230,7 +236,7 @@ impl<M: Machine> Context<'_, '_, M> {
     /// Asks the memory server for memory of a process. Where no program has any, there is nothing to ask for.
     fn need(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Stop {
         // Pages that are only withheld are there, whatever lies behind them.
-        if access == MemoryAccess::Write && self.check_range(address, len.min(MAX_COPIED)).is_ok() {
+        if access == MemoryAccess::Write {
             match self.kernel.want_writes(self.machine, slot, address, len) {
                 Written::Allowed => return self.start_again(),
                 Written::Denied => return Stop::Failed(Errno::Fault),
@@ -254,11 +260,15 @@ impl<M: Machine> Context<'_, '_, M> {
         end.map(drop).ok_or(Errno::Fault)
     }
 
-    /// The call starts again as soon as the caller goes on, which can be at once.
+    /// The caller makes the call again as soon as it goes on: what is done for that and the call itself are two entries.
     fn start_again(&mut self) -> Stop {
-        self.kernel.process_mut(self.me).pending |= Pending::CALL;
-        let here = self.kernel.here;
-        self.kernel.cpu_mut(here).choose_anew();
+        let p = self.kernel.process_mut(self.me);
+        p.frame.rewind_trap();
+        // Its tracer has let it pass before, and hears of it when it is done.
+        if p.pending.contains(Pending::TRAP_MADE) {
+            p.pending.remove(Pending::TRAP_MADE);
+            p.pending |= Pending::TRAP_HELD;
+        }
         Stop::Suspended
     }
 }

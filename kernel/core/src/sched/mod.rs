@@ -115,7 +115,7 @@ impl<M: Machine> Kernel<'_, M> {
         } else if pending.contains(Pending::TRAP_MADE) {
             self.end_trap(machine, slot);
         }
-        // A call that starts again is carried on once more before its program goes on; then its tracer hears of it.
+        // A call that was carried on may be one that a tracer is to hear of.
         let p = self.process(slot);
         p.rts.is_empty() && !p.pending.intersects(Pending::BEFORE_RUNNING)
     }

@@ -235,6 +235,8 @@ fn a_traced_call_that_starts_again_is_done_before_its_tracer_hears_of_it() {
         system.leave(process);
         assert_eq!(system.take_signal(process), Signal::TRAP.bit(), "it is held back");
         system.call_again(C);
+        assert_eq!(system.rts(C), Rts::empty(), "it is to be made again, and nobody hears of that");
+        system.call_again(C);
         system.leave(process);
         assert!(system.is_done(C));
         assert_eq!(system.take_signal(process), Signal::TRAP.bit());

@@ -4,12 +4,11 @@ use super::verify::{Mark, Wanted};
 use super::{Mapping, Model, Process, SpaceName, Table, is_users};
 use abi::grant::{GrantFlags, MAX_GRANTS};
 use abi::layout::PAGE_SIZE;
-use abi::{Endpoint, Errno, Message};
+use abi::{Endpoint, Errno};
 use protocol::kernel::{
     CopyFlags, MAX_COPIED, MAX_COPIES, MAX_LENT, SafeCopy, SafeCopyFrom, SafeCopyTo, SafeMap, SafeMemSet, SafeRevMap,
     SafeRevMapAt, SafeUnmap, SetGrant, VCopied, VSafeCopy, VirCopy,
 };
-use protocol::{Call as _, encode};
 use zerocopy::FromBytes;
 
 /// A kernel call.
@@ -63,17 +62,17 @@ pub(crate) enum Plan {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side {
     process: Endpoint,
-    space: SpaceName,
-    address: u64,
+    pub(super) space: SpaceName,
+    pub(super) address: u64,
 }
 
 /// A copy that may be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Transfer {
     /// None if it only fills.
-    from: Option<Side>,
-    to: Side,
-    len: u64,
+    pub(super) from: Option<Side>,
+    pub(super) to: Side,
+    pub(super) len: u64,
     /// It fails where memory is missing, and notes it there.
     tries: bool,
     mark: Option<Mark>,
@@ -92,7 +91,7 @@ impl Transfer {
     }
 
     /// How many bytes are copied at least, if all of these are there.
-    fn least(&self) -> u64 {
+    pub(super) fn least(&self) -> u64 {
         self.before_shared().filter(|head| *head > 0).unwrap_or(self.len.min(MAX_COPIED))
     }
 
@@ -104,7 +103,7 @@ impl Transfer {
     }
 
     /// Whether a call may have copied so many.
-    fn may_do(&self, done: u64) -> bool {
+    pub(super) fn may_do(&self, done: u64) -> bool {
         let shared = (self.len / PAGE_SIZE).min(MAX_LENT.into()) * PAGE_SIZE;
         done == self.least() || self.before_shared() == Some(0) && done == shared
     }
@@ -204,7 +203,7 @@ impl Model {
     }
 
     /// Whether there is memory for the first `step` bytes of a copy.
-    fn check(&self, transfer: &Transfer, step: u64) -> Result<(), Verdict> {
+    pub(super) fn check(&self, transfer: &Transfer, step: u64) -> Result<(), Verdict> {
         let sides = transfer.from.into_iter().map(|from| (from, false)).chain([(transfer.to, true)]);
         for (Side { process, space, address }, write) in sides {
             if self.has(space, address, step, write) {
@@ -223,7 +222,7 @@ impl Model {
     }
 
     /// The copy of a list that comes next; what is left of it.
-    fn listed(&self, me: &Process, call: &VSafeCopy, at: &VCopied) -> Result<Transfer, Verdict> {
+    pub(super) fn listed(&self, me: &Process, call: &VSafeCopy, at: &VCopied) -> Result<Transfer, Verdict> {
         const SIZE: u64 = size_of::<SafeCopy>() as u64;
         let address = call.address.checked_add(at.next * SIZE).ok_or(Errno::Fault)?;
         if !self.has(me.space, address, SIZE, false) {
@@ -319,117 +318,5 @@ fn judge_table(me: &Process, call: &SetGrant) -> Result<Plan, Verdict> {
         0 => Ok(Plan::Table(Table { address: 0, count, owner: me.endpoint })),
         _ if placed => Ok(Plan::Table(Table { address, count, owner: me.endpoint })),
         _ => Err(fails(Errno::Inval)),
-    }
-}
-
-impl Plan {
-    /// The spaces that it changes.
-    pub(crate) fn spaces(&self, me: &Process) -> Vec<SpaceName> {
-        match self {
-            Self::Copy(transfer) | Self::Fill(transfer, _) => vec![transfer.to.space],
-            Self::Map(mapping, _) => vec![mapping.owner, mapping.borrower],
-            _ => vec![me.space],
-        }
-    }
-}
-
-impl Call {
-    /// As it travels.
-    pub(crate) fn message(&self) -> Message {
-        match self {
-            Self::From(call) => encode(SafeCopyFrom::KIND, call),
-            Self::To(call) => encode(SafeCopyTo::KIND, call),
-            Self::Fill(call) => encode(SafeMemSet::KIND, call),
-            Self::List(call) => encode(VSafeCopy::KIND, call),
-            Self::Virtual(call) => encode(VirCopy::KIND, call),
-            Self::Map(call) => encode(SafeMap::KIND, call),
-            Self::Unmap(call) => encode(SafeUnmap::KIND, call),
-            Self::Revoke(call) => encode(SafeRevMap::KIND, call),
-            Self::RevokeAt(call) => encode(SafeRevMapAt::KIND, call),
-            Self::Table(call) => encode(SetGrant::KIND, call),
-        }
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::From(_) => "safecopyfrom",
-            Self::To(_) => "safecopyto",
-            Self::Fill(_) => "safememset",
-            Self::List(_) => "vsafecopy",
-            Self::Virtual(_) => "vircopy",
-            Self::Map(_) => "safemap",
-            Self::Unmap(_) => "safeunmap",
-            Self::Revoke(_) => "saferevmap",
-            Self::RevokeAt(_) => "saferevmap_at",
-            Self::Table(_) => "setgrant",
-        }
-    }
-}
-
-/// What calls change.
-impl Model {
-    /// A call has failed: where it may be noted, it is. Whether it was.
-    pub(crate) fn note(&mut self, mark: Mark) -> bool {
-        let bytes = mark.id.raw().to_ne_bytes();
-        let may = self.has(mark.space, mark.address, bytes.len() as u64, true);
-        if may {
-            self.write(mark.space, mark.address, &bytes);
-        }
-        may
-    }
-
-    /// How many mappings a revocation ends.
-    pub(crate) fn ended_by(&self, plan: &Plan) -> usize {
-        let ends = |mapping: &&Mapping| match plan {
-            Plan::Revoke(granter, id) => mapping.links.contains(&(*granter, *id)),
-            Plan::RevokeAt { owner, address } => mapping.lends(*owner, *address, 1),
-            _ => false,
-        };
-        self.mappings.iter().filter(ends).count()
-    }
-
-    /// Somebody's call has done what was planned; `reply` is its answer. Returns what is wrong with that.
-    pub(crate) fn perform(&mut self, me: usize, plan: Plan, reply: [u64; 2]) -> Result<(), String> {
-        let [done, skip] = reply;
-        match plan {
-            Plan::Copy(transfer) if !transfer.may_do(done) => return Err(format!("{done} bytes of {transfer:x?}")),
-            Plan::Copy(Transfer { from: Some(from), to, .. }) => {
-                self.copy((from.space, from.address), (to.space, to.address), done);
-            }
-            Plan::Copy(transfer) => return Err(format!("{transfer:?} copies from nowhere")),
-            Plan::Fill(transfer, _) if done != transfer.least() => return Err(format!("{done} of {transfer:x?}")),
-            Plan::Fill(transfer, byte) => {
-                self.write(transfer.to.space, transfer.to.address, &vec![byte; done as usize]);
-            }
-            Plan::List(call) => self.make_list(me, &call, VCopied { next: done, skip })?,
-            Plan::Map(mapping, _) if done != mapping.len => return Err(format!("{done} bytes")),
-            Plan::Map(mapping, write) => self.map(mapping, write),
-            Plan::Unmap { borrower, to } => drop(self.end(|m| m.borrower == borrower && m.to == to)),
-            Plan::Revoke(granter, id) => drop(self.end(|m| m.links.contains(&(granter, id)))),
-            Plan::RevokeAt { owner, address } => drop(self.end(|m| m.lends(owner, address, 1))),
-            Plan::Table(table) => self.processes[me].table = table,
-        }
-        Ok(())
-    }
-
-    /// Makes the copies of a list up to where the call says that it has come. The first of them it has made, as far as one call
-    /// can; before a later one it may stop.
-    fn make_list(&mut self, me: usize, call: &VSafeCopy, end: VCopied) -> Result<(), String> {
-        let me = self.processes[me].clone();
-        let mut at = VCopied { next: call.first, skip: call.skip };
-        let mut room = MAX_COPIED;
-        while at.next < call.count && room > 0 && (at != end || room == MAX_COPIED) {
-            let transfer = self.listed(&me, call, &at).map_err(|why| format!("{end:?}, but at {at:?} it {why:?}"))?;
-            let step = transfer.len.min(room);
-            self.check(&transfer, step).map_err(|why| format!("{end:?}, but at {at:?} it {why:?}"))?;
-            let from = transfer.from.expect("all of a list have two sides");
-            self.copy((from.space, from.address), (transfer.to.space, transfer.to.address), step);
-            room -= step;
-            at.skip += step;
-            if step == transfer.len {
-                at = VCopied { next: at.next + 1, skip: 0 };
-            }
-        }
-        if at == end { Ok(()) } else { Err(format!("{end:?} instead of {at:?}")) }
     }
 }

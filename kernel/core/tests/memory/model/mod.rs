@@ -2,6 +2,7 @@
 //! page refers to a cell of bytes; a mapping lets two pages refer to one cell; when it ends, the borrower has a cell of its own.
 
 mod calls;
+mod perform;
 mod verify;
 
 pub(crate) use calls::{Call, Need, Plan, Verdict};
