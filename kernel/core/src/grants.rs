@@ -1,13 +1,16 @@
 //! Verification of grants: whether somebody may access memory of somebody else, and where that memory is.
 //!
-//! The entries stand in their granters' own memory, where they can change at any moment, also while they are read. So each is
-//! read once, word by word, into the kernel; after that it is looked whether its flags and its sequence number are still the
-//! same. Whoever takes a grant back changes these first, so nobody sees half of one grant and half of the next.
+//! The entries stand in their granters' own memory, where they can change at any moment, also while they are read. So each word
+//! is read once, into the kernel; after that it is looked whether flags and sequence number are still the same. Whoever takes a
+//! grant back changes these first, so nobody sees half of one grant and half of the next.
+//!
+//! An entry is read at each use. Only where the page is that it stands in is remembered: see [`FoundPage`].
 
+use crate::frames::FrameNumber;
 use crate::privileges::UserTable;
 use crate::{Kernel, Machine, MemoryAccess, Slot};
 use abi::grant::{GRANT_SIZE, GrantEntry, GrantFlags, GrantId, MAX_GRANTS, MAX_HOPS};
-use abi::layout::{USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno, PrivilegeFlags};
 use core::mem::offset_of;
 use zerocopy::IntoBytes;
@@ -48,6 +51,41 @@ const KINDS: GrantFlags = GrantFlags::DIRECT.union(GrantFlags::INDIRECT).union(G
 /// What an entry has if it is in use.
 const IN_USE: GrantFlags = GrantFlags::USED.union(GrantFlags::VALID);
 
+/// Where a page of a table of grants was found, so that not each use walks through page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FoundPage {
+    /// The root table of the space.
+    root: FrameNumber,
+    /// The first byte of the page there.
+    address: u64,
+    /// The machine's name for it.
+    name: u64,
+    /// [`Spaces::changes`](crate::Spaces::changes) at that time.
+    changes: u64,
+}
+
+impl FoundPage {
+    /// Nothing is remembered.
+    pub(crate) const NONE: Self = Self { root: FrameNumber::LAST, address: 0, name: 0, changes: u64::MAX };
+
+    /// The name of a byte, if it is in this page, and the page is still there: nothing was taken from any space since.
+    #[inline(always)]
+    fn name_of(&self, root: FrameNumber, address: u64, changes: u64) -> Option<u64> {
+        let offset = address.wrapping_sub(self.address);
+        let holds = self.changes == changes && self.root == root && offset < PAGE_SIZE;
+        holds.then_some(self.name + offset)
+    }
+}
+
+/// Words of an entry: flags and grantee.
+const HEAD: usize = offset_of!(GrantEntry, flags);
+const SEQUENCE: usize = offset_of!(GrantEntry, sequence);
+const START: usize = offset_of!(GrantEntry, start);
+const LEN: usize = offset_of!(GrantEntry, len);
+const PARENT: usize = offset_of!(GrantEntry, parent);
+/// The other process, in the lower half.
+const OTHER: usize = offset_of!(GrantEntry, other);
+
 impl<M: Machine> Kernel<'_, M> {
     /// Verifies that `grantee` may use a grant, along the chain of indirect entries, each of which hands on no more than a part
     /// of what it has got. Takes bounded time.
@@ -56,7 +94,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// See [`protocol::kernel::SafeCopyFrom`]. The links of the chain are looked at one after the other, each of them for who
     /// made it, its table, its entry, to whom it was given, and what it allows.
     #[inline(always)]
-    pub(crate) fn verify_grant(&self, machine: &M, grantee: Endpoint, wanted: &Use) -> Result<Granted, Errno> {
+    pub(crate) fn verify_grant(&mut self, machine: &M, grantee: Endpoint, wanted: &Use) -> Result<Granted, Errno> {
         self.verify_chain(machine, grantee, wanted, |_, _| {})
     }
 
@@ -66,7 +104,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// The same.
     #[inline(always)]
     pub(crate) fn verify_chain(
-        &self,
+        &mut self,
         machine: &M,
         grantee: Endpoint,
         wanted: &Use,
@@ -77,31 +115,38 @@ impl<M: Machine> Kernel<'_, M> {
         let mut hops = 0;
         loop {
             let slot = self.lookup(granter).filter(|_| id.is_valid()).ok_or(Errno::Inval)?;
-            let (entry, at) = self.grant_entry(machine, slot, grantee, id)?;
-            let flags = GrantFlags::from_bits_retain(entry.flags);
+            let at = self.entry_address(slot, granter, grantee, id)?;
+            let name = self.find_entry(machine, slot, at).ok_or(Errno::Perm)?;
+            let word = |field: usize| machine.load(name + field as u64);
+            let (head, sequence, start, granted) = (word(HEAD), word(SEQUENCE), word(START), word(LEN));
+            let (parent, other) = (GrantId::from_raw(word(PARENT)), Endpoint::from_raw(word(OTHER) as u32));
+            let flags = GrantFlags::from_bits_retain(head as u32);
+            let to = Endpoint::from_raw((head >> u32::BITS) as u32);
+            let unchanged = word(HEAD) == head && word(SEQUENCE) == sequence;
+            if !unchanged || !flags.contains(IN_USE) || sequence != id.sequence() {
+                return Err(Errno::Perm);
+            }
             let indirect = flags & KINDS == GrantFlags::INDIRECT;
             if indirect && hops == MAX_HOPS {
                 return Err(Errno::Loop);
             }
-            let given = entry.grantee == grantee || entry.grantee == Endpoint::ANY;
-            let inside = offset.checked_add(len).is_some_and(|end| end <= entry.len);
-            if !given || !flags.contains(access) || !inside {
+            let inside = offset.checked_add(len).is_some_and(|end| end <= granted);
+            if (to != grantee && to != Endpoint::ANY) || !flags.contains(access) || !inside {
                 return Err(Errno::Perm);
             }
             // No overflow: it would be beyond the end of the next entry, or of memory.
-            offset = offset.checked_add(entry.start).ok_or(Errno::Perm)?;
+            offset = offset.checked_add(start).ok_or(Errno::Perm)?;
             link(granter, id);
             if indirect {
                 hops += 1;
-                (grantee, granter, id) = (granter, entry.other, entry.parent);
+                (grantee, granter, id) = (granter, other, parent);
                 continue;
             }
             // All that was granted is memory, not only what is used of it.
-            let end = entry.start.checked_add(entry.len);
-            if end.is_none_or(|end| end > USER_END) {
+            if start.checked_add(granted).is_none_or(|end| end > USER_END) {
                 return Err(Errno::Perm);
             }
-            let owner = self.owner_of_memory(slot, flags, entry.other)?;
+            let owner = self.owner_of_memory(slot, flags, other)?;
             let mark = Mark { granter: slot, address: at + offset_of!(GrantEntry, faulted) as u64, grant: id };
             let mark = flags.contains(GrantFlags::TRY).then_some(mark);
             return Ok(Granted { owner, address: offset, mark });
@@ -119,48 +164,42 @@ impl<M: Machine> Kernel<'_, M> {
         if kind == GrantFlags::MAGIC && may { self.named(other) } else { Err(Errno::Perm) }
     }
 
-    /// The entry with an id in the table of `granter`, if it is in use, and its address there.
+    /// Where the entry with an id is in the table of `granter`, who is in a slot.
     #[inline(always)]
-    fn grant_entry(
-        &self,
-        machine: &M,
-        granter: Slot,
-        grantee: Endpoint,
-        id: GrantId,
-    ) -> Result<(GrantEntry, u64), Errno> {
-        let owner = self.process(granter).endpoint;
-        let p = self.privileges(granter);
-        if !p.flags.contains(PrivilegeFlags::SERVICE) {
-            return Err(Errno::Perm);
-        }
+    fn entry_address(&self, slot: Slot, granter: Endpoint, grantee: Endpoint, id: GrantId) -> Result<u64, Errno> {
+        let p = self.privileges(slot);
         let table = p.grant_table;
-        // A live update is under way. Only the new instance, which has the old one's endpoint now, uses the old one's grants.
-        if table.owner != owner && (table.count == 0 || table.owner != grantee) {
-            return Err(Errno::NotReady);
+        // Nobody owns the table of those who are no services.
+        if table.owner != granter {
+            if !p.flags.contains(PrivilegeFlags::SERVICE) {
+                return Err(Errno::Perm);
+            }
+            // A live update is under way. Only the new instance, which has the old one's endpoint now, uses the old one's grants.
+            if table.count == 0 || table.owner != grantee {
+                return Err(Errno::NotReady);
+            }
         }
-        if id.index() >= table.count {
-            return Err(Errno::Perm);
-        }
-        let at = table.address + id.index() * GRANT_SIZE;
-        let entry = self.load_entry(machine, granter, at).ok_or(Errno::Perm)?;
-        let flags = GrantFlags::from_bits_retain(entry.flags);
-        if !flags.contains(IN_USE) || entry.sequence != id.sequence() {
-            return Err(Errno::Perm);
-        }
-        Ok((entry, at))
+        if id.index() < table.count { Ok(table.address + id.index() * GRANT_SIZE) } else { Err(Errno::Perm) }
     }
 
-    /// Reads an entry that does not change meanwhile; `None` if it does, or is not in memory.
+    /// The machine's name for the first byte of an entry; `None` if it is not in memory.
     #[inline(always)]
-    fn load_entry(&self, machine: &M, granter: Slot, at: u64) -> Option<GrantEntry> {
-        const WORDS: usize = GRANT_SIZE as usize / size_of::<u64>();
+    fn find_entry(&mut self, machine: &M, granter: Slot, at: u64) -> Option<u64> {
+        let root = self.root_of(granter)?;
         // No entry lies across two pages.
-        let first = machine.locate_byte(self.root_of(granter)?, at, MemoryAccess::Read)?;
-        let word = |index: usize| machine.load(first + (index * size_of::<u64>()) as u64);
-        let words: [u64; WORDS] = core::array::from_fn(word);
-        // The flags and the grantee stand in the first word, the sequence number in the second.
-        let unchanged = (word(0), word(1)) == (words[0], words[1]);
-        unchanged.then(|| zerocopy::transmute!(words))
+        let found = self.privileges(granter).grant_page.name_of(root, at, self.spaces.changes());
+        found.or_else(|| self.find_page(machine, granter, root, at))
+    }
+
+    /// The same for a page that is not remembered yet.
+    #[cold]
+    fn find_page(&mut self, machine: &M, granter: Slot, root: FrameNumber, at: u64) -> Option<u64> {
+        let offset = at % PAGE_SIZE;
+        let name = machine.locate_byte(root, at, MemoryAccess::Read)?;
+        let changes = self.spaces.changes();
+        let page = FoundPage { root, address: at - offset, name: name - offset, changes };
+        self.privileges_mut(granter).grant_page = page;
+        Some(name)
     }
 
     /// Tells the granter of a grant that a copy with it found memory missing. It does not matter if that cannot be told.

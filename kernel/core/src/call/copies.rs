@@ -146,7 +146,7 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// What the caller may do with a grant.
     #[inline(always)]
-    fn granted(&self, wanted: &Use) -> Result<Granted, Errno> {
+    fn granted(&mut self, wanted: &Use) -> Result<Granted, Errno> {
         self.kernel.verify_grant(self.machine, self.my_endpoint(), wanted)
     }
 
