@@ -7,8 +7,8 @@
 //! An entry is read at each use. Only where the page is that it stands in is remembered: see [`FoundPage`].
 
 use crate::frames::FrameNumber;
-use crate::privileges::UserTable;
-use crate::{Kernel, Machine, MemoryAccess, Slot};
+use crate::privileges::{Privileges, UserTable};
+use crate::{Kernel, Machine, MemoryAccess, Rts, Slot};
 use abi::grant::{GRANT_SIZE, GrantEntry, GrantFlags, GrantId, MAX_GRANTS, MAX_HOPS};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno, PrivilegeFlags};
@@ -77,7 +77,41 @@ impl FoundPage {
     }
 }
 
-/// Words of an entry: flags and grantee.
+/// What an entry hands on.
+#[derive(Clone, Copy)]
+struct Part {
+    start: u64,
+    len: u64,
+}
+
+impl Part {
+    /// The place of `len` bytes from an offset on; `None` if not all of them are in this part.
+    #[inline(always)]
+    fn place_of(self, offset: u64, len: u64) -> Option<u64> {
+        let inside = offset <= self.len && len <= self.len - offset;
+        // No overflow: it would be beyond the end of the next entry, or of memory.
+        if inside { self.start.checked_add(offset) } else { None }
+    }
+}
+
+/// Where the entry with an id is in the table of `granter`, whose privileges these are.
+#[inline(always)]
+fn entry_address(p: &Privileges, granter: Endpoint, grantee: Endpoint, id: GrantId) -> Result<u64, Errno> {
+    let table = p.grant_table;
+    // Nobody owns the table of those who are no services.
+    if table.owner != granter {
+        if !p.flags.contains(PrivilegeFlags::SERVICE) {
+            return Err(Errno::Perm);
+        }
+        // A live update is under way. Only the new instance, which has the old one's endpoint now, uses the old one's grants.
+        if table.count == 0 || table.owner != grantee {
+            return Err(Errno::NotReady);
+        }
+    }
+    if id.index() < table.count { Ok(table.address + id.index() * GRANT_SIZE) } else { Err(Errno::Perm) }
+}
+
+/// Words of an entry: flags in the lower half, and the grantee.
 const HEAD: usize = offset_of!(GrantEntry, flags);
 const SEQUENCE: usize = offset_of!(GrantEntry, sequence);
 const START: usize = offset_of!(GrantEntry, start);
@@ -114,42 +148,50 @@ impl<M: Machine> Kernel<'_, M> {
         let Use { mut granter, grant: mut id, mut offset, len, access } = *wanted;
         let mut hops = 0;
         loop {
-            let slot = self.lookup(granter).filter(|_| id.is_valid()).ok_or(Errno::Inval)?;
-            let at = self.entry_address(slot, granter, grantee, id)?;
-            let name = self.find_entry(machine, slot, at).ok_or(Errno::Perm)?;
+            let p = &self.procs[granter.slot()];
+            if p.endpoint != granter || p.rts.contains(Rts::FREE) || !id.is_valid() {
+                return Err(Errno::Inval);
+            }
+            let privileges = &self.privileges[p.privilege_id.index()];
+            let at = entry_address(privileges, granter, grantee, id)?;
+            let root = p.space.ok_or(Errno::Perm)?.root();
+            // No entry lies across two pages.
+            let name = match privileges.grant_page.name_of(root, at, self.spaces.changes()) {
+                Some(name) => name,
+                None => self.find_page(machine, granter, root, at)?,
+            };
             let word = |field: usize| machine.load(name + field as u64);
-            let (head, sequence, start, granted) = (word(HEAD), word(SEQUENCE), word(START), word(LEN));
+            let (head, sequence) = (word(HEAD), word(SEQUENCE));
+            let part = Part { start: word(START), len: word(LEN) };
             let (parent, other) = (GrantId::from_raw(word(PARENT)), Endpoint::from_raw(word(OTHER) as u32));
-            let flags = GrantFlags::from_bits_retain(head as u32);
-            let to = Endpoint::from_raw((head >> u32::BITS) as u32);
             let unchanged = word(HEAD) == head && word(SEQUENCE) == sequence;
+            let flags = GrantFlags::from_bits_retain(head as u32);
             if !unchanged || !flags.contains(IN_USE) || sequence != id.sequence() {
                 return Err(Errno::Perm);
             }
-            let indirect = flags & KINDS == GrantFlags::INDIRECT;
-            if indirect && hops == MAX_HOPS {
-                return Err(Errno::Loop);
-            }
-            let inside = offset.checked_add(len).is_some_and(|end| end <= granted);
-            if (to != grantee && to != Endpoint::ANY) || !flags.contains(access) || !inside {
-                return Err(Errno::Perm);
-            }
-            // No overflow: it would be beyond the end of the next entry, or of memory.
-            offset = offset.checked_add(start).ok_or(Errno::Perm)?;
-            link(granter, id);
-            if indirect {
+            let to = Endpoint::from_raw((head >> u32::BITS) as u32);
+            let given = (to == grantee || to == Endpoint::ANY) && flags.contains(access);
+            if flags & KINDS == GrantFlags::INDIRECT {
+                if hops == MAX_HOPS {
+                    return Err(Errno::Loop);
+                }
+                offset = part.place_of(offset, len).filter(|_| given).ok_or(Errno::Perm)?;
+                link(granter, id);
                 hops += 1;
                 (grantee, granter, id) = (granter, other, parent);
                 continue;
             }
+            let address = part.place_of(offset, len).filter(|_| given).ok_or(Errno::Perm)?;
+            link(granter, id);
             // All that was granted is memory, not only what is used of it.
-            if start.checked_add(granted).is_none_or(|end| end > USER_END) {
+            if part.start.checked_add(part.len).is_none_or(|end| end > USER_END) {
                 return Err(Errno::Perm);
             }
+            let slot = Slot::of(granter);
             let owner = self.owner_of_memory(slot, flags, other)?;
             let mark = Mark { granter: slot, address: at + offset_of!(GrantEntry, faulted) as u64, grant: id };
             let mark = flags.contains(GrantFlags::TRY).then_some(mark);
-            return Ok(Granted { owner, address: offset, mark });
+            return Ok(Granted { owner, address, mark });
         }
     }
 
@@ -164,42 +206,15 @@ impl<M: Machine> Kernel<'_, M> {
         if kind == GrantFlags::MAGIC && may { self.named(other) } else { Err(Errno::Perm) }
     }
 
-    /// Where the entry with an id is in the table of `granter`, who is in a slot.
-    #[inline(always)]
-    fn entry_address(&self, slot: Slot, granter: Endpoint, grantee: Endpoint, id: GrantId) -> Result<u64, Errno> {
-        let p = self.privileges(slot);
-        let table = p.grant_table;
-        // Nobody owns the table of those who are no services.
-        if table.owner != granter {
-            if !p.flags.contains(PrivilegeFlags::SERVICE) {
-                return Err(Errno::Perm);
-            }
-            // A live update is under way. Only the new instance, which has the old one's endpoint now, uses the old one's grants.
-            if table.count == 0 || table.owner != grantee {
-                return Err(Errno::NotReady);
-            }
-        }
-        if id.index() < table.count { Ok(table.address + id.index() * GRANT_SIZE) } else { Err(Errno::Perm) }
-    }
-
-    /// The machine's name for the first byte of an entry; `None` if it is not in memory.
-    #[inline(always)]
-    fn find_entry(&mut self, machine: &M, granter: Slot, at: u64) -> Option<u64> {
-        let root = self.root_of(granter)?;
-        // No entry lies across two pages.
-        let found = self.privileges(granter).grant_page.name_of(root, at, self.spaces.changes());
-        found.or_else(|| self.find_page(machine, granter, root, at))
-    }
-
-    /// The same for a page that is not remembered yet.
+    /// The machine's name for the first byte of an entry, in a page that is not remembered yet.
     #[cold]
-    fn find_page(&mut self, machine: &M, granter: Slot, root: FrameNumber, at: u64) -> Option<u64> {
+    fn find_page(&mut self, machine: &M, granter: Endpoint, root: FrameNumber, at: u64) -> Result<u64, Errno> {
         let offset = at % PAGE_SIZE;
-        let name = machine.locate_byte(root, at, MemoryAccess::Read)?;
+        let name = machine.locate_byte(root, at, MemoryAccess::Read).ok_or(Errno::Perm)?;
         let changes = self.spaces.changes();
         let page = FoundPage { root, address: at - offset, name: name - offset, changes };
-        self.privileges_mut(granter).grant_page = page;
-        Some(name)
+        self.privileges_mut(Slot::of(granter)).grant_page = page;
+        Ok(name)
     }
 
     /// Tells the granter of a grant that a copy with it found memory missing. It does not matter if that cannot be told.

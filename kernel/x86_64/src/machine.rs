@@ -2,8 +2,8 @@
 
 use crate::frame::Frame;
 use crate::ioapic::IoApics;
-use crate::memory::Memory;
 use crate::layout::direct;
+use crate::memory::Memory;
 use crate::paging::Table;
 use crate::{ports, run, space};
 use core::fmt;

@@ -156,7 +156,8 @@ impl Table {
     #[inline(always)]
     pub(crate) fn entries(self, part: Range<usize>) -> impl Iterator<Item = Entry> {
         // SAFETY: as for `entry`; no index is beyond the table.
-        (part.start..part.end.min(ENTRIES)).map(move |i| unsafe { (direct(self.0) as *const Entry).add(i).read_volatile() })
+        (part.start..part.end.min(ENTRIES))
+            .map(move |i| unsafe { (direct(self.0) as *const Entry).add(i).read_volatile() })
     }
 
     pub(crate) fn set(self, index: usize, entry: Entry) {

@@ -111,7 +111,15 @@ pub struct Spaces<'t> {
 impl<'t> Spaces<'t> {
     /// No spaces. `table` has [`Space::FREE`] everywhere.
     pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>, lendings: Lendings<'t>) -> Self {
-        Self { table, frames, lendings, loaded: [KERNELS_OWN; MAX_CPUS], changes: 0, next: 0, deserted: ArrayVec::new() }
+        Self {
+            table,
+            frames,
+            lendings,
+            loaded: [KERNELS_OWN; MAX_CPUS],
+            changes: 0,
+            next: 0,
+            deserted: ArrayVec::new(),
+        }
     }
 
     /// What each frame is used for.
