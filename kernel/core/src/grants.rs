@@ -170,18 +170,25 @@ impl<M: Machine> Kernel<'_, M> {
                 return Err(Errno::Perm);
             }
             let to = Endpoint::from_raw((head >> u32::BITS) as u32);
-            let given = (to == grantee || to == Endpoint::ANY) && flags.contains(access);
+            // The place of what is used, in what the entry names, if the entry allows it.
+            let place = |offset| {
+                let given = to == grantee || to == Endpoint::ANY;
+                if !given || !flags.contains(access) {
+                    return Err(Errno::Perm);
+                }
+                part.place_of(offset, len).ok_or(Errno::Perm)
+            };
             if flags & KINDS == GrantFlags::INDIRECT {
                 if hops == MAX_HOPS {
                     return Err(Errno::Loop);
                 }
-                offset = part.place_of(offset, len).filter(|_| given).ok_or(Errno::Perm)?;
+                offset = place(offset)?;
                 link(granter, id);
                 hops += 1;
                 (grantee, granter, id) = (granter, other, parent);
                 continue;
             }
-            let address = part.place_of(offset, len).filter(|_| given).ok_or(Errno::Perm)?;
+            let address = place(offset)?;
             link(granter, id);
             // All that was granted is memory, not only what is used of it.
             if part.start.checked_add(part.len).is_none_or(|end| end > USER_END) {
@@ -245,5 +252,23 @@ impl<M: Machine> Kernel<'_, M> {
             let owner = self.process(slot).endpoint;
             self.privileges_mut(slot).grant_table = UserTable::empty(owner);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_found_as_long_as_nothing_changes() {
+        let frame = |number: u64| FrameNumber::containing(number * PAGE_SIZE).unwrap();
+        let page = FoundPage { root: frame(3), address: 8 * PAGE_SIZE, name: 0x5000, changes: 7 };
+        for (offset, name) in [(0, Some(0x5000)), (PAGE_SIZE - 1, Some(0x5fff)), (PAGE_SIZE, None)] {
+            assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE + offset, 7), name);
+        }
+        assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE - 1, 7), None);
+        assert_eq!(page.name_of(frame(4), 8 * PAGE_SIZE, 7), None, "another space");
+        assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE, 8), None, "something was taken away");
+        assert_eq!(FoundPage::NONE.name_of(frame(3), 0, 0), None);
     }
 }

@@ -207,8 +207,8 @@ impl<M: Machine> Context<'_, '_, M> {
     /// Copies what lies in one page on each side, and is there: most copies. `None`, with nothing copied, if it is otherwise.
     #[inline(always)]
     fn copy_in_pages(&mut self, from: Side, to: Side, len: u64) -> Option<()> {
-        let room = |side: Side| PAGE_SIZE - side.address % PAGE_SIZE;
-        if len > room(from).min(room(to)) {
+        let last_start = (from.address % PAGE_SIZE).max(to.address % PAGE_SIZE);
+        if len > PAGE_SIZE - last_start {
             return None;
         }
         let source = self.locate_byte(from, MemoryAccess::Read)?;
