@@ -34,8 +34,23 @@ pub(crate) struct Granted {
     pub(crate) owner: Slot,
     /// The first byte that is used.
     pub(crate) address: u64,
+    /// Whether memory is not waited for where it is not there.
+    tries: bool,
+    /// What is done there then.
+    mark: Mark,
+}
+
+impl Granted {
     /// What is to be done where memory is not there, if it is not waited for.
-    pub(crate) mark: Option<Mark>,
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.tries.then_some(self.mark)
+    }
+
+    /// The same from a byte on that is inside of what is used.
+    pub(crate) fn behind(self, bytes: u64) -> Self {
+        Self { address: self.address + bytes, ..self }
+    }
 }
 
 /// Where a failed copy is noted: in the entry that names the memory.
@@ -73,7 +88,7 @@ impl FoundPage {
     fn name_of(&self, root: FrameNumber, address: u64, changes: u64) -> Option<u64> {
         let offset = address.wrapping_sub(self.address);
         let holds = self.changes == changes && self.root == root && offset < PAGE_SIZE;
-        holds.then_some(self.name + offset)
+        if holds { Some(self.name + offset) } else { None }
     }
 }
 
@@ -146,15 +161,20 @@ impl<M: Machine> Kernel<'_, M> {
     ) -> Result<Granted, Errno> {
         let mut grantee = grantee;
         let Use { mut granter, grant: mut id, mut offset, len, access } = *wanted;
+        let needed = IN_USE | access;
         let mut hops = 0;
         loop {
             let p = &self.procs[granter.slot()];
-            if p.endpoint != granter || p.rts.contains(Rts::FREE) || !id.is_valid() {
+            if p.endpoint != granter || !id.is_valid() {
                 return Err(Errno::Inval);
             }
             let privileges = &self.privileges[p.privilege_id.index()];
+            let root = match p.space {
+                Some(home) => home.root(),
+                None if p.rts.contains(Rts::FREE) => return Err(Errno::Inval),
+                None => return entry_address(privileges, granter, grantee, id).and(Err(Errno::Perm)),
+            };
             let at = entry_address(privileges, granter, grantee, id)?;
-            let root = p.space.ok_or(Errno::Perm)?.root();
             // No entry lies across two pages.
             let name = match privileges.grant_page.name_of(root, at, self.spaces.changes()) {
                 Some(name) => name,
@@ -165,40 +185,37 @@ impl<M: Machine> Kernel<'_, M> {
             let part = Part { start: word(START), len: word(LEN) };
             let (parent, other) = (GrantId::from_raw(word(PARENT)), Endpoint::from_raw(word(OTHER) as u32));
             let unchanged = word(HEAD) == head && word(SEQUENCE) == sequence;
-            let flags = GrantFlags::from_bits_retain(head as u32);
-            if !unchanged || !flags.contains(IN_USE) || sequence != id.sequence() {
+            if !unchanged || sequence != id.sequence() {
                 return Err(Errno::Perm);
             }
+            let flags = GrantFlags::from_bits_retain(head as u32);
+            let indirect = flags & KINDS == GrantFlags::INDIRECT;
             let to = Endpoint::from_raw((head >> u32::BITS) as u32);
-            // The place of what is used, in what the entry names, if the entry allows it.
-            let place = |offset| {
-                let given = to == grantee || to == Endpoint::ANY;
-                if !given || !flags.contains(access) {
-                    return Err(Errno::Perm);
-                }
-                part.place_of(offset, len).ok_or(Errno::Perm)
-            };
-            if flags & KINDS == GrantFlags::INDIRECT {
+            if !flags.contains(needed) || (to != grantee && to != Endpoint::ANY) {
+                // A chain that is too long is so for everybody.
+                let too_long = flags.contains(IN_USE) && indirect && hops == MAX_HOPS;
+                return Err(if too_long { Errno::Loop } else { Errno::Perm });
+            }
+            if indirect {
                 if hops == MAX_HOPS {
                     return Err(Errno::Loop);
                 }
-                offset = place(offset)?;
+                offset = part.place_of(offset, len).ok_or(Errno::Perm)?;
                 link(granter, id);
                 hops += 1;
                 (grantee, granter, id) = (granter, other, parent);
                 continue;
             }
-            let address = place(offset)?;
+            let address = part.place_of(offset, len).ok_or(Errno::Perm)?;
             link(granter, id);
             // All that was granted is memory, not only what is used of it.
-            if part.start.checked_add(part.len).is_none_or(|end| end > USER_END) {
+            if part.len > USER_END || part.start > USER_END - part.len {
                 return Err(Errno::Perm);
             }
             let slot = Slot::of(granter);
             let owner = self.owner_of_memory(slot, flags, other)?;
             let mark = Mark { granter: slot, address: at + offset_of!(GrantEntry, faulted) as u64, grant: id };
-            let mark = flags.contains(GrantFlags::TRY).then_some(mark);
-            return Ok(Granted { owner, address, mark });
+            return Ok(Granted { owner, address, tries: flags.contains(GrantFlags::TRY), mark });
         }
     }
 

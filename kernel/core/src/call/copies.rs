@@ -42,7 +42,7 @@ enum Missing {
 
 impl From<&Granted> for Missing {
     fn from(granted: &Granted) -> Self {
-        granted.mark.map_or(Self::Wait, |mark| Self::Fail(Some(mark)))
+        granted.mark().map_or(Self::Wait, |mark| Self::Fail(Some(mark)))
     }
 }
 
@@ -138,7 +138,7 @@ impl<M: Machine> Context<'_, '_, M> {
         let rest = copy.len.checked_sub(progress.skip).filter(|&rest| rest > 0).ok_or(Errno::Dom)?;
         let granted = self.granted(&Use { granter, grant: copy.grant, offset: copy.offset, len: copy.len, access })?;
         let address = copy.address.checked_add(progress.skip).ok_or(Errno::Fault)?;
-        let granted = Granted { address: granted.address + progress.skip, ..granted };
+        let granted = granted.behind(progress.skip);
         let (there, own) = (Side::from(&granted), self.own(address));
         let (from, to) = if access == GrantFlags::READ { (there, own) } else { (own, there) };
         Ok((self.copy_step(from, to, rest, rest.min(room), (&granted).into())?, copy.len))
