@@ -1,13 +1,16 @@
 //! Verification of grants: whether somebody may access memory of somebody else, and where that memory is.
 //!
-//! The entries stand in their granters' own memory, where they can change at any moment, also while they are read. So each is
-//! read once, word by word, into the kernel; after that it is looked whether its flags and its sequence number are still the
-//! same. Whoever takes a grant back changes these first, so nobody sees half of one grant and half of the next.
+//! The entries stand in their granters' own memory, where they can change at any moment, also while they are read. So each word
+//! is read once, into the kernel; after that it is looked whether flags and sequence number are still the same. Whoever takes a
+//! grant back changes these first, so nobody sees half of one grant and half of the next.
+//!
+//! An entry is read at each use. Only where the page is that it stands in is remembered: see [`FoundPage`].
 
-use crate::privileges::UserTable;
-use crate::{Kernel, Machine, MemoryAccess, Slot};
+use crate::frames::FrameNumber;
+use crate::privileges::{Privileges, UserTable};
+use crate::{Kernel, Machine, MemoryAccess, Rts, Slot};
 use abi::grant::{GRANT_SIZE, GrantEntry, GrantFlags, GrantId, MAX_GRANTS, MAX_HOPS};
-use abi::layout::{USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno, PrivilegeFlags};
 use core::mem::offset_of;
 use zerocopy::IntoBytes;
@@ -31,8 +34,23 @@ pub(crate) struct Granted {
     pub(crate) owner: Slot,
     /// The first byte that is used.
     pub(crate) address: u64,
+    /// Whether memory is not waited for where it is not there.
+    tries: bool,
+    /// What is done there then.
+    mark: Mark,
+}
+
+impl Granted {
     /// What is to be done where memory is not there, if it is not waited for.
-    pub(crate) mark: Option<Mark>,
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.tries.then_some(self.mark)
+    }
+
+    /// The same from a byte on that is inside of what is used.
+    pub(crate) fn behind(self, bytes: u64) -> Self {
+        Self { address: self.address + bytes, ..self }
+    }
 }
 
 /// Where a failed copy is noted: in the entry that names the memory.
@@ -48,6 +66,75 @@ const KINDS: GrantFlags = GrantFlags::DIRECT.union(GrantFlags::INDIRECT).union(G
 /// What an entry has if it is in use.
 const IN_USE: GrantFlags = GrantFlags::USED.union(GrantFlags::VALID);
 
+/// Where a page of a table of grants was found, so that not each use walks through page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FoundPage {
+    /// The root table of the space.
+    root: FrameNumber,
+    /// The first byte of the page there.
+    address: u64,
+    /// The machine's name for it.
+    name: u64,
+    /// [`Spaces::changes`](crate::Spaces::changes) at that time.
+    changes: u64,
+}
+
+impl FoundPage {
+    /// Nothing is remembered.
+    pub(crate) const NONE: Self = Self { root: FrameNumber::LAST, address: 0, name: 0, changes: u64::MAX };
+
+    /// The name of a byte, if it is in this page, and the page is still there: nothing was taken from any space since.
+    #[inline(always)]
+    fn name_of(&self, root: FrameNumber, address: u64, changes: u64) -> Option<u64> {
+        let offset = address.wrapping_sub(self.address);
+        let holds = self.changes == changes && self.root == root && offset < PAGE_SIZE;
+        if holds { Some(self.name + offset) } else { None }
+    }
+}
+
+/// What an entry hands on.
+#[derive(Clone, Copy)]
+struct Part {
+    start: u64,
+    len: u64,
+}
+
+impl Part {
+    /// The place of `len` bytes from an offset on; `None` if not all of them are in this part.
+    #[inline(always)]
+    fn place_of(self, offset: u64, len: u64) -> Option<u64> {
+        let inside = offset <= self.len && len <= self.len - offset;
+        // No overflow: it would be beyond the end of the next entry, or of memory.
+        if inside { self.start.checked_add(offset) } else { None }
+    }
+}
+
+/// Where the entry with an id is in the table of `granter`, whose privileges these are.
+#[inline(always)]
+fn entry_address(p: &Privileges, granter: Endpoint, grantee: Endpoint, id: GrantId) -> Result<u64, Errno> {
+    let table = p.grant_table;
+    // Nobody owns the table of those who are no services.
+    if table.owner != granter {
+        if !p.flags.contains(PrivilegeFlags::SERVICE) {
+            return Err(Errno::Perm);
+        }
+        // A live update is under way. Only the new instance, which has the old one's endpoint now, uses the old one's grants.
+        if table.count == 0 || table.owner != grantee {
+            return Err(Errno::NotReady);
+        }
+    }
+    if id.index() < table.count { Ok(table.address + id.index() * GRANT_SIZE) } else { Err(Errno::Perm) }
+}
+
+/// Words of an entry: flags in the lower half, and the grantee.
+const HEAD: usize = offset_of!(GrantEntry, flags);
+const SEQUENCE: usize = offset_of!(GrantEntry, sequence);
+const START: usize = offset_of!(GrantEntry, start);
+const LEN: usize = offset_of!(GrantEntry, len);
+const PARENT: usize = offset_of!(GrantEntry, parent);
+/// The other process, in the lower half.
+const OTHER: usize = offset_of!(GrantEntry, other);
+
 impl<M: Machine> Kernel<'_, M> {
     /// Verifies that `grantee` may use a grant, along the chain of indirect entries, each of which hands on no more than a part
     /// of what it has got. Takes bounded time.
@@ -56,7 +143,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// See [`protocol::kernel::SafeCopyFrom`]. The links of the chain are looked at one after the other, each of them for who
     /// made it, its table, its entry, to whom it was given, and what it allows.
     #[inline(always)]
-    pub(crate) fn verify_grant(&self, machine: &M, grantee: Endpoint, wanted: &Use) -> Result<Granted, Errno> {
+    pub(crate) fn verify_grant(&mut self, machine: &M, grantee: Endpoint, wanted: &Use) -> Result<Granted, Errno> {
         self.verify_chain(machine, grantee, wanted, |_, _| {})
     }
 
@@ -66,7 +153,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// The same.
     #[inline(always)]
     pub(crate) fn verify_chain(
-        &self,
+        &mut self,
         machine: &M,
         grantee: Endpoint,
         wanted: &Use,
@@ -74,37 +161,61 @@ impl<M: Machine> Kernel<'_, M> {
     ) -> Result<Granted, Errno> {
         let mut grantee = grantee;
         let Use { mut granter, grant: mut id, mut offset, len, access } = *wanted;
+        let needed = IN_USE | access;
         let mut hops = 0;
         loop {
-            let slot = self.lookup(granter).filter(|_| id.is_valid()).ok_or(Errno::Inval)?;
-            let (entry, at) = self.grant_entry(machine, slot, grantee, id)?;
-            let flags = GrantFlags::from_bits_retain(entry.flags);
-            let indirect = flags & KINDS == GrantFlags::INDIRECT;
-            if indirect && hops == MAX_HOPS {
-                return Err(Errno::Loop);
+            let p = &self.procs[granter.slot()];
+            if p.endpoint != granter || !id.is_valid() {
+                return Err(Errno::Inval);
             }
-            let given = entry.grantee == grantee || entry.grantee == Endpoint::ANY;
-            let inside = offset.checked_add(len).is_some_and(|end| end <= entry.len);
-            if !given || !flags.contains(access) || !inside {
+            let privileges = &self.privileges[p.privilege_id.index()];
+            let root = match p.space {
+                Some(home) => home.root(),
+                None if p.rts.contains(Rts::FREE) => return Err(Errno::Inval),
+                None => return entry_address(privileges, granter, grantee, id).and(Err(Errno::Perm)),
+            };
+            let at = entry_address(privileges, granter, grantee, id)?;
+            // No entry lies across two pages.
+            let name = match privileges.grant_page.name_of(root, at, self.spaces.changes()) {
+                Some(name) => name,
+                None => self.find_page(machine, granter, root, at)?,
+            };
+            let word = |field: usize| machine.load(name + field as u64);
+            let (head, sequence) = (word(HEAD), word(SEQUENCE));
+            let part = Part { start: word(START), len: word(LEN) };
+            let (parent, other) = (GrantId::from_raw(word(PARENT)), Endpoint::from_raw(word(OTHER) as u32));
+            let unchanged = word(HEAD) == head && word(SEQUENCE) == sequence;
+            if !unchanged || sequence != id.sequence() {
                 return Err(Errno::Perm);
             }
-            // No overflow: it would be beyond the end of the next entry, or of memory.
-            offset = offset.checked_add(entry.start).ok_or(Errno::Perm)?;
-            link(granter, id);
+            let flags = GrantFlags::from_bits_retain(head as u32);
+            let indirect = flags & KINDS == GrantFlags::INDIRECT;
+            let to = Endpoint::from_raw((head >> u32::BITS) as u32);
+            if !flags.contains(needed) || (to != grantee && to != Endpoint::ANY) {
+                // A chain that is too long is so for everybody.
+                let too_long = flags.contains(IN_USE) && indirect && hops == MAX_HOPS;
+                return Err(if too_long { Errno::Loop } else { Errno::Perm });
+            }
             if indirect {
+                if hops == MAX_HOPS {
+                    return Err(Errno::Loop);
+                }
+                offset = part.place_of(offset, len).ok_or(Errno::Perm)?;
+                link(granter, id);
                 hops += 1;
-                (grantee, granter, id) = (granter, entry.other, entry.parent);
+                (grantee, granter, id) = (granter, other, parent);
                 continue;
             }
+            let address = part.place_of(offset, len).ok_or(Errno::Perm)?;
+            link(granter, id);
             // All that was granted is memory, not only what is used of it.
-            let end = entry.start.checked_add(entry.len);
-            if end.is_none_or(|end| end > USER_END) {
+            if part.len > USER_END || part.start > USER_END - part.len {
                 return Err(Errno::Perm);
             }
-            let owner = self.owner_of_memory(slot, flags, entry.other)?;
+            let slot = Slot::of(granter);
+            let owner = self.owner_of_memory(slot, flags, other)?;
             let mark = Mark { granter: slot, address: at + offset_of!(GrantEntry, faulted) as u64, grant: id };
-            let mark = flags.contains(GrantFlags::TRY).then_some(mark);
-            return Ok(Granted { owner, address: offset, mark });
+            return Ok(Granted { owner, address, tries: flags.contains(GrantFlags::TRY), mark });
         }
     }
 
@@ -119,48 +230,15 @@ impl<M: Machine> Kernel<'_, M> {
         if kind == GrantFlags::MAGIC && may { self.named(other) } else { Err(Errno::Perm) }
     }
 
-    /// The entry with an id in the table of `granter`, if it is in use, and its address there.
-    #[inline(always)]
-    fn grant_entry(
-        &self,
-        machine: &M,
-        granter: Slot,
-        grantee: Endpoint,
-        id: GrantId,
-    ) -> Result<(GrantEntry, u64), Errno> {
-        let owner = self.process(granter).endpoint;
-        let p = self.privileges(granter);
-        if !p.flags.contains(PrivilegeFlags::SERVICE) {
-            return Err(Errno::Perm);
-        }
-        let table = p.grant_table;
-        // A live update is under way. Only the new instance, which has the old one's endpoint now, uses the old one's grants.
-        if table.owner != owner && (table.count == 0 || table.owner != grantee) {
-            return Err(Errno::NotReady);
-        }
-        if id.index() >= table.count {
-            return Err(Errno::Perm);
-        }
-        let at = table.address + id.index() * GRANT_SIZE;
-        let entry = self.load_entry(machine, granter, at).ok_or(Errno::Perm)?;
-        let flags = GrantFlags::from_bits_retain(entry.flags);
-        if !flags.contains(IN_USE) || entry.sequence != id.sequence() {
-            return Err(Errno::Perm);
-        }
-        Ok((entry, at))
-    }
-
-    /// Reads an entry that does not change meanwhile; `None` if it does, or is not in memory.
-    #[inline(always)]
-    fn load_entry(&self, machine: &M, granter: Slot, at: u64) -> Option<GrantEntry> {
-        const WORDS: usize = GRANT_SIZE as usize / size_of::<u64>();
-        // No entry lies across two pages.
-        let first = machine.locate_byte(self.root_of(granter)?, at, MemoryAccess::Read)?;
-        let word = |index: usize| machine.load(first + (index * size_of::<u64>()) as u64);
-        let words: [u64; WORDS] = core::array::from_fn(word);
-        // The flags and the grantee stand in the first word, the sequence number in the second.
-        let unchanged = (word(0), word(1)) == (words[0], words[1]);
-        unchanged.then(|| zerocopy::transmute!(words))
+    /// The machine's name for the first byte of an entry, in a page that is not remembered yet.
+    #[cold]
+    fn find_page(&mut self, machine: &M, granter: Endpoint, root: FrameNumber, at: u64) -> Result<u64, Errno> {
+        let offset = at % PAGE_SIZE;
+        let name = machine.locate_byte(root, at, MemoryAccess::Read).ok_or(Errno::Perm)?;
+        let changes = self.spaces.changes();
+        let page = FoundPage { root, address: at - offset, name: name - offset, changes };
+        self.privileges_mut(Slot::of(granter)).grant_page = page;
+        Ok(name)
     }
 
     /// Tells the granter of a grant that a copy with it found memory missing. It does not matter if that cannot be told.
@@ -191,5 +269,23 @@ impl<M: Machine> Kernel<'_, M> {
             let owner = self.process(slot).endpoint;
             self.privileges_mut(slot).grant_table = UserTable::empty(owner);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_found_as_long_as_nothing_changes() {
+        let frame = |number: u64| FrameNumber::containing(number * PAGE_SIZE).unwrap();
+        let page = FoundPage { root: frame(3), address: 8 * PAGE_SIZE, name: 0x5000, changes: 7 };
+        for (offset, name) in [(0, Some(0x5000)), (PAGE_SIZE - 1, Some(0x5fff)), (PAGE_SIZE, None)] {
+            assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE + offset, 7), name);
+        }
+        assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE - 1, 7), None);
+        assert_eq!(page.name_of(frame(4), 8 * PAGE_SIZE, 7), None, "another space");
+        assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE, 8), None, "something was taken away");
+        assert_eq!(FoundPage::NONE.name_of(frame(3), 0, 0), None);
     }
 }

@@ -66,28 +66,21 @@ pub struct Fault {
     pub address: u64,
 }
 
-/// Where a page of a program's memory lies, as the machine names it. It holds as long as nothing is mapped or unmapped.
+/// Bytes of a program's memory that can be copied as one, by the names that the machine gives them. It holds as long as nothing
+/// is mapped or unmapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u64);
-
-impl Place {
-    /// The place of a page; `name` is the machine's, and those of its bytes follow.
-    pub const fn new(name: u64) -> Self {
-        Self(name)
-    }
-
-    /// The name of a byte of the page.
-    #[inline(always)]
-    pub const fn byte(self, offset: u64) -> u64 {
-        self.0 + offset
-    }
+pub struct Stretch {
+    /// The name of the first; those of the others follow.
+    pub first: u64,
+    /// How many.
+    pub len: u64,
 }
 
 /// Pages that what one call copies can touch.
 const MOST_PAGES: usize = (MAX_COPIED / PAGE_SIZE) as usize + 1;
 
-/// The places of the pages that a range touches, at most [`MAX_COPIED`] bytes long.
-pub type Places = ArrayVec<Place, MOST_PAGES>;
+/// The stretches of a range, at most [`MAX_COPIED`] bytes long. Each page can be one of its own.
+pub type Stretches = ArrayVec<Stretch, MOST_PAGES>;
 
 /// The machine under the core.
 pub trait Machine: Devices + Tables {
@@ -112,7 +105,7 @@ pub trait Machine: Devices + Tables {
     /// The first address that it could not.
     fn reach(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Result<(), Fault>;
 
-    /// Finds the pages of a range, at most [`MAX_COPIED`] bytes long, that a program could access itself. Adds their places.
+    /// Finds the bytes of a range, at most [`MAX_COPIED`] bytes long, that a program could access itself. Adds all of them.
     ///
     /// # Errors
     /// The first address that it could not access like this, or where a device is.
@@ -122,25 +115,25 @@ pub trait Machine: Devices + Tables {
         address: u64,
         len: u64,
         access: MemoryAccess,
-        places: &mut Places,
+        stretches: &mut Stretches,
     ) -> Result<(), Fault>;
 
     /// The name of the byte at an address that a program could access itself, as [`Machine::locate`] finds it; those behind it
     /// follow until the end of the page. `None` if it could not.
     #[inline(always)]
     fn locate_byte(&self, root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
-        let mut places = Places::new();
-        self.locate(root, address, 1, access, &mut places).ok()?;
-        Some(places.first()?.byte(address % PAGE_SIZE))
+        let mut stretches = Stretches::new();
+        self.locate(root, address, 1, access, &mut stretches).ok()?;
+        Some(stretches.first()?.first)
     }
 
-    /// The place of a frame of a program's memory.
-    fn place_of(&self, frame: FrameNumber) -> Place;
+    /// The name of the first byte of a frame of a program's memory; those of the others follow.
+    fn name_of(&self, frame: FrameNumber) -> u64;
 
-    /// Copies bytes inside of located pages; `from` and `to` are names of bytes, see [`Place::byte`].
+    /// Copies bytes inside of located stretches; `from` and `to` are names of bytes.
     fn copy(&mut self, from: u64, to: u64, len: u64);
 
-    /// Fills bytes inside of a located page.
+    /// Fills bytes inside of a located stretch.
     fn fill(&mut self, to: u64, byte: u8, len: u64);
 
     /// Reads an aligned word of a located page, once, while other processors may write it.

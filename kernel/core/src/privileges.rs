@@ -1,6 +1,7 @@
 //! Privilege structures: who may do what, and what is pending for him.
 
 use crate::filters::FilterChain;
+use crate::grants::FoundPage;
 use crate::process::Pending;
 use crate::ranges::Resources;
 use crate::{Kernel, Machine, Process, Rts, Slot};
@@ -60,6 +61,8 @@ pub struct Privileges {
     pub(crate) state_table: UserTable,
     /// The registered table of its grants.
     pub(crate) grant_table: UserTable,
+    /// Where a page of it was found.
+    pub(crate) grant_page: FoundPage,
     /// The hardware that its process may use.
     pub(crate) resources: Resources,
     /// What its process does not receive for the time being.
@@ -84,6 +87,7 @@ impl Privileges {
         async_table: UserTable::NONE,
         state_table: UserTable::NONE,
         grant_table: UserTable::NONE,
+        grant_page: FoundPage::NONE,
         resources: Resources::NONE,
         filters: FilterChain::EMPTY,
     };

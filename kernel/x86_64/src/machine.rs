@@ -2,6 +2,7 @@
 
 use crate::frame::Frame;
 use crate::ioapic::IoApics;
+use crate::layout::direct;
 use crate::memory::Memory;
 use crate::paging::Table;
 use crate::{ports, run, space};
@@ -9,7 +10,7 @@ use core::fmt;
 use kernel_core::devices::{self, Devices, Width};
 use kernel_core::frames::FrameNumber;
 use kernel_core::lines::Trigger;
-use kernel_core::{Fault, Machine, MemoryAccess, Place, Places};
+use kernel_core::{Fault, Machine, MemoryAccess, Stretches};
 
 /// Timer ticks in a second.
 pub(crate) const HZ: u64 = 100;
@@ -60,9 +61,9 @@ impl Machine for X86 {
         address: u64,
         len: u64,
         access: MemoryAccess,
-        places: &mut Places,
+        stretches: &mut Stretches,
     ) -> Result<(), Fault> {
-        space::locate(root, address, len, access, places)
+        space::locate(root, address, len, access, stretches)
     }
 
     #[inline(always)]
@@ -70,8 +71,8 @@ impl Machine for X86 {
         space::locate_byte(root, address, access)
     }
 
-    fn place_of(&self, frame: FrameNumber) -> Place {
-        space::place_of(frame.address())
+    fn name_of(&self, frame: FrameNumber) -> u64 {
+        direct(frame.address())
     }
 
     #[inline(always)]

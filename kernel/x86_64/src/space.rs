@@ -10,7 +10,7 @@ use crate::{cpu, smp};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use kernel_core::frames::FrameNumber;
 use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights, Tables};
-use kernel_core::{CpuId, Fault, MemoryAccess, Place, Places};
+use kernel_core::{CpuId, Fault, MemoryAccess, Stretch, Stretches};
 
 /// The table in a frame.
 #[inline(always)]
@@ -155,15 +155,22 @@ impl Needed {
     fn fits(self, entry: Entry) -> bool {
         entry.has_of(self.with | self.without, self.with)
     }
+
+    /// How many entries continue what the first maps: they fit, too, and their frames follow each other.
+    #[inline(always)]
+    fn followers(self, first: Entry, others: impl Iterator<Item = Entry>) -> usize {
+        // One comparison for frame and flags of each.
+        let compared = self.with | self.without;
+        let mut next = first.frame_and(compared);
+        let continues = |entry: &Entry| {
+            next += PAGE_SIZE;
+            entry.frame_and(compared) == next
+        };
+        others.take_while(continues).count()
+    }
 }
 
-/// The place of a frame of a program's memory.
-#[inline(always)]
-pub(crate) fn place_of(physical: u64) -> Place {
-    Place::new(direct(physical))
-}
-
-/// Finds the pages of a range of a program's memory; see [`kernel_core::Machine::locate`].
+/// Finds the bytes of a range of a program's memory; see [`kernel_core::Machine::locate`].
 ///
 /// # Errors
 /// The first address that the program itself could not access, or where a device is.
@@ -173,23 +180,29 @@ pub(crate) fn locate(
     address: u64,
     len: u64,
     access: MemoryAccess,
-    places: &mut Places,
+    stretches: &mut Stretches,
 ) -> Result<(), Fault> {
     let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
     let end = end.ok_or(Fault { address })?;
-    let mut page = address - address % PAGE_SIZE;
     let needed = Needed::for_access(access);
-    while page < end {
-        let leaf = table(root).leaf(page).ok_or(Fault { address: page })?;
+    let mut at = address;
+    while at < end {
+        let leaf = table(root).leaf(at).ok_or(Fault { address: at })?;
+        let mut index = (at / PAGE_SIZE) as usize % ENTRIES;
         // As far as this table goes.
-        let first = (page / PAGE_SIZE) as usize % ENTRIES;
-        let count = ((end - page).div_ceil(PAGE_SIZE) as usize).min(ENTRIES - first);
-        for entry in (first..first + count).map(|index| leaf.entry(index)) {
-            if !needed.fits(entry) {
-                return Err(Fault { address: page.max(address) });
+        while at < end && index < ENTRIES {
+            let first = leaf.entry(index);
+            if !needed.fits(first) {
+                return Err(Fault { address: at });
             }
-            places.try_push(place_of(entry.physical())).map_err(|_| Fault { address: page })?;
-            page += PAGE_SIZE;
+            let offset = at % PAGE_SIZE;
+            let others = leaf.entries(index + 1..index + (offset + (end - at)).div_ceil(PAGE_SIZE) as usize);
+            let pages = 1 + needed.followers(first, others);
+            let len = (pages as u64 * PAGE_SIZE - offset).min(end - at);
+            let stretch = Stretch { first: direct(first.physical()) + offset, len };
+            stretches.try_push(stretch).map_err(|_| Fault { address: at })?;
+            at += len;
+            index += pages;
         }
     }
     Ok(())
@@ -208,7 +221,7 @@ pub(crate) fn locate_byte(root: FrameNumber, address: u64, access: MemoryAccess)
 /// Copies bytes of located pages. Programs may access them meanwhile on other processors; what they see then is theirs to know.
 #[inline(always)]
 pub(crate) fn copy(from: u64, to: u64, len: u64) {
-    // SAFETY: the core has found both in the direct map and in one page each of programs' memory, where no kernel object is.
+    // SAFETY: the core has found all bytes of both in the direct map, in programs' memory, where no kernel object is.
     unsafe {
         if len == size_of::<u64>() as u64 {
             // What is copied most often needs no loop.
@@ -219,7 +232,7 @@ pub(crate) fn copy(from: u64, to: u64, len: u64) {
     }
 }
 
-/// Fills bytes of a located page.
+/// Fills bytes of a located stretch.
 pub(crate) fn fill(to: u64, byte: u8, len: u64) {
     // SAFETY: as for `copy`.
     unsafe { core::ptr::write_bytes(to as *mut u8, byte, len as usize) };

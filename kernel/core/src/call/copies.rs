@@ -7,7 +7,7 @@ use super::{Context, Stop};
 use crate::frames::{FrameKind, FrameNumber};
 use crate::grants::{Granted, Mark, Use};
 use crate::spaces::lending::{self, Loan, Written};
-use crate::{Machine, MemoryAccess, Places, Slot};
+use crate::{Machine, MemoryAccess, Slot, Stretch, Stretches};
 use abi::grant::GrantFlags;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
@@ -44,7 +44,7 @@ enum Missing {
 
 impl From<&Granted> for Missing {
     fn from(granted: &Granted) -> Self {
-        granted.mark.map_or(Self::Wait, |mark| Self::Fail(Some(mark)))
+        granted.mark().map_or(Self::Wait, |mark| Self::Fail(Some(mark)))
     }
 }
 
@@ -143,7 +143,7 @@ impl<M: Machine> Context<'_, '_, M> {
         let rest = copy.len.checked_sub(progress.skip).filter(|&rest| rest > 0).ok_or(Errno::Dom)?;
         let granted = self.granted(&Use { granter, grant: copy.grant, offset: copy.offset, len: copy.len, access })?;
         let address = copy.address.checked_add(progress.skip).ok_or(Errno::Fault)?;
-        let granted = Granted { address: granted.address + progress.skip, ..granted };
+        let granted = granted.behind(progress.skip);
         let (there, own) = (Side::from(&granted), self.own(address));
         let (from, to) = if access == GrantFlags::READ { (there, own) } else { (own, there) };
         let missing = if matches!(missing, Missing::Wait) { (&granted).into() } else { missing };
@@ -152,7 +152,7 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// What the caller may do with a grant.
     #[inline(always)]
-    fn granted(&self, wanted: &Use) -> Result<Granted, Errno> {
+    fn granted(&mut self, wanted: &Use) -> Result<Granted, Errno> {
         self.kernel.verify_grant(self.machine, self.my_endpoint(), wanted)
     }
 
@@ -213,8 +213,8 @@ impl<M: Machine> Context<'_, '_, M> {
     /// Copies what lies in one page on each side, and is there: most copies. `None`, with nothing copied, if it is otherwise.
     #[inline(always)]
     fn copy_in_pages(&mut self, from: Side, to: Side, len: u64) -> Option<()> {
-        let room = |side: Side| PAGE_SIZE - side.address % PAGE_SIZE;
-        if len > room(from).min(room(to)) {
+        let last_start = (from.address % PAGE_SIZE).max(to.address % PAGE_SIZE);
+        if len > PAGE_SIZE - last_start {
             return None;
         }
         let source = self.locate_byte(from, MemoryAccess::Read)?;
@@ -260,19 +260,13 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Copies the first `step` of `len` bytes.
     fn copy_step(&mut self, from: Side, to: Side, len: u64, step: u64, missing: Missing) -> Result<u64, Stop> {
-        let (mut sources, mut destinations) = (Places::new(), Places::new());
+        let (mut sources, mut destinations) = (Stretches::new(), Stretches::new());
         self.locate(from, len, step, MemoryAccess::Read, missing, &mut sources)?;
         self.locate(to, len, step, MemoryAccess::Write, missing, &mut destinations)?;
-        let (mut source, mut destination) =
-            (Cursor::new(&sources, from.address), Cursor::new(&destinations, to.address));
-        let mut left = step;
-        while let (Some((a, in_a)), Some((b, in_b))) = (source.part(), destination.part()) {
-            let len = left.min(in_a).min(in_b);
-            self.machine.copy(a, b, len);
-            left -= len;
-            if left == 0 {
-                break;
-            }
+        let (mut source, mut destination) = (Cursor::new(&sources), Cursor::new(&destinations));
+        while let (Some(from), Some(to)) = (source.next, destination.next) {
+            let len = from.len.min(to.len);
+            self.machine.copy(from.first, to.first, len);
             source.advance(len);
             destination.advance(len);
         }
@@ -282,20 +276,13 @@ impl<M: Machine> Context<'_, '_, M> {
     /// Fills a first part of `len` bytes; returns how many these are.
     fn fill(&mut self, to: Side, byte: u8, len: u64, missing: Missing) -> Result<u64, Stop> {
         let step = len.min(MAX_COPIED);
-        let mut places = Places::new();
-        self.locate(to, len, step, MemoryAccess::Write, missing, &mut places)?;
-        let mut cursor = Cursor::new(&places, to.address);
-        let mut left = step;
-        while let Some((at, room)) = cursor.part().filter(|_| left > 0) {
-            let len = left.min(room);
-            self.machine.fill(at, byte, len);
-            left -= len;
-            cursor.advance(len);
-        }
+        let mut stretches = Stretches::new();
+        self.locate(to, len, step, MemoryAccess::Write, missing, &mut stretches)?;
+        stretches.iter().for_each(|stretch| self.machine.fill(stretch.first, byte, stretch.len));
         Ok(step)
     }
 
-    /// Finds the pages of the first `step` of `len` bytes; if they are missing, all of them are asked for.
+    /// Finds the first `step` of `len` bytes; if they are missing, all of them are asked for.
     fn locate(
         &mut self,
         side: Side,
@@ -303,14 +290,14 @@ impl<M: Machine> Context<'_, '_, M> {
         step: u64,
         access: MemoryAccess,
         missing: Missing,
-        places: &mut Places,
+        stretches: &mut Stretches,
     ) -> Result<(), Stop> {
         let slot = match side.memory {
             Memory::Of(slot) => slot,
-            Memory::Physical => return Ok(self.locate_physical(side.address, step, places)?),
+            Memory::Physical => return Ok(self.locate_physical(side.address, step, stretches)?),
         };
         let root = self.kernel.root_of(slot);
-        if root.is_some_and(|root| self.machine.locate(root, side.address, step, access, places).is_ok()) {
+        if root.is_some_and(|root| self.machine.locate(root, side.address, step, access, stretches).is_ok()) {
             return Ok(());
         }
         match missing {
@@ -356,49 +343,45 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// The same for physical memory, where nobody can be asked. Only what programs have can be copied: neither page tables nor
     /// the kernel, and nothing that is a device's.
-    fn locate_physical(&self, address: u64, step: u64, places: &mut Places) -> Result<(), Errno> {
+    fn locate_physical(&self, address: u64, step: u64, stretches: &mut Stretches) -> Result<(), Errno> {
         let end = address.checked_add(step).ok_or(Errno::Fault)?;
-        let mut page = address - address % PAGE_SIZE;
-        while page < end {
-            let frame = FrameNumber::containing(page).ok_or(Errno::Fault)?;
+        let mut at = address;
+        while at < end {
+            let frame = FrameNumber::containing(at).ok_or(Errno::Fault)?;
             let kind = self.kernel.spaces.frames().kind(frame).map_err(|_| Errno::Fault)?;
             if kind != FrameKind::User {
                 return Err(Errno::Perm);
             }
-            places.try_push(self.machine.place_of(frame)).map_err(|_| Errno::Fault)?;
-            page += PAGE_SIZE;
+            let offset = at % PAGE_SIZE;
+            let len = (PAGE_SIZE - offset).min(end - at);
+            let stretch = Stretch { first: self.machine.name_of(frame) + offset, len };
+            stretches.try_push(stretch).map_err(|_| Errno::Fault)?;
+            at += len;
         }
         Ok(())
     }
 }
 
-/// The way through the pages of a range.
-struct Cursor<'p> {
-    places: core::slice::Iter<'p, crate::Place>,
-    place: Option<crate::Place>,
-    offset: u64,
+/// The way through the stretches of a range.
+struct Cursor<'s> {
+    /// What is left of the first of those that are left.
+    next: Option<Stretch>,
+    others: core::slice::Iter<'s, Stretch>,
 }
 
-impl<'p> Cursor<'p> {
+impl<'s> Cursor<'s> {
     #[inline(always)]
-    fn new(places: &'p Places, address: u64) -> Self {
-        let mut places = places.iter();
-        Self { place: places.next().copied(), places, offset: address % PAGE_SIZE }
+    fn new(stretches: &'s Stretches) -> Self {
+        let mut others = stretches.iter();
+        Self { next: others.next().copied(), others }
     }
 
-    /// The next byte, and how many there are from it to the end of its page.
-    #[inline(always)]
-    fn part(&self) -> Option<(u64, u64)> {
-        Some((self.place?.byte(self.offset), PAGE_SIZE - self.offset))
-    }
-
-    /// Goes on by no more bytes than the page has.
+    /// Goes on by no more bytes than are left of this stretch.
     #[inline(always)]
     fn advance(&mut self, len: u64) {
-        self.offset += len;
-        if self.offset == PAGE_SIZE {
-            self.offset = 0;
-            self.place = self.places.next().copied();
-        }
+        self.next = match self.next {
+            Some(now) if now.len > len => Some(Stretch { first: now.first + len, len: now.len - len }),
+            _ => self.others.next().copied(),
+        };
     }
 }

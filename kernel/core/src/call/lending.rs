@@ -38,10 +38,10 @@ impl<M: Machine> Context<'_, '_, M> {
             Err(Refusal::Failed(errno)) => Err(errno.into()),
             Err(Refusal::OwnerLacks(access)) => {
                 let access = if access == Access::Write { MemoryAccess::Write } else { MemoryAccess::Read };
-                Err(self.need_unless_tried(granted.mark, granted.owner, granted.address, len, access))
+                Err(self.need_unless_tried(granted.mark(), granted.owner, granted.address, len, access))
             }
             Err(Refusal::BorrowerLacks) => {
-                Err(self.need_unless_tried(granted.mark, self.me, address, len, MemoryAccess::Write))
+                Err(self.need_unless_tried(granted.mark(), self.me, address, len, MemoryAccess::Write))
             }
         }
     }

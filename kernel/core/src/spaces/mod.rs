@@ -100,6 +100,8 @@ pub struct Spaces<'t> {
     lendings: Lendings<'t>,
     /// The root table that each CPU has loaded; [`KERNELS_OWN`] for the kernel's.
     loaded: [FrameNumber; MAX_CPUS],
+    /// How often something was taken away from a space, that CPUs might remember.
+    changes: u64,
     /// Where to look for a free entry: so that none is used again soon.
     next: usize,
     /// Spaces of the kernel's own in which nobody lives any more: they are taken apart step by step.
@@ -109,7 +111,15 @@ pub struct Spaces<'t> {
 impl<'t> Spaces<'t> {
     /// No spaces. `table` has [`Space::FREE`] everywhere.
     pub fn new(table: &'t mut SpaceTable, frames: Frames<'t>, lendings: Lendings<'t>) -> Self {
-        Self { table, frames, lendings, loaded: [KERNELS_OWN; MAX_CPUS], next: 0, deserted: ArrayVec::new() }
+        Self {
+            table,
+            frames,
+            lendings,
+            loaded: [KERNELS_OWN; MAX_CPUS],
+            changes: 0,
+            next: 0,
+            deserted: ArrayVec::new(),
+        }
     }
 
     /// What each frame is used for.
@@ -249,9 +259,17 @@ impl<'t> Spaces<'t> {
         }
     }
 
+    /// Whoever remembers where a page is forgets it when this number changes: as CPUs must, each time that pages are taken away
+    /// or may be used for less, or the tables that map them go.
+    #[inline(always)]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Makes all CPUs but this one leave a space. Returns whether this one has it loaded.
     #[inline(always)]
     fn drive_others_out(&mut self, tables: &mut impl Tables, root: FrameNumber) -> bool {
+        self.changes += 1; // Does not wrap in any time that a machine runs.
         let here = tables.cpu().index();
         let mine = core::mem::replace(&mut self.loaded[here], KERNELS_OWN);
         // Most often there are none; which they are is found out only then.

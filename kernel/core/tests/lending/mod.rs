@@ -1,6 +1,7 @@
 //! Memory that one program sees of another.
 
 mod ends;
+mod found;
 mod limits;
 mod rules;
 

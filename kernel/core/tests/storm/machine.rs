@@ -6,7 +6,7 @@ use kernel_core::devices::{self, Devices, Width};
 use kernel_core::frames::FrameNumber;
 use kernel_core::lines::Trigger;
 use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights};
-use kernel_core::{CpuId, Fault, Machine, MemoryAccess, Place, Places, Tables};
+use kernel_core::{CpuId, Fault, Machine, MemoryAccess, Stretch, Stretches, Tables};
 use std::fmt;
 use std::ops::Range;
 use zerocopy::IntoBytes;
@@ -142,16 +142,15 @@ impl Machine for Computer {
         address: u64,
         len: u64,
         access: MemoryAccess,
-        places: &mut Places,
+        stretches: &mut Stretches,
     ) -> Result<(), Fault> {
         self.parts(root, address, len, access, |place, _| {
-            let page = place.start as u64 / PAGE_SIZE * PAGE_SIZE;
-            places.push(Place::new(page));
+            stretches.push(Stretch { first: place.start as u64, len: place.len() as u64 });
         })
     }
 
-    fn place_of(&self, frame: FrameNumber) -> Place {
-        Place::new(frame.address())
+    fn name_of(&self, frame: FrameNumber) -> u64 {
+        frame.address()
     }
 
     fn copy(&mut self, from: u64, to: u64, len: u64) {

@@ -4,7 +4,7 @@ use super::{TestDevices, TestMemory};
 use abi::layout::{PAGE_SIZE, USER_END};
 use abi::{BODY_WORDS, Context, Endpoint, Message, Signal, Status};
 use kernel_core::frames::FrameNumber;
-use kernel_core::{Fault, Frame, Machine, MemoryAccess, Place, Places, Request};
+use kernel_core::{Fault, Frame, Machine, MemoryAccess, Request, Stretch, Stretches};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::string::{String, ToString};
@@ -135,6 +135,15 @@ pub(crate) fn page_of(address: u64) -> u64 {
     address & !(PAGE_SIZE - 1)
 }
 
+/// The parts of a range that lie in one page each: address and length.
+fn in_pages(address: u64, len: u64) -> impl Iterator<Item = (u64, u64)> {
+    let end = address + len;
+    (page_of(address)..end).step_by(PAGE_SIZE as usize).map(move |page| {
+        let at = page.max(address);
+        (at, (page + PAGE_SIZE).min(end) - at)
+    })
+}
+
 /// Keeps what it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TestMachine {
@@ -224,17 +233,17 @@ impl Machine for TestMachine {
         address: u64,
         len: u64,
         access: MemoryAccess,
-        places: &mut Places,
+        stretches: &mut Stretches,
     ) -> Result<(), Fault> {
         assert!(len <= protocol::kernel::MAX_COPIED, "a call does bounded work");
         self.reach(root, address, len, access)?;
-        let pages = (page_of(address)..address + len).step_by(PAGE_SIZE as usize);
-        places.extend(pages.map(|page| Place::new((number(root) as u64) << ADDRESS_BITS | page)));
+        let name = |address| (number(root) as u64) << ADDRESS_BITS | address;
+        stretches.extend(in_pages(address, len).map(|(at, len)| Stretch { first: name(at), len }));
         Ok(())
     }
 
-    fn place_of(&self, frame: FrameNumber) -> Place {
-        Place::new((PHYSICAL as u64) << ADDRESS_BITS | frame.address())
+    fn name_of(&self, frame: FrameNumber) -> u64 {
+        (PHYSICAL as u64) << ADDRESS_BITS | frame.address()
     }
 
     fn copy(&mut self, from: u64, to: u64, len: u64) {
