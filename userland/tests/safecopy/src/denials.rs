@@ -62,7 +62,7 @@ pub(crate) fn the_range_is_checked_to_the_byte() -> Outcome {
     let Received { granter: who, id } = grant;
     for len in [LEN + 1, u64::MAX, u64::MAX - 7, 1 << 63] {
         let from = SafeCopyFrom { granter: who, reserved: 0, grant: id, offset: 8, address: 0x1_0000, len };
-        // SAFETY: the call is refused, or it writes where nothing of the suite is.
+        // SAFETY: nothing is there.
         check_eq!(unsafe { rt::call_unchecked(&from) }.err(), Some(Errno::Perm));
         let fill = SafeMemSet { granter: who, byte: 0, grant: id, offset: 8, len };
         check_eq!(kernel().safememset(fill).err(), Some(Errno::Perm));
@@ -222,7 +222,7 @@ pub(crate) fn lists_that_cannot_be() -> Outcome {
     let good = SafeCopy { source: who, destination: Endpoint::SELF, grant, offset: 0, address, len: 8 };
     let made = |list: &[SafeCopy], count, first, skip| {
         let address = list.as_ptr().expose_provenance() as u64;
-        // SAFETY: only `words` can be written, which are not used but for this.
+        // SAFETY: the lists copy to `words`, which is used for nothing else.
         unsafe { rt::call_unchecked(&VSafeCopy { address, count, first, skip }) }
     };
     let full = [good; MAX_COPIES as usize];

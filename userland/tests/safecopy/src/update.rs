@@ -44,7 +44,7 @@ fn fetch(granter: &Granter, index: u64) -> Result<u64, Errno> {
     let mut word = 0_u64;
     let address = core::ptr::from_mut(&mut word).expose_provenance() as u64;
     let call = SafeCopyFrom { granter: granter.endpoint(), reserved: 0, grant: id(index), offset: 0, address, len: 8 };
-    // SAFETY: `word` is written, which nobody relies on before.
+    // SAFETY: it copies to `word`, which may hold anything.
     unsafe { rt::call_unchecked(&call) }?;
     Ok(word)
 }

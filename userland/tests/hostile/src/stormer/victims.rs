@@ -51,7 +51,7 @@ fn make(seed: Endpoint, slot: u32, root: Endpoint) -> Result<Endpoint, Errno> {
     let process = sys::kernel().fork(Fork { parent: seed, slot })?.child;
     let space = sys::vmctl().space_of(GetSpaceOf { process: seed })?.space;
     sys::vmctl().settle(Settle { process, reserved: 0, space })?;
-    if slot % 3 == 0 {
+    if slot.is_multiple_of(3) {
         sys::privctl().set_user(SetUser { process })?;
     } else {
         sys::privctl().set_sys(SetSys { spec: service(root), process, id: DYNAMIC_ID })?;
