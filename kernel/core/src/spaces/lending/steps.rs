@@ -1,12 +1,12 @@
 //! The ends of lendings, step by step.
 
 use super::records::{Lending, Link, Stage};
-use super::{Leaves, Side, Spaces};
+use super::{Entry, PLAIN, Side, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
 use crate::spaces::walk::{Pages, index};
 use crate::spaces::{Home, SpaceId};
-use crate::tables::{Access, Backing, Cache, Page, Rights};
+use crate::tables::{Access, ENTRIES, Page, Rights};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno};
 use protocol::kernel::MAX_LENT;
@@ -129,7 +129,8 @@ impl Spaces<'_> {
                 }
                 budget.pages -= 1;
                 budget.copies -= 1;
-                self.settle_page(tables, place, (owner, borrower), own, page);
+                let (there, here) = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
+                self.settle_page(tables, place, there, here, own);
             }
         }
         self.forget_run(tables, owner, count);
@@ -159,32 +160,56 @@ impl Spaces<'_> {
         budget: &mut Budget,
     ) {
         let count = self.lendings.all()[place].count;
-        let (mut owned, mut borrowed) = (Leaves::new(owner.home.root()), Leaves::new(borrower.home.root()));
+        let end = count.min(done.saturating_add(budget.pages));
         let mut page = done;
-        while page < count && budget.pages > 0 && budget.copies > 0 {
-            budget.pages -= 1;
-            let offset = u64::from(page) * PAGE_SIZE;
-            let there = owned.entry(self, tables, owner.address + offset);
-            let here = borrowed.entry(self, tables, borrower.address + offset);
-            if let (Some(there), Some(here)) = (there, here)
-                && let (Some(lent), Some(seen)) = (tables.page(there.0, there.1), tables.page(here.0, here.1))
-            {
-                const BOTH: u32 = 2;
-                let info = self.frames.info(lent.frame);
-                if info.is_ok_and(|info| info.mappings() == BOTH && info.pins() == 0) {
-                    if lent.rights.access == Access::Write {
-                        Self::set_rights(tables, there, lent, Access::Write, true);
-                    }
-                    Self::set_rights(tables, here, seen, Access::Write, true);
-                } else if let Some(own) = self.frames.aside_of(&self.lendings.all()[place].aside, page) {
-                    budget.copies -= 1;
-                    self.settle_page(tables, place, (owner, borrower), own, page);
+        while page < end && budget.copies > 0 {
+            let sides = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
+            let (Some((there, a)), Some((here, b))) = sides else {
+                // Nothing of it is left.
+                page = end;
+                break;
+            };
+            // Those that one table maps on each side.
+            let together = (ENTRIES - a.max(b)).min((end - page) as usize);
+            for on in 0..together {
+                if budget.copies == 0 {
+                    break;
                 }
+                self.keep_page(tables, place, (there, a + on), (here, b + on), page, budget);
+                page += 1;
             }
-            page += 1;
         }
+        budget.pages -= page - done;
         let lending = &mut self.lendings.all_mut()[place];
         lending.stage = if page == count { Stage::Kept } else { Stage::Ending(page) };
+    }
+
+    /// The same for one page.
+    #[inline(always)]
+    fn keep_page<T: Tables>(
+        &mut self,
+        tables: &mut T,
+        place: usize,
+        there: Entry,
+        here: Entry,
+        page: u32,
+        budget: &mut Budget,
+    ) {
+        const BOTH: u32 = 2;
+        let Some(lent) = tables.page(there.0, there.1) else {
+            return;
+        };
+        if self.frames.is_just_mapped(lent.frame, BOTH) {
+            if lent.rights.access == Access::Write {
+                Self::withhold(tables, there, lent);
+            }
+            // As long as the lending lives, the borrower sees the same frame.
+            debug_assert_eq!(tables.page(here.0, here.1).map(|seen| seen.frame), Some(lent.frame));
+            tables.set_page(here.0, here.1, lent.frame, T::flags(Rights { withheld: true, ..PLAIN }));
+        } else if let Some(own) = self.frames.aside_of(&self.lendings.all()[place].aside, page) {
+            budget.copies -= 1;
+            self.settle_page(tables, place, Some(there), Some(here), own);
+        }
     }
 
     /// Gives the borrower its own frame back, with what it saw last; the owner can write again.
@@ -192,30 +217,24 @@ impl Spaces<'_> {
         &mut self,
         tables: &mut T,
         place: usize,
-        (owner, borrower): (Side, Side),
+        there: Option<Entry>,
+        here: Option<Entry>,
         own: FrameNumber,
-        page: u32,
     ) {
-        let offset = u64::from(page) * PAGE_SIZE;
-        let here = self.way(tables, borrower.home.root(), borrower.address + offset).map(|[leaf, ..]| leaf);
-        let there = self.way(tables, owner.home.root(), owner.address + offset).map(|[leaf, ..]| leaf);
-        let at = |side: Side| index(side.address + offset, 0);
-        if let Some(leaf) = here
-            && let Some(seen) = tables.page(leaf, at(borrower))
+        if let Some((leaf, at)) = here
+            && let Some(seen) = tables.page(leaf, at)
         {
             tables.copy_frame(seen.frame, own);
             self.frames.end_aside(own, &mut self.lendings.all_mut()[place].aside);
-            let rights =
-                Rights { access: Access::Write, cache: Cache::Normal, backing: Backing::Memory, withheld: false };
-            tables.set_page(leaf, at(borrower), own, T::flags(rights));
+            tables.set_page(leaf, at, own, T::flags(PLAIN));
             let counted = self.frames.unmap(seen.frame);
             debug_assert_eq!(counted, Ok(()));
         }
-        if let Some(leaf) = there
-            && let Some(lent) = tables.page(leaf, at(owner))
+        if let Some(there) = there
+            && let Some(lent) = tables.page(there.0, there.1)
             && lent.rights.withheld
         {
-            Self::set_rights(tables, (leaf, at(owner)), lent, Access::Write, false);
+            tables.set_page(there.0, there.1, lent.frame, T::flags(Rights { withheld: false, ..lent.rights }));
         }
     }
 
@@ -251,7 +270,8 @@ impl Spaces<'_> {
         };
         let borrower = sides.1;
         self.drive_others_out(tables, borrower.home.root());
-        self.settle_page(tables, place, sides, own, number);
+        let (there, here) = (self.entry(tables, sides.0, number), self.entry(tables, borrower, number));
+        self.settle_page(tables, place, there, here, own);
         self.forget_run(tables, Side { address: borrower.address + u64::from(number) * PAGE_SIZE, ..borrower }, 1);
         self.remove_if_done(place);
         Written::Allowed
