@@ -42,5 +42,6 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "kcalls", manifest: "userland/tests/kcalls/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "smp-kernel", manifest: "userland/tests/kcalls/smp.toml", machines: &[TWO, FOUR, EIGHT, UEFI_FOUR] },
     Entry { name: "safecopy", manifest: "userland/tests/safecopy/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
+    Entry { name: "safemap", manifest: "userland/tests/safemap/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];

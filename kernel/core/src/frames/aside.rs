@@ -25,16 +25,21 @@ impl Aside {
 }
 
 impl Frames<'_> {
-    /// Sets a program's frame, which was mapped in one place and not pinned, aside: behind `last`, as the next page of a lending.
+    /// Whether a frame is a program's, mapped in so many places, and not pinned.
     #[inline(always)]
-    pub(crate) fn set_aside(&mut self, frame: FrameNumber, aside: &mut Aside, last: Option<FrameNumber>) {
-        match last {
-            Some(last) => self.table[last.index()].value = frame.link(),
-            None => aside.first = frame.link(),
-        }
+    pub(crate) fn is_just_mapped(&self, frame: FrameNumber, places: u32) -> bool {
+        let info = self.table.get(frame.index());
+        info.is_some_and(|info| info.kind == FrameKind::User && info.pins == 0 && info.value == places)
+    }
+
+    /// Sets a program's frame, which was mapped in one place and not pinned, aside as a page of a lending: in front of those
+    /// that are, which belong to pages behind it.
+    #[inline(always)]
+    pub(crate) fn set_aside(&mut self, frame: FrameNumber, page: u32, aside: &mut Aside) {
         let info = &mut self.table[frame.index()];
         // A lending has fewer pages than this counts.
-        (info.kind, info.pins, info.value) = (FrameKind::Aside, aside.len as u16, 0);
+        (info.kind, info.pins, info.value) = (FrameKind::Aside, page as u16, aside.first);
+        aside.first = frame.link();
         aside.len += 1;
     }
 

@@ -33,8 +33,8 @@ pub(crate) fn measure(lender: Endpoint) -> Result<(), Trouble> {
     report("safecopy.64k", |_| copy(lender, direct, memory))
 }
 
-/// The lender's grant with so many links.
-fn grant(lender: Endpoint, hops: u64) -> Result<GrantId, Errno> {
+/// The lender's grant with so many links; behind those comes one to be mapped.
+pub(crate) fn grant(lender: Endpoint, hops: u64) -> Result<GrantId, Errno> {
     const WHICH: Kind = Kind(0x7750);
     let mut message = Message::new(lender, WHICH);
     message.body[0] = hops;

@@ -5,9 +5,9 @@
 use abi::grant::{GrantId, MAX_HOPS};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Kind};
-use protocol::kernel::MAX_COPIED;
+use protocol::kernel::{MAX_COPIED, MAX_LENT};
 use static_cell::ConstStaticCell;
-use sys::grants::{FOREVER, Received, Rights};
+use sys::grants::{FOREVER, Pages, Received, Rights};
 
 sys::entry!(main);
 
@@ -18,6 +18,11 @@ struct Memory([u8; LEN]);
 /// The longest copy, from any place in a page on.
 const LEN: usize = (MAX_COPIED + PAGE_SIZE) as usize;
 
+/// What is granted to be mapped: each page has its number in its first word.
+static PAGES: Pages<{ MAX_LENT as usize }> = Pages::new();
+/// Words of a page.
+const WORDS: usize = PAGE_SIZE as usize / size_of::<u64>();
+
 static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory([0; LEN]));
 
 fn main() -> u64 {
@@ -27,26 +32,33 @@ fn main() -> u64 {
     }
 }
 
-/// Makes grants for the measuring program, which it reaches by 0, 1, 2 and more links.
-fn lend() -> Result<[GrantId; MAX_HOPS + 1], Errno> {
+/// How many grants the measuring program gets.
+const GRANTS: usize = MAX_HOPS + 2;
+
+/// Makes grants for the measuring program, which it reaches by 0, 1, 2 and more links, and one to be mapped.
+fn lend() -> Result<[GrantId; GRANTS], Errno> {
     let (me, user) = (sys::whoami()?.endpoint, sys::lookup("bench").ok_or(Errno::Srch)?);
     let memory = &mut MEMORY.take().0;
     memory.iter_mut().zip(0_u64..).for_each(|(byte, i)| *byte = i as u8);
     // Everybody may use them, so that each can be the last one, and also the beginning of the next.
     let direct = FOREVER.read_write(&mut memory[..], Endpoint::ANY)?;
-    let mut ids = [direct.id(); MAX_HOPS + 1];
+    let mut ids = [direct.id(); GRANTS];
     core::mem::forget(direct);
-    for hop in 1..ids.len() {
+    for hop in 1..=MAX_HOPS {
         let last = Received { granter: me, id: ids[hop - 1] };
         let to = if hop < MAX_HOPS { Endpoint::ANY } else { user };
         let link = FOREVER.hand_on(last, 0..LEN as u64, Rights::READ_WRITE, to)?;
         ids[hop] = link.id();
         core::mem::forget(link);
     }
+    (0..MAX_LENT as usize).for_each(|page| PAGES.store(page * WORDS, page as u64 + 1));
+    let shared = FOREVER.share(&PAGES, Rights::READ_WRITE, user)?;
+    ids[MAX_HOPS + 1] = shared.id();
+    core::mem::forget(shared);
     Ok(ids)
 }
 
-/// Answers each call with the grant that has so many links as its first word says.
+/// Answers each call with the grant whose number its first word says.
 fn serve(ids: &[GrantId]) -> u64 {
     let mut received = rt::receive(Endpoint::ANY);
     while let Ok(request) = received {

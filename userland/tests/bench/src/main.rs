@@ -6,6 +6,7 @@
 #![no_main]
 
 mod copies;
+mod mappings;
 mod memory;
 mod timed;
 
@@ -59,7 +60,9 @@ fn measure_all() -> Result<(), Trouble> {
     be_managed_by(find("handler")?, me)?;
     report("fault.exception", |_| Ok(timed::breakpoint()))?;
     memory::measure(me)?;
-    copies::measure(find("lender")?)?;
+    let lender = find("lender")?;
+    copies::measure(lender)?;
+    mappings::measure(me, lender)?;
     fill_process_table(notifier)?;
     report("ipc.roundtrip.full", |i| round_trip(mirror, i))
 }

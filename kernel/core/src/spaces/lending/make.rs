@@ -1,12 +1,11 @@
 //! Lending pages.
 
 use super::records::{Lending, Links, Stage};
-use super::{Leaves, Side, Spaces};
+use super::{PLAIN, Side, Spaces};
 use crate::Tables;
-use crate::frames::{Aside, FrameNumber};
-use crate::tables::{Access, Backing, Cache, Page, Rights};
+use crate::frames::Aside;
+use crate::tables::{Access, Backing, ENTRIES, Page, Rights};
 use abi::Errno;
-use abi::layout::PAGE_SIZE;
 
 /// Why pages are not lent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +36,6 @@ pub(crate) enum Wish {
     Keep,
 }
 
-impl Loan {
-    /// The addresses of its pages, with the owner and with the borrower.
-    fn pages(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
-        let (from, to) = (self.owner.address, self.borrower.address);
-        (0..u64::from(self.count)).map(move |page| (from + page * PAGE_SIZE, to + page * PAGE_SIZE))
-    }
-}
-
 impl Spaces<'_> {
     /// Lends pages: the borrower sees the owner's.
     ///
@@ -52,27 +43,30 @@ impl Spaces<'_> {
     /// [`Errno::Perm`] for pages that the owner has borrowed itself, [`Errno::Busy`] for a place where the borrower has lent or
     /// borrowed pages, or that others see or devices know, [`Errno::NoSpc`] if the owner has lent too much, [`Errno::Inval`] if
     /// both are the same.
-    pub(crate) fn lend(&mut self, tables: &mut impl Tables, loan: &Loan, wish: Wish) -> Result<(), Refusal> {
+    pub(crate) fn lend<T: Tables>(&mut self, tables: &mut T, loan: &Loan, wish: Wish) -> Result<(), Refusal> {
         let (owner, borrower) = (loan.owner.home.id(), loan.borrower.home.id());
         if owner == borrower {
             return Err(Refusal::Failed(Errno::Inval));
         }
         self.check_lendings(tables, loan)?;
-        let access = match wish {
-            Wish::See(access, _) => access,
-            Wish::Keep => Access::Read,
+        let (stage, seen) = match wish {
+            Wish::See(access, _) => {
+                self.check_owner(tables, loan, access)?;
+                (Stage::Live, Rights { access, withheld: false, ..PLAIN })
+            }
+            // Who wants a copy has looked before.
+            Wish::Keep => (Stage::Kept, Rights { withheld: true, ..PLAIN }),
         };
-        self.check_owner(tables, loan, access)?;
         self.check_borrower(tables, loan)?;
-        let stage = if matches!(wish, Wish::Keep) { Stage::Kept } else { Stage::Live };
         // Others may remember how it was; nobody runs there until this is done.
         self.drive_others_out(tables, loan.borrower.home.root());
         if stage == Stage::Kept {
             self.drive_others_out(tables, loan.owner.home.root());
         }
-        let aside = self.exchange(tables, loan, access, stage);
+        let aside = self.exchange(tables, loan, T::flags(seen));
         self.forget_run(tables, loan.borrower, loan.count);
         if stage == Stage::Kept {
+            self.withhold_all(tables, loan.owner, loan.count);
             self.forget_run(tables, loan.owner, loan.count);
         }
         let links = if let Wish::See(_, links) = wish { links } else { Links::new() };
@@ -85,15 +79,12 @@ impl Spaces<'_> {
 
     /// Makes copies of pages that share their frames until somebody writes; whether that is possible and worth it.
     pub(crate) fn lend_as_copy(&mut self, tables: &mut impl Tables, loan: &Loan) -> bool {
-        let only_theirs = |page: Option<Page>, spaces: &Self| {
-            page.is_some_and(|page| spaces.frames.info(page.frame).is_ok_and(|i| i.mappings() == 1 && i.pins() == 0))
+        let look = |page: Option<Page>| match page {
+            Some(page) if self.frames.is_just_mapped(page.frame, 1) => Ok(()),
+            _ => Err(()),
         };
-        let mut owned = Leaves::new(loan.owner.home.root());
-        let alone = loan.pages().all(|(from, _)| {
-            let entry = owned.entry(self, tables, from);
-            only_theirs(entry.and_then(|(leaf, at)| tables.page(leaf, at)), self)
-        });
-        alone && self.lend(tables, loan, Wish::Keep).is_ok()
+        let alone = self.look_at(tables, loan.owner, loan.count, look);
+        alone.is_ok() && self.lend(tables, loan, Wish::Keep).is_ok()
     }
 
     /// What other lendings there are of these pages, and whether there is room for one more.
@@ -136,69 +127,78 @@ impl Spaces<'_> {
     /// Whether the owner has all pages, and as they must be.
     fn check_owner(&self, tables: &impl Tables, loan: &Loan, access: Access) -> Result<(), Refusal> {
         let lends = self.lendings.all().iter().any(|l| l.lends(loan.owner.home.id(), loan.owner.address, loan.count));
-        let mut leaves = Leaves::new(loan.owner.home.root());
-        for (from, _) in loan.pages() {
-            let entry = leaves.entry(self, tables, from);
-            let page = entry.and_then(|(leaf, at)| tables.page(leaf, at)).ok_or(Refusal::OwnerLacks(access))?;
-            let Rights { access: has, backing, .. } = page.rights;
-            if backing != Backing::Memory {
+        let rest = |page: Option<Page>| {
+            let page = page.ok_or(Refusal::OwnerLacks(access))?;
+            if page.rights.backing != Backing::Memory {
                 return Err(Refusal::Failed(Errno::Fault));
             }
             // A page that the memory server shares out until somebody writes it must be the owner's alone first.
             let shared = || !lends && self.frames.info(page.frame).is_ok_and(|info| info.mappings() > 1);
-            if has != Access::Write && (access == Access::Write || shared()) {
-                return Err(Refusal::OwnerLacks(Access::Write));
-            }
-        }
-        Ok(())
+            if access == Access::Write || shared() { Err(Refusal::OwnerLacks(Access::Write)) } else { Ok(()) }
+        };
+        self.look_at(tables, loan.owner, loan.count, |page| match page {
+            Some(page) if is_writable(page) => Ok(()),
+            other => rest(other),
+        })
     }
 
     /// Whether the borrower has a page of its own in each place.
     fn check_borrower(&self, tables: &impl Tables, loan: &Loan) -> Result<(), Refusal> {
-        let mut leaves = Leaves::new(loan.borrower.home.root());
-        for (_, to) in loan.pages() {
-            let entry = leaves.entry(self, tables, to);
-            let page = entry.and_then(|(leaf, at)| tables.page(leaf, at)).ok_or(Refusal::BorrowerLacks)?;
-            match page.rights {
-                Rights { access: Access::Write, backing: Backing::Memory, .. } => {}
-                Rights { backing: Backing::Device, .. } => return Err(Refusal::Failed(Errno::Fault)),
-                _ => return Err(Refusal::BorrowerLacks),
-            }
-            let info = self.frames.info(page.frame).map_err(|error| Refusal::Failed(error.into()))?;
-            if info.mappings() != 1 || info.pins() > 0 {
-                return Err(Refusal::Failed(Errno::Busy));
-            }
-        }
-        Ok(())
+        let good = self.look_at(tables, loan.borrower, loan.count, |page| match page {
+            Some(page) if is_writable(page) && self.frames.is_just_mapped(page.frame, 1) => Ok(()),
+            other => Err(other),
+        });
+        good.map_err(|page| match page {
+            Some(page) if page.rights.backing == Backing::Device => Refusal::Failed(Errno::Fault),
+            Some(page) if is_writable(page) => Refusal::Failed(Errno::Busy),
+            _ => Refusal::BorrowerLacks,
+        })
     }
 
     /// Puts the owner's frames in the place of the borrower's, all of which were checked.
-    fn exchange<T: Tables>(&mut self, tables: &mut T, loan: &Loan, access: Access, stage: Stage) -> Aside {
-        let mut owned = Leaves::new(loan.owner.home.root());
-        let mut borrowed = Leaves::new(loan.borrower.home.root());
+    fn exchange<T: Tables>(&mut self, tables: &mut T, loan: &Loan, flags: T::Flags) -> Aside {
         let mut aside = Aside::EMPTY;
-        let mut last: Option<FrameNumber> = None;
-        let keeps = stage == Stage::Kept;
-        let seen = if keeps { Access::Write } else { access };
-        let flags = T::flags(Rights { access: seen, cache: Cache::Normal, backing: Backing::Memory, withheld: keeps });
-        for (from, to) in loan.pages() {
-            let (Some(there), Some((leaf, at))) = (owned.entry(self, tables, from), borrowed.entry(self, tables, to))
-            else {
+        // From the last page on, so that the list of those aside begins with the first.
+        let mut left = loan.count;
+        while let Some(last) = left.checked_sub(1) {
+            let sides = (self.entry(tables, loan.owner, last), self.entry(tables, loan.borrower, last));
+            let (Some((there, a)), Some((here, b))) = sides else {
                 break;
             };
-            let (Some(lent), Some(own)) = (tables.page(there.0, there.1), tables.page(leaf, at)) else {
-                break;
-            };
-            if self.frames.map(lent.frame).is_err() {
-                break;
+            // Those that one table maps on each side.
+            let together = (a.min(b) + 1).min(left as usize);
+            for back in 0..together {
+                if let (Some(lent), Some(own)) = (tables.page(there, a - back), tables.page(here, b - back))
+                    && self.frames.map(lent.frame).is_ok()
+                {
+                    self.frames.set_aside(own.frame, last - back as u32, &mut aside);
+                    tables.set_page(here, b - back, lent.frame, flags);
+                }
             }
-            self.frames.set_aside(own.frame, &mut aside, last);
-            last = Some(own.frame);
-            tables.set_page(leaf, at, lent.frame, flags);
-            if keeps && lent.rights.access == Access::Write {
-                Self::set_rights(tables, there, lent, Access::Write, true);
-            }
+            left -= together as u32;
         }
         aside
     }
+
+    /// The owner may not write its pages any more, until somebody tries to.
+    fn withhold_all(&mut self, tables: &mut impl Tables, owner: Side, count: u32) {
+        let mut done = 0;
+        while let Some((leaf, first)) = self.entry(tables, owner, done).filter(|_| done < count) {
+            let end = ENTRIES.min(first + (count - done) as usize);
+            for at in first..end {
+                if let Some(page) = tables.page(leaf, at)
+                    && page.rights.access == Access::Write
+                {
+                    Self::withhold(tables, (leaf, at), page);
+                }
+            }
+            done += (end - first) as u32;
+        }
+    }
+}
+
+/// Whether it is memory that a program could write.
+#[inline(always)]
+fn is_writable(page: Page) -> bool {
+    page.rights.access == Access::Write && page.rights.backing == Backing::Memory
 }

@@ -22,33 +22,14 @@ use super::walk::index;
 use super::{Home, SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
-use crate::tables::{Access, ENTRIES, Page, Rights};
+use crate::tables::{Access, Backing, Cache, ENTRIES, Page, Rights};
 use abi::layout::PAGE_SIZE;
 
-/// Pages of one table of the last level, one after the other.
-struct Leaves {
-    root: FrameNumber,
-    /// The table of the last page, and the first address behind what it maps.
-    leaf: Option<FrameNumber>,
-    end: u64,
-}
+/// Memory that its program can write.
+const PLAIN: Rights = Rights { access: Access::Write, cache: Cache::Normal, backing: Backing::Memory, withheld: false };
 
-impl Leaves {
-    fn new(root: FrameNumber) -> Self {
-        Self { root, leaf: None, end: 0 }
-    }
-
-    /// The table that maps an address, no less than the one before, and the index of its entry there.
-    #[inline(always)]
-    fn entry(&mut self, spaces: &Spaces<'_>, tables: &impl Tables, address: u64) -> Option<(FrameNumber, usize)> {
-        const SPAN: u64 = ENTRIES as u64 * PAGE_SIZE;
-        if address >= self.end {
-            self.leaf = spaces.way(tables, self.root, address).map(|[leaf, ..]| leaf);
-            self.end = (address / SPAN + 1) * SPAN;
-        }
-        Some((self.leaf?, index(address, 0)))
-    }
-}
+/// A page's entry: the table of the last level, and the index there.
+type Entry = (FrameNumber, usize);
 
 /// Memory of one side, from an address on.
 #[derive(Clone, Copy, Debug)]
@@ -57,18 +38,55 @@ pub(crate) struct Side {
     pub(crate) address: u64,
 }
 
+impl Side {
+    /// The address of a page.
+    fn page(&self, page: u32) -> u64 {
+        self.address + u64::from(page) * PAGE_SIZE
+    }
+}
+
 impl Spaces<'_> {
-    /// Changes how a page may be used.
+    /// The entry of a page of one side, if there is a table for it.
     #[inline(always)]
-    fn set_rights<T: Tables>(
-        tables: &mut T,
-        (leaf, at): (FrameNumber, usize),
-        page: Page,
-        access: Access,
-        withheld: bool,
-    ) {
-        let rights = Rights { access, withheld, ..page.rights };
-        tables.set_page(leaf, at, page.frame, T::flags(rights));
+    fn entry(&self, tables: &impl Tables, side: Side, page: u32) -> Option<Entry> {
+        let address = side.page(page);
+        self.way(tables, side.home.root(), address).map(|[leaf, ..]| (leaf, index(address, 0)))
+    }
+
+    /// Looks at so many pages of one side, one after the other.
+    #[inline(always)]
+    fn look_at<T: Tables, E>(
+        &self,
+        tables: &T,
+        side: Side,
+        count: u32,
+        mut look: impl FnMut(Option<Page>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut done = 0;
+        while done < count {
+            let leaf = self.entry(tables, side, done).map(|(leaf, _)| leaf);
+            let first = index(side.page(done), 0);
+            // Those that one table maps.
+            let end = ENTRIES.min(first + (count - done) as usize);
+            for at in first..end {
+                look(leaf.and_then(|leaf| tables.page(leaf, at)))?;
+            }
+            done += (end - first) as u32;
+        }
+        Ok(())
+    }
+
+    /// A page that could be written cannot be any more, until somebody tries to.
+    #[inline(always)]
+    fn withhold<T: Tables>(tables: &mut T, (leaf, at): Entry, page: Page) {
+        let plain = page.rights.cache == Cache::Normal && page.rights.backing == Backing::Memory;
+        let flags = if plain {
+            // Most often it is this, which the compiler knows.
+            T::flags(Rights { withheld: true, ..PLAIN })
+        } else {
+            T::flags(Rights { access: Access::Write, withheld: true, ..page.rights })
+        };
+        tables.set_page(leaf, at, page.frame, flags);
     }
 
     /// Whether a run of pages belongs to a lending, on one side or the other.

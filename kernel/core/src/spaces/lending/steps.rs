@@ -1,15 +1,16 @@
 //! The ends of lendings, step by step.
 
 use super::records::{Lending, Link, Stage};
-use super::{Leaves, Side, Spaces};
+use super::{Entry, PLAIN, Side, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
 use crate::spaces::walk::{Pages, index};
 use crate::spaces::{Home, SpaceId};
-use crate::tables::{Access, Backing, Cache, Page, Rights};
+use crate::tables::{Access, ENTRIES, Page, Rights};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno};
 use protocol::kernel::MAX_LENT;
+use protocol::vmctl::MAX_CLEARED;
 
 /// What is found where somebody wants to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +23,13 @@ pub(crate) enum Written {
     Unknown,
 }
 
-/// What one step may still do: pages that it looks at, each copy of one counted as so many.
-const STEP: u32 = MAX_LENT;
-const COPY: u32 = 10;
+/// What one step may still do.
+struct Budget {
+    /// Pages to be copied.
+    copies: u32,
+    /// Pages that are looked at.
+    pages: u32,
+}
 
 impl Spaces<'_> {
     /// Takes back what was lent with a grant, one step; whether more are needed.
@@ -93,11 +98,11 @@ impl Spaces<'_> {
 
     /// A step towards the end of all lendings that are to end.
     pub(crate) fn settle_lendings(&mut self, tables: &mut impl Tables) {
-        let mut budget = STEP;
+        let mut budget = Budget { copies: MAX_CLEARED, pages: MAX_LENT };
         let mut place = 0;
         while let Some(lending) = self.lendings.all().get(place) {
             let open = lending.is_open();
-            if open && budget == 0 {
+            if open && (budget.copies == 0 || budget.pages == 0) {
                 break;
             }
             // One that is done may be gone, and another one in its place.
@@ -108,7 +113,7 @@ impl Spaces<'_> {
     }
 
     /// Goes on with one; whether it is gone.
-    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut u32) -> bool {
+    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut Budget) -> bool {
         let Some((owner, borrower)) = self.sides(place) else {
             return false;
         };
@@ -120,11 +125,13 @@ impl Spaces<'_> {
         }
         if self.lendings.all()[place].stage == Stage::Leaving {
             while let Some((own, page)) = self.frames.first_aside(&self.lendings.all()[place].aside) {
-                if *budget == 0 {
+                if budget.copies == 0 || budget.pages == 0 {
                     break;
                 }
-                *budget = budget.saturating_sub(COPY);
-                self.settle_page(tables, place, (owner, borrower), own, page);
+                budget.pages -= 1;
+                budget.copies -= 1;
+                let (there, here) = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
+                self.settle_page(tables, place, there, here, own);
             }
         }
         self.forget_run(tables, owner, count);
@@ -151,35 +158,59 @@ impl Spaces<'_> {
         place: usize,
         (owner, borrower): (Side, Side),
         done: u32,
-        budget: &mut u32,
+        budget: &mut Budget,
     ) {
         let count = self.lendings.all()[place].count;
-        let (mut owned, mut borrowed) = (Leaves::new(owner.home.root()), Leaves::new(borrower.home.root()));
+        let end = count.min(done.saturating_add(budget.pages));
         let mut page = done;
-        while page < count && *budget > 0 {
-            *budget -= 1;
-            let offset = u64::from(page) * PAGE_SIZE;
-            let there = owned.entry(self, tables, owner.address + offset);
-            let here = borrowed.entry(self, tables, borrower.address + offset);
-            if let (Some(there), Some(here)) = (there, here)
-                && let (Some(lent), Some(seen)) = (tables.page(there.0, there.1), tables.page(here.0, here.1))
-            {
-                const BOTH: u32 = 2;
-                let info = self.frames.info(lent.frame);
-                if info.is_ok_and(|info| info.mappings() == BOTH && info.pins() == 0) {
-                    if lent.rights.access == Access::Write {
-                        Self::set_rights(tables, there, lent, Access::Write, true);
-                    }
-                    Self::set_rights(tables, here, seen, Access::Write, true);
-                } else if let Some(own) = self.frames.aside_of(&self.lendings.all()[place].aside, page) {
-                    *budget = budget.saturating_sub(COPY);
-                    self.settle_page(tables, place, (owner, borrower), own, page);
+        while page < end && budget.copies > 0 {
+            let sides = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
+            let (Some((there, a)), Some((here, b))) = sides else {
+                // Nothing of it is left.
+                page = end;
+                break;
+            };
+            // Those that one table maps on each side.
+            let together = (ENTRIES - a.max(b)).min((end - page) as usize);
+            for on in 0..together {
+                if budget.copies == 0 {
+                    break;
                 }
+                self.keep_page(tables, place, (there, a + on), (here, b + on), page, budget);
+                page += 1;
             }
-            page += 1;
         }
+        budget.pages -= page - done;
         let lending = &mut self.lendings.all_mut()[place];
         lending.stage = if page == count { Stage::Kept } else { Stage::Ending(page) };
+    }
+
+    /// The same for one page.
+    #[inline(always)]
+    fn keep_page<T: Tables>(
+        &mut self,
+        tables: &mut T,
+        place: usize,
+        there: Entry,
+        here: Entry,
+        page: u32,
+        budget: &mut Budget,
+    ) {
+        const BOTH: u32 = 2;
+        let Some(lent) = tables.page(there.0, there.1) else {
+            return;
+        };
+        if self.frames.is_just_mapped(lent.frame, BOTH) {
+            if lent.rights.access == Access::Write {
+                Self::withhold(tables, there, lent);
+            }
+            // As long as the lending lives, the borrower sees the same frame.
+            debug_assert_eq!(tables.page(here.0, here.1).map(|seen| seen.frame), Some(lent.frame));
+            tables.set_page(here.0, here.1, lent.frame, T::flags(Rights { withheld: true, ..PLAIN }));
+        } else if let Some(own) = self.frames.aside_of(&self.lendings.all()[place].aside, page) {
+            budget.copies -= 1;
+            self.settle_page(tables, place, Some(there), Some(here), own);
+        }
     }
 
     /// Gives the borrower its own frame back, with what it saw last; the owner can write again.
@@ -187,30 +218,24 @@ impl Spaces<'_> {
         &mut self,
         tables: &mut T,
         place: usize,
-        (owner, borrower): (Side, Side),
+        there: Option<Entry>,
+        here: Option<Entry>,
         own: FrameNumber,
-        page: u32,
     ) {
-        let offset = u64::from(page) * PAGE_SIZE;
-        let here = self.way(tables, borrower.home.root(), borrower.address + offset).map(|[leaf, ..]| leaf);
-        let there = self.way(tables, owner.home.root(), owner.address + offset).map(|[leaf, ..]| leaf);
-        let at = |side: Side| index(side.address + offset, 0);
-        if let Some(leaf) = here
-            && let Some(seen) = tables.page(leaf, at(borrower))
+        if let Some((leaf, at)) = here
+            && let Some(seen) = tables.page(leaf, at)
         {
             tables.copy_frame(seen.frame, own);
             self.frames.end_aside(own, &mut self.lendings.all_mut()[place].aside);
-            let rights =
-                Rights { access: Access::Write, cache: Cache::Normal, backing: Backing::Memory, withheld: false };
-            tables.set_page(leaf, at(borrower), own, T::flags(rights));
+            tables.set_page(leaf, at, own, T::flags(PLAIN));
             let counted = self.frames.unmap(seen.frame);
             debug_assert_eq!(counted, Ok(()));
         }
-        if let Some(leaf) = there
-            && let Some(lent) = tables.page(leaf, at(owner))
+        if let Some(there) = there
+            && let Some(lent) = tables.page(there.0, there.1)
             && lent.rights.withheld
         {
-            Self::set_rights(tables, (leaf, at(owner)), lent, Access::Write, false);
+            tables.set_page(there.0, there.1, lent.frame, T::flags(Rights { withheld: false, ..lent.rights }));
         }
     }
 
@@ -250,7 +275,8 @@ impl Spaces<'_> {
         };
         let borrower = sides.1;
         self.drive_others_out(tables, borrower.home.root());
-        self.settle_page(tables, place, sides, own, number);
+        let (there, here) = (self.entry(tables, sides.0, number), self.entry(tables, borrower, number));
+        self.settle_page(tables, place, there, here, own);
         self.forget_run(tables, Side { address: borrower.address + u64::from(number) * PAGE_SIZE, ..borrower }, 1);
         self.remove_if_done(place);
         Written::Allowed

@@ -283,9 +283,13 @@ impl Pieces {
     }
 }
 
-/// Claims so many neighbours. Its list takes much of a stack, so it has a frame of its own.
+/// Claims so many frames that follow each other.
+///
+/// # Errors
+/// The kernel has none.
+// Its list takes much of a stack, so it has a frame of its own.
 #[inline(never)]
-fn claim(count: u64) -> Result<u64, Failure> {
+pub fn claim(count: u64) -> Result<u64, Failure> {
     let mut smaller = Pieces::NONE;
     while let Some((first, found)) = smaller.claim(count)? {
         if found == count {

@@ -14,7 +14,7 @@ mod watch;
 pub use board::{Board, own_board};
 pub use child::{Child, Code, Plan, QUANTUM, RUNS, free_slot, kernel_calls, me, named_bytes, process_info, seed};
 pub use events::{fault, finish, frozen, next_event, signal};
-pub use home::{Home, PAGES, Page, STACK_PAGES, free_frames, protect, unmap};
+pub use home::{Home, PAGES, Page, STACK_PAGES, claim, free_frames, protect, unmap};
 pub use watch::{spin, until};
 
 use abi::Kind;
