@@ -66,7 +66,7 @@ const KINDS: GrantFlags = GrantFlags::DIRECT.union(GrantFlags::INDIRECT).union(G
 const IN_USE: GrantFlags = GrantFlags::USED.union(GrantFlags::VALID);
 
 /// Where a page of a table of grants was found, so that not each use walks through page tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub(crate) struct FoundPage {
     /// The root table of the space.
     root: FrameNumber,
@@ -76,6 +76,13 @@ pub(crate) struct FoundPage {
     name: u64,
     /// [`Spaces::changes`](crate::Spaces::changes) at that time.
     changes: u64,
+}
+
+/// Whoever compares privileges does not ask what is remembered: that changes no answer.
+impl PartialEq for FoundPage {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl FoundPage {
