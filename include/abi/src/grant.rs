@@ -1,7 +1,7 @@
 //! Memory grants: rights to a process's memory that it gives to others, and takes back.
 //!
 //! A service keeps its grants in a table in its own memory, and tells the kernel where that is. The kernel reads the entry at
-//! each use and remembers nothing, so what is cleared there ends at once. An entry is filled first and then made valid by one
+//! each use and remembers nothing of it, so what is cleared there ends at once. An entry is filled first and then made valid by one
 //! store of its flags; whoever takes it back clears the flags first, and raises the sequence number before the next use.
 
 use crate::Endpoint;

@@ -81,7 +81,8 @@ crate::protocol! {
     /// The physical address of memory of the caller. `EFAULT` if it is not there or not contiguous, `EINVAL` for a length of 0.
     14 fn umap(UMap { address: u64, len: u64 }) -> UMapped { physical: u64 };
     /// Copies between any two processes; [`Endpoint::SELF`] is the caller. `EDOM` for no bytes, `EFAULT` if memory cannot be read or
-    /// written, `EPERM` for [`CopyFlags::TRY`] without the privilege to grant memory of others.
+    /// written, `EPERM` for [`CopyFlags::TRY`] without the privilege to grant memory of others. If both sides overlap, the bytes
+    /// that are both read and written have no particular value afterwards.
     15 fn vircopy(VirCopy {
         source: Endpoint,
         destination: Endpoint,

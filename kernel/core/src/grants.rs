@@ -57,7 +57,6 @@ impl Granted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     granter: Slot,
-    address: u64,
     grant: GrantId,
 }
 
@@ -67,7 +66,7 @@ const KINDS: GrantFlags = GrantFlags::DIRECT.union(GrantFlags::INDIRECT).union(G
 const IN_USE: GrantFlags = GrantFlags::USED.union(GrantFlags::VALID);
 
 /// Where a page of a table of grants was found, so that not each use walks through page tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub(crate) struct FoundPage {
     /// The root table of the space.
     root: FrameNumber,
@@ -77,6 +76,13 @@ pub(crate) struct FoundPage {
     name: u64,
     /// [`Spaces::changes`](crate::Spaces::changes) at that time.
     changes: u64,
+}
+
+/// Whoever compares privileges does not ask what is remembered: that changes no answer.
+impl PartialEq for FoundPage {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl FoundPage {
@@ -89,6 +95,14 @@ impl FoundPage {
         let offset = address.wrapping_sub(self.address);
         let holds = self.changes == changes && self.root == root && offset < PAGE_SIZE;
         if holds { Some(self.name + offset) } else { None }
+    }
+}
+
+impl UserTable {
+    /// The address of the entry with an id in a table of grants, which has so many.
+    #[inline(always)]
+    fn entry(self, id: GrantId) -> u64 {
+        self.address + id.index() * GRANT_SIZE
     }
 }
 
@@ -123,7 +137,7 @@ fn entry_address(p: &Privileges, granter: Endpoint, grantee: Endpoint, id: Grant
             return Err(Errno::NotReady);
         }
     }
-    if id.index() < table.count { Ok(table.address + id.index() * GRANT_SIZE) } else { Err(Errno::Perm) }
+    if id.index() < table.count { Ok(table.entry(id)) } else { Err(Errno::Perm) }
 }
 
 /// Words of an entry: flags in the lower half, and the grantee.
@@ -181,7 +195,9 @@ impl<M: Machine> Kernel<'_, M> {
                 None => self.find_page(machine, granter, root, at)?,
             };
             let word = |field: usize| machine.load(name + field as u64);
-            let (head, sequence) = (word(HEAD), word(SEQUENCE));
+            // The sequence number first: flags that are valid after it came are those of this grant, not of the last one.
+            let sequence = word(SEQUENCE);
+            let head = word(HEAD);
             let part = Part { start: word(START), len: word(LEN) };
             let (parent, other) = (GrantId::from_raw(word(PARENT)), Endpoint::from_raw(word(OTHER) as u32));
             let unchanged = word(HEAD) == head && word(SEQUENCE) == sequence;
@@ -214,7 +230,7 @@ impl<M: Machine> Kernel<'_, M> {
             }
             let slot = Slot::of(granter);
             let owner = self.owner_of_memory(slot, flags, other)?;
-            let mark = Mark { granter: slot, address: at + offset_of!(GrantEntry, faulted) as u64, grant: id };
+            let mark = Mark { granter: slot, grant: id };
             return Ok(Granted { owner, address, tries: flags.contains(GrantFlags::TRY), mark });
         }
     }
@@ -243,7 +259,9 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Tells the granter of a grant that a copy with it found memory missing. It does not matter if that cannot be told.
     pub(crate) fn mark_faulted(&mut self, machine: &mut M, mark: Mark) {
-        let _ = self.write_memory(machine, mark.granter, mark.address, mark.grant.as_bytes());
+        let entry = self.privileges(mark.granter).grant_table.entry(mark.grant);
+        let address = entry + offset_of!(GrantEntry, faulted) as u64;
+        let _ = self.write_memory(machine, mark.granter, address, mark.grant.as_bytes());
     }
 
     /// Sets where `me` keeps its grants.
