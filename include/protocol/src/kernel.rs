@@ -187,7 +187,7 @@ crate::protocol! {
     };
     /// Makes a list of copies from and to granted memory, up to [`MAX_COPIES`] of them ([`SafeCopy`]) in memory of the caller, one
     /// after the other. `EINVAL` for another count, or for a place beyond it. Errors as for [`SafeCopyFrom`] are those of the copy
-    /// at which the call starts: before a later one that fails it stops.
+    /// at which the call starts: before a later one that fails, or needs memory that is not there, it stops.
     33 fn vsafecopy(VSafeCopy {
         /// The list.
         address: u64,
@@ -379,7 +379,7 @@ pub const MAX_COPIES: u64 = 64;
 /// Most bytes that one call copies or fills; its answer tells how far it came.
 pub const MAX_COPIED: u64 = 64 * 1024;
 /// Most pages of one [`SafeMap`].
-pub const MAX_LENT: u32 = 256;
+pub const MAX_LENT: u32 = 128;
 /// Leaves a number of [`Schedule`] as it is.
 pub const KEEP: i32 = -1;
 /// The time left of an alarm that is not set.

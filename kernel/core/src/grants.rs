@@ -164,7 +164,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Tells the granter of a grant that a copy with it found memory missing. It does not matter if that cannot be told.
-    pub(crate) fn mark_faulted(&self, machine: &mut M, mark: Mark) {
+    pub(crate) fn mark_faulted(&mut self, machine: &mut M, mark: Mark) {
         let _ = self.write_memory(machine, mark.granter, mark.address, mark.grant.as_bytes());
     }
 

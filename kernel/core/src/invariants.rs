@@ -38,6 +38,8 @@ pub enum Violation {
     BadCopy(Slot),
     /// Another number of processes lives in the space than are counted, or the space has ended.
     BadSpace(SpaceId),
+    /// The space has lent or borrowed pages in a way that cannot be, or other ones than are counted.
+    BadLending(SpaceId),
 }
 
 impl<M: Machine> Kernel<'_, M> {
@@ -89,7 +91,8 @@ impl<M: Machine> Kernel<'_, M> {
         }
         self.spaces
             .live()
-            .try_for_each(|id| require(self.spaces.bound(id) == bound[id.index()], Violation::BadSpace(id)))
+            .try_for_each(|id| require(self.spaces.bound(id) == bound[id.index()], Violation::BadSpace(id)))?;
+        self.spaces.audit_lendings().map_err(Violation::BadLending)
     }
 
     fn check_cpu(&self, id: CpuId, queued: &mut [bool; SLOTS]) -> Result<(), Violation> {

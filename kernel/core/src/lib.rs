@@ -217,8 +217,9 @@ impl<'t, M: Machine> Kernel<'t, M> {
             return self.action;
         }
         self.make_trap(machine, me);
-        // Where it waits, it is when it goes on that the trap is done.
-        if traced && self.process(me).rts.is_empty() {
+        // Where it waits, or is made once more, it is when the process goes on that the trap is done.
+        let p = self.process(me);
+        if traced && p.rts.is_empty() && !p.pending.contains(Pending::CALL) {
             self.end_trap(machine, me);
         }
         self.action

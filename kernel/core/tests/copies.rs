@@ -512,7 +512,9 @@ fn a_list_waits_for_memory_where_it_has_come_to() {
         let missing = SafeCopy { offset: 8 * PAGE_SIZE, ..FROM_A };
         world.remove_page(A, DATA + 8 * PAGE_SIZE);
         world.store(B, LIST, &[FROM_A, missing]);
-        assert_eq!(world.trap(B, kernel_call(&list(2))), Outcome::Blocked);
+        assert_eq!(world.call(B, &list(2)), Ok(VCopied { next: 1, skip: 0 }), "what is copied is told first");
+        let rest = VSafeCopy { first: 1, ..list(2) };
+        assert_eq!(world.trap(B, kernel_call(&rest)), Outcome::Blocked);
         assert_eq!(next_event(world), Ok((B, A, DATA + 8 * PAGE_SIZE, 100, READS)));
         world.bring_page(A, DATA + 8 * PAGE_SIZE);
         answer(world, B, 1);

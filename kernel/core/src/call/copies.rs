@@ -36,6 +36,8 @@ const FEWEST_SHARED: u64 = 16 * PAGE_SIZE;
 enum Missing {
     /// The caller waits for the memory server.
     Wait,
+    /// The copy is left to the next call.
+    Leave,
     /// The call fails, which may be noted somewhere.
     Fail(Option<Mark>),
 }
@@ -105,8 +107,10 @@ impl<M: Machine> Context<'_, '_, M> {
         let mut progress = VCopied { next: call.first, skip: call.skip };
         let mut room = MAX_COPIED;
         while progress.next < call.count && room > 0 {
-            let made = self.copy_of_list(call.address, &progress, room);
             let started = (progress.next, progress.skip) != (call.first, call.skip);
+            // A call that has copied something does not wait: it would make these copies once more.
+            let missing = if started { Missing::Leave } else { Missing::Wait };
+            let made = self.copy_of_list(call.address, &progress, room, missing);
             match made {
                 Ok((done, len)) => {
                     room -= done;
@@ -124,11 +128,12 @@ impl<M: Machine> Context<'_, '_, M> {
     }
 
     /// Goes on with one copy of a list; returns how many bytes were copied now, and how many it has.
-    fn copy_of_list(&mut self, list: u64, progress: &VCopied, room: u64) -> Result<(u64, u64), Stop> {
+    fn copy_of_list(&mut self, list: u64, progress: &VCopied, room: u64, missing: Missing) -> Result<(u64, u64), Stop> {
         const SIZE: u64 = size_of::<SafeCopy>() as u64;
         let mut copy = SafeCopy::new_zeroed();
         let at = list.checked_add(progress.next * SIZE).ok_or(Errno::Fault)?;
-        self.read(self.me, at, copy.as_mut_bytes())?;
+        let read = self.kernel.read_memory(self.machine, self.me, at, copy.as_mut_bytes());
+        read.map_err(|_| self.miss(self.me, (at, SIZE), MemoryAccess::Read, missing))?;
         let (granter, access) = match (copy.source == Endpoint::SELF, copy.destination == Endpoint::SELF) {
             (false, true) => (copy.source, GrantFlags::READ),
             (true, false) => (copy.destination, GrantFlags::WRITE),
@@ -141,7 +146,8 @@ impl<M: Machine> Context<'_, '_, M> {
         let granted = Granted { address: granted.address + progress.skip, ..granted };
         let (there, own) = (Side::from(&granted), self.own(address));
         let (from, to) = if access == GrantFlags::READ { (there, own) } else { (own, there) };
-        Ok((self.copy_step(from, to, rest, rest.min(room), (&granted).into())?, copy.len))
+        let missing = if matches!(missing, Missing::Wait) { (&granted).into() } else { missing };
+        Ok((self.copy_step(from, to, rest, rest.min(room), missing)?, copy.len))
     }
 
     /// What the caller may do with a grant.
@@ -230,7 +236,7 @@ impl<M: Machine> Context<'_, '_, M> {
     /// before the first whole page is a copy of its own. `None` if they are not to be shared.
     #[cold]
     fn copy_pages(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<Option<u64>, Stop> {
-        let head = from.address.next_multiple_of(PAGE_SIZE) - from.address;
+        let head = from.address.wrapping_neg() % PAGE_SIZE;
         if len - head < FEWEST_SHARED {
             return Ok(None);
         }
@@ -308,17 +314,26 @@ impl<M: Machine> Context<'_, '_, M> {
             return Ok(());
         }
         match missing {
-            Missing::Wait => Err(self.need(slot, side.address, len, access)),
             Missing::Fail(_) if access == MemoryAccess::Write && self.is_withheld(slot, side.address, step) => {
                 Err(self.start_again())
             }
-            Missing::Fail(mark) => Err(self.fail_tried(mark)),
+            _ => Err(self.miss(slot, (side.address, len), access, missing)),
+        }
+    }
+
+    /// Memory is not there.
+    fn miss(&mut self, slot: Slot, (address, len): (u64, u64), access: MemoryAccess, missing: Missing) -> Stop {
+        match missing {
+            Missing::Wait => self.need(slot, address, len, access),
+            Missing::Leave => Errno::Fault.into(),
+            Missing::Fail(mark) => self.fail_tried(mark),
         }
     }
 
     /// Whether pages could not be written only because two programs share them, and can be now.
     fn is_withheld(&mut self, slot: Slot, address: u64, len: u64) -> bool {
-        self.check_range(address, len).is_ok() && self.want_writes(slot, address, len) == Written::Allowed
+        self.check_range(address, len).is_ok()
+            && self.kernel.want_writes(self.machine, slot, address, len) == Written::Allowed
     }
 
     /// Memory is not there, and is not waited for.

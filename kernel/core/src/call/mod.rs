@@ -130,9 +130,43 @@ impl<M: Machine> Kernel<'_, M> {
         machine.read(self.root_of(slot).ok_or(Fault { address })?, address, into)
     }
 
-    /// Copies to it.
-    pub(crate) fn write_memory(&self, machine: &mut M, slot: Slot, address: u64, bytes: &[u8]) -> Result<(), Fault> {
-        machine.write(self.root_of(slot).ok_or(Fault { address })?, address, bytes)
+    /// Copies to it. Pages that are withheld from it only because another program sees them, too, become its own.
+    pub(crate) fn write_memory(
+        &mut self,
+        machine: &mut M,
+        slot: Slot,
+        address: u64,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
+        let root = self.root_of(slot).ok_or(Fault { address })?;
+        match machine.write(root, address, bytes) {
+            Err(_) if self.want_writes(machine, slot, address, bytes.len() as u64) == Written::Allowed => {
+                machine.write(root, address, bytes)
+            }
+            written => written,
+        }
+    }
+
+    /// Whether pages of a range were only withheld because two programs share them, and no longer are; or never will be.
+    fn want_writes(&mut self, machine: &mut M, slot: Slot, address: u64, len: u64) -> Written {
+        let Some(home) = self.process(slot).space else {
+            return Written::Unknown;
+        };
+        // No more than one step of a call touches.
+        let end = address.saturating_add(len.min(MAX_COPIED));
+        let mut result = Written::Unknown;
+        let mut page = address;
+        while page < end {
+            match self.spaces.end_withholding(machine, home, page) {
+                Written::Unknown => {}
+                Written::Allowed => result = Written::Allowed,
+                // If more can be written than before, the call is to find out how far it comes.
+                Written::Denied if result == Written::Allowed => return result,
+                Written::Denied => return Written::Denied,
+            }
+            page = (page / PAGE_SIZE + 1).saturating_mul(PAGE_SIZE);
+        }
+        result
     }
 
     /// The root page table of a process.
@@ -201,15 +235,16 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Asks the memory server for memory of a process. Where no program has any, there is nothing to ask for.
     fn need(&mut self, slot: Slot, address: u64, len: u64, access: MemoryAccess) -> Stop {
-        if let Err(errno) = self.check_range(address, len) {
-            return Stop::Failed(errno);
-        }
-        if access == MemoryAccess::Write {
-            match self.want_writes(slot, address, len) {
+        // Pages that are only withheld are there, whatever lies behind them.
+        if access == MemoryAccess::Write && self.check_range(address, len.min(MAX_COPIED)).is_ok() {
+            match self.kernel.want_writes(self.machine, slot, address, len) {
                 Written::Allowed => return self.start_again(),
                 Written::Denied => return Stop::Failed(Errno::Fault),
                 Written::Unknown => {}
             }
+        }
+        if let Err(errno) = self.check_range(address, len) {
+            return Stop::Failed(errno);
         }
         let process = self.kernel.process(slot).endpoint;
         let event = MemoryEvent { process, address, len, access };
@@ -223,26 +258,6 @@ impl<M: Machine> Context<'_, '_, M> {
     fn check_range(&self, address: u64, len: u64) -> Result<(), Errno> {
         let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
         end.map(drop).ok_or(Errno::Fault)
-    }
-
-    /// Whether pages of a range were only withheld because two programs share them, and no longer are; or never will be.
-    fn want_writes(&mut self, slot: Slot, address: u64, len: u64) -> Written {
-        let Some(home) = self.kernel.process(slot).space else {
-            return Written::Unknown;
-        };
-        // No more than one step of the call touches.
-        let end = address + len.min(MAX_COPIED);
-        let mut result = Written::Unknown;
-        let mut page = address;
-        while page < end {
-            match self.kernel.spaces.end_withholding(self.machine, home, page) {
-                Written::Unknown => {}
-                Written::Allowed => result = Written::Allowed,
-                Written::Denied => return Written::Denied,
-            }
-            page = (page / PAGE_SIZE + 1) * PAGE_SIZE;
-        }
-        result
     }
 
     /// The call starts again as soon as the caller goes on, which can be at once.

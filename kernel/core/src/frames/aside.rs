@@ -17,6 +17,11 @@ impl Aside {
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
+
+    /// Whether so many are left.
+    pub(crate) fn has(&self, frames: u32) -> bool {
+        self.len == frames
+    }
 }
 
 impl Frames<'_> {
@@ -44,11 +49,16 @@ impl Frames<'_> {
         Some((frame, self.table[frame.index()].pins.into()))
     }
 
+    /// All frames that are still aside, and which pages they are.
+    pub(crate) fn all_aside(&self, aside: &Aside) -> impl Iterator<Item = (FrameNumber, u32)> {
+        let next = |frame: &FrameNumber| FrameNumber::from_link(self.table[frame.index()].value);
+        let frames = core::iter::successors(FrameNumber::from_link(aside.first), next);
+        frames.map(|frame| (frame, self.table[frame.index()].pins.into()))
+    }
+
     /// The frame of a page, if it is still aside.
     pub(crate) fn aside_of(&self, aside: &Aside, page: u32) -> Option<FrameNumber> {
-        let next = |frame: &FrameNumber| FrameNumber::from_link(self.table[frame.index()].value);
-        let mut frames = core::iter::successors(FrameNumber::from_link(aside.first), next);
-        frames.find(|frame| u32::from(self.table[frame.index()].pins) == page)
+        self.all_aside(aside).find(|&(_, number)| number == page).map(|(frame, _)| frame)
     }
 
     /// A frame that was set aside is a program's again, mapped in one place.

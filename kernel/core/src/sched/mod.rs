@@ -115,7 +115,9 @@ impl<M: Machine> Kernel<'_, M> {
         } else if pending.contains(Pending::TRAP_MADE) {
             self.end_trap(machine, slot);
         }
-        self.process(slot).rts.is_empty()
+        // A call that starts again is carried on once more before its program goes on; then its tracer hears of it.
+        let p = self.process(slot);
+        p.rts.is_empty() && !p.pending.intersects(Pending::BEFORE_RUNNING)
     }
 
     /// Puts the process that ran into a queue, if it can go on.

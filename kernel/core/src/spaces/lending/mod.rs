@@ -8,6 +8,7 @@
 //!
 //! All of this is done in steps. What cannot be finished now is gone on with by the next call, or by the clock.
 
+mod check;
 mod make;
 mod records;
 mod steps;

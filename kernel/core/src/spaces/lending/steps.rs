@@ -10,7 +10,6 @@ use crate::tables::{Access, ENTRIES, Page, Rights};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno};
 use protocol::kernel::MAX_LENT;
-use protocol::vmctl::MAX_CLEARED;
 
 /// What is found where somebody wants to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +22,9 @@ pub(crate) enum Written {
     Unknown,
 }
 
-/// What one step may still do.
-struct Budget {
-    /// Pages to be copied.
-    copies: u32,
-    /// Pages that are looked at.
-    pages: u32,
-}
+/// What one step may still do: pages that it looks at, each copy of one counted as so many.
+const STEP: u32 = MAX_LENT;
+const COPY: u32 = 10;
 
 impl Spaces<'_> {
     /// Takes back what was lent with a grant, one step; whether more are needed.
@@ -42,9 +37,10 @@ impl Spaces<'_> {
         self.end_lendings(tables, |lending| lending.links.iter().any(|link| link.granter == granter))
     }
 
-    /// The same for what a space has lent of itself at an address.
+    /// The same for what a space has lent of its page at an address.
     pub(crate) fn take_back_at(&mut self, tables: &mut impl Tables, owner: SpaceId, address: u64) -> bool {
-        self.end_lendings(tables, |lending| lending.lends(owner, address, 1))
+        let start = address - address % PAGE_SIZE;
+        self.end_lendings(tables, |lending| lending.lends(owner, start, 1))
     }
 
     /// Gives back what a space has borrowed, at the address where it begins; whether more steps are needed.
@@ -97,11 +93,11 @@ impl Spaces<'_> {
 
     /// A step towards the end of all lendings that are to end.
     pub(crate) fn settle_lendings(&mut self, tables: &mut impl Tables) {
-        let mut budget = Budget { copies: MAX_CLEARED, pages: MAX_LENT };
+        let mut budget = STEP;
         let mut place = 0;
         while let Some(lending) = self.lendings.all().get(place) {
             let open = lending.is_open();
-            if open && (budget.copies == 0 || budget.pages == 0) {
+            if open && budget == 0 {
                 break;
             }
             // One that is done may be gone, and another one in its place.
@@ -112,7 +108,7 @@ impl Spaces<'_> {
     }
 
     /// Goes on with one; whether it is gone.
-    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut Budget) -> bool {
+    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut u32) -> bool {
         let Some((owner, borrower)) = self.sides(place) else {
             return false;
         };
@@ -124,11 +120,10 @@ impl Spaces<'_> {
         }
         if self.lendings.all()[place].stage == Stage::Leaving {
             while let Some((own, page)) = self.frames.first_aside(&self.lendings.all()[place].aside) {
-                if budget.copies == 0 || budget.pages == 0 {
+                if *budget == 0 {
                     break;
                 }
-                budget.pages -= 1;
-                budget.copies -= 1;
+                *budget = budget.saturating_sub(COPY);
                 let (there, here) = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
                 self.settle_page(tables, place, there, here, own);
             }
@@ -157,29 +152,28 @@ impl Spaces<'_> {
         place: usize,
         (owner, borrower): (Side, Side),
         done: u32,
-        budget: &mut Budget,
+        budget: &mut u32,
     ) {
         let count = self.lendings.all()[place].count;
-        let end = count.min(done.saturating_add(budget.pages));
         let mut page = done;
-        while page < end && budget.copies > 0 {
+        while page < count && *budget > 0 {
             let sides = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
             let (Some((there, a)), Some((here, b))) = sides else {
                 // Nothing of it is left.
-                page = end;
+                page = count;
                 break;
             };
             // Those that one table maps on each side.
-            let together = (ENTRIES - a.max(b)).min((end - page) as usize);
+            let together = (ENTRIES - a.max(b)).min((count - page) as usize);
             for on in 0..together {
-                if budget.copies == 0 {
+                if *budget == 0 {
                     break;
                 }
+                *budget -= 1;
                 self.keep_page(tables, place, (there, a + on), (here, b + on), page, budget);
                 page += 1;
             }
         }
-        budget.pages -= page - done;
         let lending = &mut self.lendings.all_mut()[place];
         lending.stage = if page == count { Stage::Kept } else { Stage::Ending(page) };
     }
@@ -193,7 +187,7 @@ impl Spaces<'_> {
         there: Entry,
         here: Entry,
         page: u32,
-        budget: &mut Budget,
+        budget: &mut u32,
     ) {
         const BOTH: u32 = 2;
         let Some(lent) = tables.page(there.0, there.1) else {
@@ -207,7 +201,7 @@ impl Spaces<'_> {
             debug_assert_eq!(tables.page(here.0, here.1).map(|seen| seen.frame), Some(lent.frame));
             tables.set_page(here.0, here.1, lent.frame, T::flags(Rights { withheld: true, ..PLAIN }));
         } else if let Some(own) = self.frames.aside_of(&self.lendings.all()[place].aside, page) {
-            budget.copies -= 1;
+            *budget = budget.saturating_sub(COPY);
             self.settle_page(tables, place, Some(there), Some(here), own);
         }
     }
@@ -257,15 +251,19 @@ impl Spaces<'_> {
             }
             _ => return Written::Unknown,
         }
-        let keeps = |lending: &Lending| lending.stage != Stage::Live && lending.meets(home.id(), start, 1);
-        let place = self.lendings.all().iter().position(keeps);
-        let Some((place, sides)) = place.and_then(|place| Some((place, self.sides(place)?))) else {
+        // Others may have had the page too, of which it has been copied before.
+        let keeps = |(place, lending): (usize, &Lending)| {
+            if lending.stage == Stage::Live || !lending.meets(home.id(), start, 1) {
+                return None;
+            }
+            let first = if lending.borrows(home.id(), start, 1) { lending.to } else { lending.from };
+            let number = lending.page_of(first, start);
+            Some((place, number, self.frames.aside_of(&lending.aside, number)?))
+        };
+        let Some((place, number, own)) = self.lendings.all().iter().enumerate().find_map(keeps) else {
             return Written::Unknown;
         };
-        let lending = &self.lendings.all()[place];
-        let first = if lending.borrows(home.id(), start, 1) { lending.to } else { lending.from };
-        let number = lending.page_of(first, start);
-        let Some(own) = self.frames.aside_of(&lending.aside, number) else {
+        let Some(sides) = self.sides(place) else {
             return Written::Unknown;
         };
         let borrower = sides.1;
