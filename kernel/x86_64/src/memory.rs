@@ -21,7 +21,7 @@ const SPARE_TABLES: u64 = 32;
 /// How many lendings of pages there can be: one for so many frames, within limits.
 const FRAMES_PER_LENDING: usize = 16;
 const FEWEST_LENDINGS: usize = 256;
-const MOST_LENDINGS: usize = 4096;
+const MOST_LENDINGS: usize = 2048;
 
 /// Writes here are interrupts (Intel SDM volume 3, 11.11.1), and the local APICs' registers begin it: for no program.
 const INTERRUPT_MESSAGES: Range<u64> = 0xfee0_0000..0xfef0_0000;

@@ -270,16 +270,20 @@ pub(crate) fn fills_and_lists_wait_too() -> Outcome {
     answer(user.endpoint(), true)?;
     pair.ended(before, Ok(SPAN))?;
     check_eq!(pair.words(owner), [0x7777_7777_7777_7777; COUNT]);
-    // The second copy of a list waits; the first one has been made by then, or is made again.
+    // A list stops before a copy that waits, and waits when it is to go on there.
     take(&owner.0, MORE)?;
     let destination = Endpoint::SELF;
     let first = SafeCopy { source: granter, destination, grant, offset: 0, address: DATA.address(), len: 8 };
     let second = SafeCopy { offset: 4096, address: DATA.address() + 8, ..first };
     write_list(user, &[first, second]);
-    order_call(&user.0, &VSafeCopy { address: MORE.address(), count: 2, first: 0, skip: 0 })?;
+    let list = VSafeCopy { address: MORE.address(), count: 2, first: 0, skip: 0 };
+    order_call(&user.0, &list)?;
+    settle()?;
+    pair.ended(before + 1, Ok(1))?;
+    order_call(&user.0, &VSafeCopy { first: 1, ..list })?;
     bring(&owner.0.home, &wanted(user, owner, MORE.address(), 8, READS)?)?;
     answer(user.endpoint(), true)?;
-    pair.ended(before + 1, Ok(2))?;
+    pair.ended(before + 2, Ok(2))?;
     check_eq!([user.word(0), user.word(1)], [owner.word(0), owner.word(512)]);
     pair.end()
 }

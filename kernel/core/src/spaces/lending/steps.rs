@@ -10,7 +10,6 @@ use crate::tables::{Access, ENTRIES, Page, Rights};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno};
 use protocol::kernel::MAX_LENT;
-use protocol::vmctl::MAX_CLEARED;
 
 /// What is found where somebody wants to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +22,10 @@ pub(crate) enum Written {
     Unknown,
 }
 
-/// What one step may still do.
-struct Budget {
-    /// Pages to be copied.
-    copies: u32,
-    /// Pages that are looked at.
-    pages: u32,
-}
+/// What one step may do: pages that it looks at. The copy of one counts as so many, and a lending besides its pages.
+const STEP: u32 = MAX_LENT;
+const COPY: u32 = 10;
+const LENDING: u32 = 4;
 
 impl Spaces<'_> {
     /// Takes back what was lent with a grant, one step; whether more are needed.
@@ -98,11 +94,11 @@ impl Spaces<'_> {
 
     /// A step towards the end of all lendings that are to end.
     pub(crate) fn settle_lendings(&mut self, tables: &mut impl Tables) {
-        let mut budget = Budget { copies: MAX_CLEARED, pages: MAX_LENT };
+        let mut budget = STEP;
         let mut place = 0;
         while let Some(lending) = self.lendings.all().get(place) {
             let open = lending.is_open();
-            if open && (budget.copies == 0 || budget.pages == 0) {
+            if open && budget == 0 {
                 break;
             }
             // One that is done may be gone, and another one in its place.
@@ -113,7 +109,7 @@ impl Spaces<'_> {
     }
 
     /// Goes on with one; whether it is gone.
-    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut Budget) -> bool {
+    fn settle_one(&mut self, tables: &mut impl Tables, place: usize, budget: &mut u32) -> bool {
         let Some((owner, borrower)) = self.sides(place) else {
             return false;
         };
@@ -125,15 +121,15 @@ impl Spaces<'_> {
         }
         if self.lendings.all()[place].stage == Stage::Leaving {
             while let Some((own, page)) = self.frames.first_aside(&self.lendings.all()[place].aside) {
-                if budget.copies == 0 || budget.pages == 0 {
+                if *budget == 0 {
                     break;
                 }
-                budget.pages -= 1;
-                budget.copies -= 1;
+                *budget = budget.saturating_sub(COPY);
                 let (there, here) = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
                 self.settle_page(tables, place, there, here, own);
             }
         }
+        *budget = budget.saturating_sub(LENDING);
         self.forget_run(tables, owner, count);
         self.forget_run(tables, borrower, count);
         self.remove_if_done(place)
@@ -158,29 +154,28 @@ impl Spaces<'_> {
         place: usize,
         (owner, borrower): (Side, Side),
         done: u32,
-        budget: &mut Budget,
+        budget: &mut u32,
     ) {
         let count = self.lendings.all()[place].count;
-        let end = count.min(done.saturating_add(budget.pages));
         let mut page = done;
-        while page < end && budget.copies > 0 {
+        while page < count && *budget > 0 {
             let sides = (self.entry(tables, owner, page), self.entry(tables, borrower, page));
             let (Some((there, a)), Some((here, b))) = sides else {
                 // Nothing of it is left.
-                page = end;
+                page = count;
                 break;
             };
             // Those that one table maps on each side.
-            let together = (ENTRIES - a.max(b)).min((end - page) as usize);
+            let together = (ENTRIES - a.max(b)).min((count - page) as usize);
             for on in 0..together {
-                if budget.copies == 0 {
+                if *budget == 0 {
                     break;
                 }
+                *budget -= 1;
                 self.keep_page(tables, place, (there, a + on), (here, b + on), page, budget);
                 page += 1;
             }
         }
-        budget.pages -= page - done;
         let lending = &mut self.lendings.all_mut()[place];
         lending.stage = if page == count { Stage::Kept } else { Stage::Ending(page) };
     }
@@ -194,7 +189,7 @@ impl Spaces<'_> {
         there: Entry,
         here: Entry,
         page: u32,
-        budget: &mut Budget,
+        budget: &mut u32,
     ) {
         const BOTH: u32 = 2;
         let Some(lent) = tables.page(there.0, there.1) else {
@@ -208,7 +203,7 @@ impl Spaces<'_> {
             debug_assert_eq!(tables.page(here.0, here.1).map(|seen| seen.frame), Some(lent.frame));
             tables.set_page(here.0, here.1, lent.frame, T::flags(Rights { withheld: true, ..PLAIN }));
         } else if let Some(own) = self.frames.aside_of(&self.lendings.all()[place].aside, page) {
-            budget.copies -= 1;
+            *budget = budget.saturating_sub(COPY);
             self.settle_page(tables, place, Some(there), Some(here), own);
         }
     }
