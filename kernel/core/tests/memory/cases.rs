@@ -2,7 +2,8 @@
 
 use crate::audit;
 use crate::server::{ARENA, Server, fill};
-use crate::system::{Outcome, PLAYERS, System, Tables, VM, slot};
+use crate::system::{LENDINGS, Outcome, PLAYERS, System, VM, slot};
+use crate::tables::Tables;
 use abi::grant::{GrantEntry, GrantFlags, GrantId};
 use abi::layout::{PAGE_SIZE, USER_END};
 use abi::{Endpoint, Errno, Signal};
@@ -40,7 +41,7 @@ struct Scene<'t> {
 }
 
 fn scene(run: impl FnOnce(&mut Scene<'_>)) {
-    let mut tables = Tables::new();
+    let mut tables = Tables::new(LENDINGS);
     let mut scene = Scene { system: System::new(&mut tables), server: Server::default() };
     for player in [A, B, C] {
         let space = scene.server.create(&mut scene.system);

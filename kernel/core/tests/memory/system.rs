@@ -1,18 +1,13 @@
 //! A system with a root, a memory server and some players, each of which has a processor for itself.
 
-use crate::machine::{Computer, KERNEL, RAM};
+use crate::machine::Computer;
 use crate::regs::Regs;
+use crate::tables::Tables;
 use abi::boot::{BootEntry, BootFlags};
 use abi::layout::PAGE_SIZE;
 use abi::layout::USER_START;
-use abi::{
-    BODY_WORDS, Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Trap, TrapMask,
-};
-use kernel_core::filters::Filters;
-use kernel_core::frames::{FrameInfo, Frames};
-use kernel_core::spaces::lending::{Lending, Lendings};
-use kernel_core::spaces::{SPACES, Space, SpaceTable};
-use kernel_core::{Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, Rts, Slot, Spaces, Storage, Table};
+use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Trap, TrapMask};
+use kernel_core::{Action, CpuId, Kernel, Rts, Slot};
 use protocol::Call;
 use protocol::kernel::{Clear, EndKSig, Exec, Fork, GetKSig, KEEP, RunAction, RunCtl, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, SetSys, UpdateSys};
@@ -32,31 +27,6 @@ pub(crate) const FOR_OTHERS: usize = PLAYERS.start;
 pub(crate) const USER: usize = PLAYERS.end - 1;
 /// How many mappings there can be.
 pub(crate) const LENDINGS: usize = 12;
-
-/// The tables of the core.
-pub(crate) struct Tables {
-    procs: Box<Table<Computer>>,
-    privileges: Box<PrivilegeTable>,
-    filters: Box<Filters>,
-    spaces: Box<SpaceTable>,
-    frames: Vec<FrameInfo>,
-    lendings: Vec<Lending>,
-}
-
-impl Tables {
-    pub(crate) fn new() -> Self {
-        let free: Vec<_> = Slot::all().map(|slot| Process::free(slot, Regs::default())).collect();
-        let privileges = vec![Privileges::FREE; PRIVILEGES].into_boxed_slice();
-        Self {
-            procs: free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table"),
-            privileges: privileges.try_into().expect("as many"),
-            filters: Box::new(Filters::new()),
-            spaces: vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
-            frames: vec![FrameInfo::RESERVED; RAM.end as usize],
-            lendings: vec![Lending::UNUSED; LENDINGS],
-        }
-    }
-}
 
 /// What a call has come to so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,15 +85,7 @@ pub(crate) fn slot(number: usize) -> Slot {
 impl<'t> System<'t> {
     /// A system in which the players have no memory yet.
     pub(crate) fn new(tables: &'t mut Tables) -> Self {
-        let mut frames = Frames::new(&mut tables.frames);
-        frames.add_kernel(KERNEL.start * PAGE_SIZE..KERNEL.end * PAGE_SIZE);
-        frames.add_free(RAM.start * PAGE_SIZE..RAM.end * PAGE_SIZE);
-        let storage = Storage {
-            procs: &mut tables.procs,
-            privileges: &mut tables.privileges,
-            filters: &mut tables.filters,
-            spaces: Spaces::new(&mut tables.spaces, frames, Lendings::new(&mut tables.lendings)),
-        };
+        let storage = tables.storage();
         let kernel = Kernel::new(storage, PLAYERS.end);
         let mut system = Self { kernel, machine: Computer::new(), restarts: 0 };
         for number in ROOT..PLAYERS.end {

@@ -3,9 +3,10 @@
 use crate::audit::{audit, checksum};
 use crate::machine::DEVICE;
 use crate::regs::TRAP_LEN;
+use crate::tables::Tables;
 use crate::world::{
-    ARENA, COPIES, CPUS, FILTERS, FIRST_FREE, GRANTS, PEERS, ROOT, Rights, STORM, Scarce, TEXT, Tables, USERS, VICTIMS,
-    VM, WINDOW, World, booted, processors,
+    ARENA, COPIES, CPUS, FILTERS, FIRST_FREE, GRANTS, PEERS, ROOT, Rights, STORM, Scarce, TEXT, USERS, VICTIMS, VM,
+    WINDOW, World, booted, processors,
 };
 use crate::{machine, repair};
 use abi::event::SystemEvent;

@@ -9,13 +9,15 @@ mod fast;
 mod machine;
 mod regs;
 mod repair;
+mod tables;
 mod world;
 
 use abi::{Errno, TrapMask};
 use driver::Storm;
 use protocol::kernel::right_by_name;
 use storm::{Histogram, Row, reachable, rows};
-use world::{Rights, Scarce, Tables};
+use tables::Tables;
+use world::{LENDINGS, Rights, Scarce};
 
 fn is_soak() -> bool {
     std::env::var_os("SELIX_SOAK").is_some_and(|value| value == "1")
@@ -73,7 +75,7 @@ fn storm(steps: u64, seed: u64, rights: impl Fn(u64) -> Rights) -> Histogram {
     let mut histogram = Histogram::default();
     let (mut done, mut systems) = (0, 0);
     while done < steps {
-        let mut tables = Tables::new();
+        let mut tables = Tables::new(LENDINGS);
         let mut storm = Storm::new(&mut tables, rights(systems), seed + systems, &mut histogram);
         storm.run(MOST.min(steps - done));
         done += storm.steps;

@@ -1,23 +1,19 @@
 //! A system to storm: a root system process that mends what is broken, a memory server, services that answer as they like,
 //! and users.
 
-use crate::machine::{Computer, DEVICE, KERNEL, RAM};
+use crate::machine::{Computer, DEVICE};
 use crate::regs::Regs;
+use crate::tables::Tables;
 use abi::asynchronous::MAX_ENTRIES;
 use abi::boot::{BootEntry, BootFlags, MAX_PROGRAMS};
 use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
 use abi::grant::{GrantEntry, GrantFlags, GrantId};
 use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
-use kernel_core::filters::Filters;
-use kernel_core::frames::{FrameInfo, Frames};
 use kernel_core::ranges::{MAX_LINES, MAX_PORT_RANGES};
-use kernel_core::spaces::lending::{Lending, Lendings};
-use kernel_core::spaces::{SPACES, Space, SpaceTable};
+use kernel_core::spaces::SPACES;
 use kernel_core::tables::Access;
-use kernel_core::{
-    Action, CpuId, Kernel, PrivilegeTable, Privileges, Process, Rts, SLOTS, Slot, SpaceId, Spaces, Storage, Table,
-};
+use kernel_core::{Action, CpuId, Kernel, Rts, SLOTS, Slot, SpaceId};
 use protocol::Call;
 use protocol::irqctl::SetPolicy;
 use protocol::kernel::{PortValue, SafeCopy};
@@ -76,7 +72,7 @@ pub(crate) struct Rights {
 }
 
 /// Lendings of pages.
-const LENDINGS: usize = 8;
+pub(crate) const LENDINGS: usize = 8;
 
 /// What a system has too little of, so that what uses it up comes to its end soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,31 +90,6 @@ pub(crate) enum Scarce {
 /// Of what is scarce, so much is left.
 const SPACES_LEFT: usize = 13;
 const RANGES_LEFT: usize = 1;
-
-/// The tables of the core.
-pub(crate) struct Tables {
-    procs: Box<Table<Computer>>,
-    privileges: Box<PrivilegeTable>,
-    filters: Box<Filters>,
-    spaces: Box<SpaceTable>,
-    frames: Vec<FrameInfo>,
-    lendings: Vec<Lending>,
-}
-
-impl Tables {
-    pub(crate) fn new() -> Self {
-        let free: Vec<_> = Slot::all().map(|slot| Process::free(slot, Regs::default())).collect();
-        let privileges = vec![Privileges::FREE; PRIVILEGES].into_boxed_slice();
-        Self {
-            procs: free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table"),
-            privileges: privileges.try_into().expect("as many"),
-            filters: Box::new(Filters::new()),
-            spaces: vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
-            frames: vec![FrameInfo::RESERVED; RAM.end as usize],
-            lendings: vec![Lending::UNUSED; LENDINGS],
-        }
-    }
-}
 
 pub(crate) struct World<'t> {
     pub(crate) kernel: Kernel<'t, Computer>,
@@ -140,16 +111,7 @@ fn program(name: &str, slot: usize) -> BootEntry {
 impl<'t> World<'t> {
     /// A system in which everybody is ready.
     pub(crate) fn new(tables: &'t mut Tables, rights: Rights) -> Self {
-        let mut frames = Frames::new(&mut tables.frames);
-        frames.add_kernel(KERNEL.start * PAGE_SIZE..KERNEL.end * PAGE_SIZE);
-        frames.add_free(RAM.start * PAGE_SIZE..RAM.end * PAGE_SIZE);
-        assert!(frames.keep_device(DEVICE.start * PAGE_SIZE..(DEVICE.start + 1) * PAGE_SIZE));
-        let storage = Storage {
-            procs: &mut tables.procs,
-            privileges: &mut tables.privileges,
-            filters: &mut tables.filters,
-            spaces: Spaces::new(&mut tables.spaces, frames, Lendings::new(&mut tables.lendings)),
-        };
+        let storage = tables.storage();
         let mut world = Self { kernel: Kernel::new(storage, CPUS), machine: Computer::new(), rights };
         for slot in ROOT..SLEEPERS.end {
             let space = if SLEEPERS.contains(&slot) { world.bare_space() } else { world.space() };

@@ -12,7 +12,6 @@ pub(crate) use calls::*;
 #[allow(unused_imports)]
 pub(crate) use children::*;
 pub(crate) use devices::*;
-#[allow(unused_imports)]
 pub(crate) use grants::*;
 pub(crate) use machine::*;
 pub(crate) use root::*;

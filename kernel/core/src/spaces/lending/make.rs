@@ -94,7 +94,7 @@ impl Spaces<'_> {
         let mut lent = 0;
         let mut in_the_way = false;
         for lending in self.lendings.all_mut() {
-            let running = matches!(lending.stage, Stage::Live | Stage::Ending(_));
+            let running = lending.is_running();
             lent += usize::from(running && lending.owner == owner);
             if running && lending.borrows(owner, from, count) {
                 return Err(Refusal::Failed(Errno::Perm));

@@ -81,6 +81,11 @@ impl Lending {
         self.lends(id, address, count) || self.borrows(id, address, count)
     }
 
+    /// Whether it has not been taken back from all pages yet.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Live | Stage::Ending(_))
+    }
+
     /// Whether something is still to be done, by itself.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Ending(_) | Stage::Leaving)

@@ -50,7 +50,7 @@ impl Spaces<'_> {
     /// [`Errno::Inval`] if it has borrowed nothing there.
     pub(crate) fn give_up(&mut self, tables: &mut impl Tables, borrower: SpaceId, address: u64) -> Result<bool, Errno> {
         let is_it = |lending: &Lending| lending.borrower == borrower && lending.to == address;
-        let running = |l: &Lending| is_it(l) && matches!(l.stage, Stage::Live | Stage::Ending(_));
+        let running = |l: &Lending| is_it(l) && l.is_running();
         self.lendings.all().iter().find(|lending| running(lending)).ok_or(Errno::Inval)?;
         Ok(self.end_lendings(tables, is_it))
     }
@@ -272,7 +272,7 @@ impl Spaces<'_> {
         self.drive_others_out(tables, borrower.home.root());
         let (there, here) = (self.entry(tables, sides.0, number), self.entry(tables, borrower, number));
         self.settle_page(tables, place, there, here, own);
-        self.forget_run(tables, Side { address: borrower.address + u64::from(number) * PAGE_SIZE, ..borrower }, 1);
+        self.forget_run(tables, Side { address: borrower.page(number), ..borrower }, 1);
         self.remove_if_done(place);
         Written::Allowed
     }
