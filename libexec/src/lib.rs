@@ -16,16 +16,26 @@
 
 mod dynamic;
 mod error;
+mod failure;
 mod header;
 mod note;
 mod plan;
 mod relocation;
+mod request;
+mod run;
 mod segment;
+mod source;
+mod target;
 
 pub use error::{DynamicFault, ElfError, FileFault, HeaderFault, PairFault, PlaceFault, RelocationFault, Table};
+pub use failure::{ExecError, Failure, FrameFault, Refusal, StackFault, Step};
 pub use plan::{Placed, Placement, Plan, ProgramHeaders, plan};
 pub use relocation::Relocation;
+pub use request::{Accept, Facts, Request, Trust};
+pub use run::run;
 pub use segment::{Access, Segment, Tls};
+pub use source::{EndOfFile, Source};
+pub use target::{FileMapping, Fill, Mapped, Reservation, Section, Start, Target};
 
 /// Most segments in memory (`PT_LOAD` program headers that are not empty).
 pub const MAX_SEGMENTS: usize = 16;
@@ -39,5 +49,14 @@ pub const MAX_SEGMENT_ALIGN: u64 = 1 << 30;
 
 /// Largest alignment of thread-local storage, in bytes.
 pub const MAX_TLS_ALIGN: u64 = abi::layout::PAGE_SIZE;
+
+/// Most bytes that a [`Source`] is asked for at once.
+pub const READ_MAX: usize = 1024;
+
+/// Most bytes that [`Target::write`] gets at once.
+pub const WRITE_MAX: usize = 1024;
+
+/// Most bytes of the whole stack frame: pointers, auxiliary vector, strings of arguments and environment.
+pub const ARG_MAX: u64 = 256 * 1024;
 
 const _: () = assert!(abi::layout::PIE_BASE.is_multiple_of(MAX_SEGMENT_ALIGN));

@@ -1,0 +1,61 @@
+//! The file, as a planner and a loader read it.
+
+use core::fmt;
+use core::future::Future;
+
+/// A file that can be read in pieces.
+///
+/// Reading is asynchronous, because a file server waits for its file systems in tasks. Whoever has the file in memory
+/// never waits, and runs the whole with [`crate::run`].
+pub trait Source {
+    /// Why reading failed.
+    type Error;
+
+    /// Bytes in the file. The same number each time.
+    fn len(&self) -> u64;
+
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills the buffer with the bytes at `offset`. Never asked for bytes beyond [`Source::len`], nor for more than
+    /// [`crate::READ_MAX`] at once.
+    ///
+    /// # Errors
+    /// Anything that keeps the buffer from being filled.
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// A file in memory, as it is.
+impl Source for &[u8] {
+    type Error = EndOfFile;
+
+    fn len(&self) -> u64 {
+        <[u8]>::len(self) as u64
+    }
+
+    async fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), EndOfFile> {
+        let bytes = usize::try_from(offset).ok().and_then(|start| self.get(start..)?.get(..buffer.len()));
+        buffer.copy_from_slice(bytes.ok_or(EndOfFile)?);
+        Ok(())
+    }
+}
+
+/// There are no bytes there: the file has ended before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndOfFile;
+
+impl fmt::Display for EndOfFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the file ends before")
+    }
+}
+
+impl core::error::Error for EndOfFile {}
+
+impl From<EndOfFile> for abi::Errno {
+    fn from(_: EndOfFile) -> Self {
+        Self::Io
+    }
+}
