@@ -1,6 +1,6 @@
 //! Why an exec did not come off, and what is left of the old program.
 
-use crate::error::ElfError;
+use crate::error::{ElfError, PlanError};
 use abi::Errno;
 use core::fmt;
 use core::ops::Range;
@@ -88,6 +88,31 @@ pub enum Step {
     SetEntry,
 }
 
+impl<S, T> From<Refusal<S>> for ExecError<S, T> {
+    fn from(refusal: Refusal<S>) -> Self {
+        Self::Before(refusal)
+    }
+}
+
+impl<S> From<PlanError<S>> for Refusal<S> {
+    fn from(error: PlanError<S>) -> Self {
+        match error {
+            PlanError::Elf(error) => Self::Elf(error),
+            PlanError::Read(error) => Self::Read(error),
+        }
+    }
+}
+
+/// The file was good when the plan was made.
+impl<S, T> From<PlanError<S>> for Failure<S, T> {
+    fn from(error: PlanError<S>) -> Self {
+        match error {
+            PlanError::Elf(error) => Self::Changed(error),
+            PlanError::Read(error) => Self::Read(error),
+        }
+    }
+}
+
 impl<S: Into<Errno>, T: Into<Errno>> From<ExecError<S, T>> for Errno {
     fn from(error: ExecError<S, T>) -> Self {
         match error {
@@ -144,7 +169,10 @@ impl fmt::Display for FrameFault {
             Self::Arguments => f.write_str("the last argument has no zero byte at its end; add it"),
             Self::Environment => f.write_str("the last string of the environment has no zero byte at its end; add it"),
             Self::TooBig { len, limit } => {
-                write!(f, "arguments and environment take {len} bytes, the limit is {limit}; give fewer or shorter ones")
+                write!(
+                    f,
+                    "arguments and environment take {len} bytes, the limit is {limit}; give fewer or shorter ones"
+                )
             }
         }
     }

@@ -14,9 +14,12 @@
 //! addresses, `PT_PHDR`, `PT_GNU_RELRO`, and the dynamic entries that say nothing about relocations.
 #![no_std]
 
+pub mod auxv;
 mod dynamic;
 mod error;
+mod exec;
 mod failure;
+mod frame;
 mod header;
 mod note;
 mod plan;
@@ -26,11 +29,15 @@ mod run;
 mod segment;
 mod source;
 mod target;
+mod writer;
 
-pub use error::{DynamicFault, ElfError, FileFault, HeaderFault, PairFault, PlaceFault, RelocationFault, Table};
+pub use error::{
+    DynamicFault, ElfError, FileFault, HeaderFault, PairFault, PlaceFault, PlanError, RelocationFault, Table,
+};
+pub use exec::{Loaded, exec};
 pub use failure::{ExecError, Failure, FrameFault, Refusal, StackFault, Step};
-pub use plan::{Placed, Placement, Plan, ProgramHeaders, plan};
-pub use relocation::Relocation;
+pub use plan::{Placed, Placement, Plan, ProgramHeaders, Relocator, plan, plan_from};
+pub use relocation::{Relocation, Relocations};
 pub use request::{Accept, Facts, Request, Trust};
 pub use run::run;
 pub use segment::{Access, Segment, Tls};
@@ -59,4 +66,13 @@ pub const WRITE_MAX: usize = 1024;
 /// Most bytes of the whole stack frame: pointers, auxiliary vector, strings of arguments and environment.
 pub const ARG_MAX: u64 = 256 * 1024;
 
+/// Bytes of the stack that a frame leaves to the program at least. Where the stack is small, its frame may be no more than
+/// what is left; above that the limit is [`ARG_MAX`].
+pub const STACK_ROOM: u64 = 4 * abi::layout::PAGE_SIZE;
+
+/// How far above [`abi::layout::PIE_BASE`] the base of a relocatable program may be chosen, in bytes: 16 TiB, so 32 bits of
+/// choice for programs aligned to a page.
+pub const PIE_SPAN: u64 = 1 << 44;
+
+const _: () = assert!(PIE_SPAN.is_multiple_of(MAX_SEGMENT_ALIGN));
 const _: () = assert!(abi::layout::PIE_BASE.is_multiple_of(MAX_SEGMENT_ALIGN));

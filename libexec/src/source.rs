@@ -1,7 +1,9 @@
 //! The file, as a planner and a loader read it.
 
+use crate::READ_MAX;
 use core::fmt;
 use core::future::Future;
+use object::pod::{self, Pod};
 
 /// A file that can be read in pieces.
 ///
@@ -57,5 +59,38 @@ impl core::error::Error for EndOfFile {}
 impl From<EndOfFile> for abi::Errno {
     fn from(_: EndOfFile) -> Self {
         Self::Io
+    }
+}
+
+/// A part of a file that has been read, so that many small pieces take few reads.
+pub(crate) struct Window {
+    bytes: [u8; READ_MAX],
+    start: u64,
+    len: usize,
+}
+
+impl Window {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; READ_MAX], start: 0, len: 0 }
+    }
+
+    /// The record at `offset`, no larger than [`READ_MAX`]. The caller knows that the file has it.
+    pub(crate) async fn record<T: Pod, S: Source>(&mut self, source: &mut S, offset: u64) -> Result<T, S::Error> {
+        const { assert!(size_of::<T>() <= READ_MAX && align_of::<T>() == 1) };
+        if !self.holds(offset, size_of::<T>()) {
+            let rest = source.len().saturating_sub(offset);
+            self.len = 0;
+            let len = rest.clamp(size_of::<T>() as u64, READ_MAX as u64) as usize;
+            source.read(offset, &mut self.bytes[..len]).await?;
+            (self.start, self.len) = (offset, len);
+        }
+        let skip = (offset - self.start) as usize;
+        let (record, _) = pod::from_bytes(&self.bytes[skip..self.len]).expect("the window holds it");
+        Ok(*record)
+    }
+
+    fn holds(&self, offset: u64, len: usize) -> bool {
+        let inside = offset.checked_sub(self.start).and_then(|skip| skip.checked_add(len as u64));
+        inside.is_some_and(|end| end <= self.len as u64)
     }
 }

@@ -4,7 +4,7 @@ use abi::layout::PIE_BASE;
 use libexec::{ElfError, HeaderFault, Placement, plan};
 use libexec_testing::ElfFile;
 use libexec_testing::mutation::{mutate, mutation};
-use libexec_testing::property::{Outcome, check};
+use libexec_testing::property::{Outcome, check, relocations};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::Cell;
@@ -19,6 +19,9 @@ const FREESTANDING: &str = r#"
 #![no_std]
 #![no_main]
 use core::sync::atomic::{AtomicUsize, Ordering};
+#[used]
+#[unsafe(link_section = ".note.selix")]
+static NOTE: [u32; 6] = [6, 4, 1, u32::from_le_bytes(*b"Seli"), u32::from_le_bytes(*b"x\0\0\0"), ABI_VERSION];
 static WORDS: [&str; 4] = ["north", "east", "south", "west"];
 static COUNT: AtomicUsize = AtomicUsize::new(7);
 static ZEROS: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
@@ -42,7 +45,8 @@ const NAMES: [&str; 4] = ["north", "east", "south", "west"];
 fn compile(name: &str, options: &[&str]) -> ElfFile {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (source, program) = (folder.join(format!("{name}.rs")), folder.join(name));
-    fs::write(&source, FREESTANDING).unwrap();
+    let version = abi::ABI_VERSION;
+    fs::write(&source, format!("{FREESTANDING}const ABI_VERSION: u32 = {version};\n")).unwrap();
     let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
     let common =
         ["--edition=2024", "-Cpanic=abort", "-Copt-level=1", "-Clink-arg=-nostartfiles", "-Clink-arg=-nostdlib"];
@@ -60,7 +64,8 @@ const MOVABLE: [&str; 2] = ["-Crelocation-model=pie", "-Ctarget-feature=+crt-sta
 fn relocated(file: &ElfFile) -> Vec<(u64, u64)> {
     let plan = plan(&file.0).unwrap();
     let placed = plan.at(PIE_BASE).unwrap();
-    let mut all: Vec<_> = placed.relocations().map(|r| (r.address - PIE_BASE, r.value - PIE_BASE)).collect();
+    let all = relocations(&file.0, &placed).into_iter();
+    let mut all: Vec<_> = all.map(|r| (r.address - PIE_BASE, r.value - PIE_BASE)).collect();
     all.sort_unstable();
     all
 }
@@ -69,7 +74,7 @@ fn relocated(file: &ElfFile) -> Vec<(u64, u64)> {
 fn text_at(file: &ElfFile, address: u64) -> &'static str {
     let plan = plan(&file.0).unwrap();
     let segment = plan.segments().iter().find(|s| s.address <= address && address < s.end()).unwrap();
-    let bytes = &segment.contents[(address - segment.address) as usize..];
+    let bytes = &file.0[(segment.file_offset + address - segment.address) as usize..];
     NAMES.into_iter().find(|name| bytes.starts_with(name.as_bytes())).unwrap()
 }
 
@@ -78,7 +83,7 @@ fn a_static_program_is_accepted() {
     let file = compile("fixed", &FIXED);
     assert_eq!(check(&file.0), Outcome::Agreed);
     let plan = plan(&file.0).unwrap();
-    assert_eq!((plan.placement(), plan.abi_version()), (Placement::Fixed, None));
+    assert_eq!((plan.placement(), plan.abi_version()), (Placement::Fixed, Some(abi::ABI_VERSION)));
 }
 
 #[test]
