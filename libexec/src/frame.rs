@@ -16,6 +16,7 @@ use arrayvec::ArrayVec;
 const CLOCK_TICKS: u64 = 100;
 /// Alignment of the stack pointer.
 const ALIGN: u64 = 16;
+const _: () = assert!(ARG_MAX.is_multiple_of(ALIGN) && STACK_ROOM.is_multiple_of(ALIGN));
 const WORD: u64 = size_of::<u64>() as u64;
 /// Most entries of the auxiliary vector.
 const AUXV: usize = 17;
@@ -54,8 +55,8 @@ impl<'a> Frame<'a> {
         fits(strings)?;
         // argc; 0 behind the arguments and behind the environment; AT_RANDOM, AT_EXECFN and AT_NULL.
         let words = 3 + arguments.count() + environment.count() + 2 * (auxv.len() as u64 + 3);
+        // Limit and end of the stack are multiples of the alignment too, so the frame stays within.
         let stack_pointer = (request.stack.end - fits(words * WORD + random + strings + WORD)?) / ALIGN * ALIGN;
-        fits(request.stack.end - stack_pointer)?;
         let random_address = stack_pointer + words * WORD;
         arguments.address = random_address + random;
         environment.address = arguments.end();
