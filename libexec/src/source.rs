@@ -94,3 +94,44 @@ impl Window {
         inside.is_some_and(|end| end <= self.len as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::run;
+
+    /// Spoils the buffer of its second read and fails.
+    struct Spoiling(u32);
+
+    impl Source for Spoiling {
+        type Error = EndOfFile;
+
+        fn len(&self) -> u64 {
+            4 * READ_MAX as u64
+        }
+
+        async fn read(&mut self, _: u64, buffer: &mut [u8]) -> Result<(), EndOfFile> {
+            self.0 += 1;
+            buffer.fill(self.0 as u8);
+            if self.0 == 2 { Err(EndOfFile) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn a_failed_read_leaves_nothing_behind() {
+        let (mut source, mut window) = (Spoiling(0), Window::new());
+        let mut byte = |at| run(window.record::<u8, _>(&mut source, at));
+        assert_eq!([byte(0), byte(0)], [Ok(1); 2]);
+        assert_eq!(byte(2 * READ_MAX as u64), Err(EndOfFile));
+        assert_eq!(byte(0), Ok(3));
+    }
+
+    #[test]
+    fn a_window_ends_with_the_file() {
+        let bytes: [u8; 10] = core::array::from_fn(|i| i as u8);
+        let (mut source, mut window) = (&bytes[..], Window::new());
+        let mut pair = |at| run(window.record::<[u8; 2], _>(&mut source, at));
+        assert_eq!([pair(8), pair(0), pair(8)], [Ok([8, 9]), Ok([0, 1]), Ok([8, 9])]);
+        assert_eq!([pair(9), pair(u64::MAX)], [Err(EndOfFile); 2]);
+    }
+}

@@ -1,10 +1,10 @@
 //! Programs as compilers and linkers really make them.
 
 use abi::layout::PIE_BASE;
-use libexec::{ElfError, HeaderFault, Placement, plan};
-use libexec_testing::ElfFile;
+use libexec::{ElfError, HeaderFault, Placement, Relocator, plan};
 use libexec_testing::mutation::{mutate, mutation};
 use libexec_testing::property::{Outcome, check, relocations};
+use libexec_testing::{ElfFile, loading};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::cell::Cell;
@@ -47,14 +47,16 @@ fn compile(name: &str, options: &[&str]) -> ElfFile {
     let (source, program) = (folder.join(format!("{name}.rs")), folder.join(name));
     let version = abi::ABI_VERSION;
     fs::write(&source, format!("{FREESTANDING}const ABI_VERSION: u32 = {version};\n")).unwrap();
-    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
     let common =
         ["--edition=2024", "-Cpanic=abort", "-Copt-level=1", "-Clink-arg=-nostartfiles", "-Clink-arg=-nostdlib"];
-    let mut command = Command::new(rustc);
-    command.args(common).args(options).arg("-o").arg(&program).arg(&source);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    rustc(&[&common[..], options].concat(), &source, &program);
     ElfFile(fs::read(program).unwrap())
+}
+
+fn rustc(options: &[&str], source: &Path, program: &Path) {
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let output = Command::new(rustc).args(options).arg("-o").arg(program).arg(source).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 const FIXED: [&str; 3] = ["-Crelocation-model=static", "-Clink-arg=-static", "-Clink-arg=-no-pie"];
@@ -98,6 +100,29 @@ fn full_and_packed_relocations_come_to_the_same() {
     for file in [&full, &packed] {
         let names = relocated(file).into_iter().map(|(_, value)| text_at(file, value));
         assert_eq!(names.collect::<String>(), "northeastsouthwest");
+    }
+}
+
+/// A program of the host, with its C library in it. That relocates itself, and with kinds of relocations that only it knows.
+#[test]
+fn a_static_pie_of_another_system_relocates_itself() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (source, program) = (folder.join("foreign.rs"), folder.join("foreign"));
+    fs::write(&source, "fn main() { println!(\"{:?}\", std::env::args()); }").unwrap();
+    rustc(&["--edition=2024", "-Ctarget-feature=+crt-static"], &source, &program);
+    let file = fs::read(program).unwrap();
+    assert_eq!(check(&file), Outcome::Agreed);
+    let plan = plan(&file).unwrap();
+    assert_eq!((plan.placement(), plan.relocator()), (Placement::Relocatable, Relocator::Program));
+    assert_eq!(relocations(&file, &plan.at(PIE_BASE).unwrap()), []);
+    assert!(loading::check(&file));
+}
+
+#[test]
+fn real_programs_are_loaded_as_planned() {
+    let packed = [&MOVABLE[..], &["-Clink-arg=-Wl,-z,pack-relative-relocs"]].concat();
+    for (name, options) in [("fixed-load", &FIXED[..]), ("full-load", &MOVABLE), ("packed-load", &packed)] {
+        assert!(loading::check(&compile(name, options).0), "{name}");
     }
 }
 

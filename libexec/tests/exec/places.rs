@@ -104,12 +104,11 @@ fn the_longest_program() {
     }
 }
 
-/// With a stack below the usual base, programs still go above it.
+/// With a stack below the usual base, programs still go anywhere above it.
 #[test]
 fn a_low_stack() {
     let stack = 0x1000_0000..0x1010_0000;
-    for base in bits().take(20) {
-        let (_, program) = loaded(&good::rela().0, &Request { base, stack: stack.clone(), ..request() });
-        assert!(program.base >= PIE_BASE);
-    }
+    let base = |base| loaded(&good::rela().0, &Request { base, stack: stack.clone(), ..request() }).1.base;
+    let bases: BTreeSet<_> = bits().take(20).map(base).collect();
+    assert!(bases.len() > 15 && bases.first() >= Some(&PIE_BASE), "{bases:x?}");
 }
