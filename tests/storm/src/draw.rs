@@ -184,7 +184,7 @@ impl Draw<'_> {
     fn mapped(&mut self, name: &str) -> Option<u64> {
         let mapped = self.mapped?;
         match name {
-            "space" => Some(mapped.space),
+            "space" | "from" => Some(mapped.space),
             "address" => Some(mapped.page),
             "first" => Some(mapped.frame),
             _ => None,
@@ -215,6 +215,7 @@ impl Draw<'_> {
         let (random, known) = (&mut *self.random, self.known);
         match (name, self.call.name) {
             ("address", _) if of_pages => page(random, known),
+            ("from" | "to", _) if of_pages => space(random, known),
             ("address", "kernel.vdevio") if chance(random, 60) => known.samples.ports,
             ("address", "statectl.add_blacklist" | "statectl.add_whitelist") if chance(random, 70) => {
                 known.samples.filters

@@ -58,6 +58,9 @@ const SELDOM: &[(&str, Result<(), Errno>)] = &[
     ("irqctl.set_policy", Err(Errno::NoSpc)),
     ("vmctl.unmap", Err(Errno::Busy)),
     ("vmctl.protect", Err(Errno::Busy)),
+    ("vmctl.share", Err(Errno::Busy)),
+    ("vmctl.claim", Err(Errno::NoMem)),
+    ("kernel.safecopyfrom", Err(Errno::Dom)),
 ];
 
 /// What any program may be given.
