@@ -1,80 +1,74 @@
 //! Loading a boot program: the kernel does it for those that are there before the memory server is.
 
 use abi::Errno;
-use abi::layout::{PAGE_SIZE, PIE_BASE, STACK_SIZE, STACK_TOP, USER_START};
+use abi::layout::{PAGE_SIZE, STACK_SIZE, STACK_TOP, USER_START};
 use core::fmt;
+use core::ops::Range;
 use kernel_core::boot::BootMemory;
 use kernel_core::tables::Access;
 use kernel_core::{Fault, SpaceId, Spaces};
 use kernel_x86_64::layout::direct;
 use kernel_x86_64::{Frame, X86, space};
-use libexec::{ElfError, Placed, Placement};
+use libexec::{Accept, EndOfFile, ExecError, Facts, Request, Reservation, Section, Start, Target, Trust, exec, run};
 
 /// Why a program cannot be loaded.
 pub(crate) enum Error {
-    /// The file is no good.
-    Elf(ElfError),
-    /// It was built for another ABI, or for none of ours.
-    Abi(Option<u32>),
+    /// No space can be made.
+    Space(Errno),
     /// Its file shares a page with something else.
     Shared,
-    /// A page cannot be mapped.
-    Map(u64, Errno),
-    /// The file describes memory that it does not have.
+    /// The file is no good, or there is no memory for it.
+    Exec(ExecError<EndOfFile, Stop>),
+}
+
+/// Why a step of loading failed.
+pub(crate) enum Stop {
+    /// A page cannot be had.
+    Page(Errno),
+    /// The file or the memory is not there.
     Fault(Fault),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Elf(error) => error.fmt(f),
-            Self::Abi(Some(found)) => {
-                write!(f, "it is built for ABI {found}, this kernel has {}: see UPDATING.md", abi::ABI_VERSION)
-            }
-            Self::Abi(None) => f.write_str("it has no Selix ABI note: build it with the rt crate"),
+            Self::Space(error) => write!(f, "no address space can be made for it: {error}"),
             Self::Shared => f.write_str("the boot loader put it into pages with something else: use GRUB"),
-            Self::Map(address, Errno::NoMem) => write!(f, "no memory is left for the page at {address:#x}"),
-            Self::Map(address, error) => write!(f, "the page at {address:#x} cannot be mapped: {error}"),
-            Self::Fault(Fault { address }) => write!(f, "it has no memory at {address:#x}"),
+            Self::Exec(ExecError::Before(refusal)) => refusal.fmt(f),
+            Self::Exec(ExecError::After(failure)) => failure.fmt(f),
         }
     }
 }
 
-impl From<ElfError> for Error {
-    fn from(error: ElfError) -> Self {
-        Self::Elf(error)
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page(error) => error.fmt(f),
+            Self::Fault(Fault { address }) => write!(f, "nothing is at {address:#x}"),
+        }
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
+/// What a boot program is told: nothing but what the file says. The kernel has no random bytes to give.
+const REQUEST: Request<'_> = Request {
+    accept: Accept::Native,
+    stack: STACK_TOP - STACK_SIZE..STACK_TOP,
+    base: 0,
+    arguments: b"",
+    environment: b"",
+    name: c"",
+    facts: Facts { uid: 0, euid: 0, gid: 0, egid: 0, trust: Trust::Caller, random: [0; 16], hwcap: 0 },
+};
 
 /// Loads an ELF file into a space of its own, with a stack.
 ///
 /// # Errors
 /// See [`Error`]; the boot ends then, so nothing is given back.
 pub(crate) fn load(elf: &[u8], spaces: &mut Spaces<'_>, machine: &mut X86) -> Result<(Frame, BootMemory), Error> {
-    let plan = libexec::plan(elf)?;
-    if plan.abi_version() != Some(abi::ABI_VERSION) {
-        return Err(Error::Abi(plan.abi_version()));
-    }
-    let placed = plan.at(match plan.placement() {
-        Placement::Fixed => 0,
-        Placement::Relocatable => PIE_BASE,
-    })?;
-    let space = spaces.create_own(machine).map_err(|errno| Error::Map(0, errno))?;
-    let mut program = Program { space, spaces, machine };
-    program.map_segments(&placed)?;
-    for relocation in placed.relocations() {
-        program.write(relocation.address, &relocation.value.to_le_bytes())?;
-    }
-    program.map_pages(STACK_TOP - STACK_SIZE..STACK_TOP, Access::Write)?;
-    // An empty System V frame: no arguments, no environment, no auxiliary vector; all words are zero.
-    const EMPTY_FRAME: u64 = 64;
-    Ok((Frame::starting_at(placed.entry(), STACK_TOP - EMPTY_FRAME), BootMemory::Space(space)))
+    let space = spaces.create_own(machine).map_err(Error::Space)?;
+    let mut program = Program { elf, space, spaces, machine };
+    let Start { entry, stack_pointer } = run(exec(&mut &*elf, &mut program, &REQUEST)).map_err(Error::Exec)?.start;
+    Ok((Frame::starting_at(entry, stack_pointer), BootMemory::Space(space)))
 }
 
 /// Hands an ELF file over to the memory server, which will load it: nobody executes at the address of the frame.
@@ -92,37 +86,80 @@ pub(crate) fn keep(elf: &[u8], spaces: &mut Spaces<'_>) -> Result<(Frame, BootMe
 
 /// A program that is being loaded, and what that takes.
 struct Program<'a, 't> {
+    elf: &'a [u8],
     space: SpaceId,
     spaces: &'a mut Spaces<'t>,
     machine: &'a mut X86,
 }
 
 impl Program<'_, '_> {
-    fn map_segments(&mut self, placed: &Placed<'_, '_>) -> Result<(), Error> {
-        for segment in placed.segments() {
-            let access = if segment.access.contains(libexec::Access::WRITE) {
-                Access::Write
-            } else if segment.access.contains(libexec::Access::EXECUTE) {
-                Access::Execute
-            } else {
-                Access::Read
-            };
-            self.map_pages(segment.pages(), access)?;
-            self.write(segment.address, segment.contents)?;
-        }
-        Ok(())
-    }
-
-    fn map_pages(&mut self, range: core::ops::Range<u64>, access: Access) -> Result<(), Error> {
+    fn map_pages(&mut self, range: Range<u64>, access: Access) -> Result<(), Stop> {
         for page in range.step_by(PAGE_SIZE as usize) {
-            self.spaces.map_new(self.machine, self.space, page, access).map_err(|errno| Error::Map(page, errno))?;
+            self.spaces.map_new(self.machine, self.space, page, access).map_err(Stop::Page)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
-        let root = self.spaces.root(self.space).ok_or(Fault { address })?;
+    fn put(&mut self, address: u64, bytes: &[u8]) -> Result<(), Stop> {
+        let root = self.spaces.root(self.space).ok_or(Stop::Fault(Fault { address }))?;
         // SAFETY: the space that the root belongs to lives.
-        Ok(unsafe { space::write_any(root, address, bytes) }?)
+        unsafe { space::write_any(root, address, bytes) }.map_err(Stop::Fault)
+    }
+}
+
+/// All memory is there from the start: nobody could bring it later.
+impl Target for Program<'_, '_> {
+    type Error = Stop;
+
+    async fn clear(&mut self) -> Result<(), Stop> {
+        // The space is new.
+        Ok(())
+    }
+
+    async fn reserve(&mut self, reservation: Reservation) -> Result<(), Stop> {
+        self.map_pages(reservation.pages, access(reservation.access))
+    }
+
+    async fn reserve_stack(&mut self, pages: Range<u64>) -> Result<(), Stop> {
+        self.map_pages(pages, Access::Write)
+    }
+
+    async fn copy_in(&mut self, Section { offset, address, len }: Section) -> Result<(), Stop> {
+        let bytes = self.elf.get(offset as usize..).and_then(|rest| rest.get(..len as usize));
+        self.put(address, bytes.ok_or(Stop::Fault(Fault { address }))?)
+    }
+
+    async fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Stop> {
+        self.put(address, bytes)
+    }
+
+    async fn zero(&mut self, _: Range<u64>) -> Result<(), Stop> {
+        // New pages are zero.
+        Ok(())
+    }
+
+    async fn protect(&mut self, pages: Range<u64>, final_access: libexec::Access) -> Result<(), Stop> {
+        let space = self.spaces.name(self.space);
+        for page in pages.step_by(PAGE_SIZE as usize) {
+            let protected = self.spaces.protect(self.machine, space, page, 1, access(final_access));
+            protected.map_err(Stop::Page)?;
+        }
+        Ok(())
+    }
+
+    async fn set_entry(&mut self, _: Start) -> Result<(), Stop> {
+        // The process is made of what exec returns.
+        Ok(())
+    }
+}
+
+/// The access as the tables have it.
+fn access(access: libexec::Access) -> Access {
+    if access.contains(libexec::Access::WRITE) {
+        Access::Write
+    } else if access.contains(libexec::Access::EXECUTE) {
+        Access::Execute
+    } else {
+        Access::Read
     }
 }

@@ -19,11 +19,26 @@ pub enum ElfError {
     Place(PlaceFault),
 }
 
+/// Why there is no plan of a file that is read in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanError<S> {
+    /// The file is no good.
+    Elf(ElfError),
+    /// It cannot be read.
+    Read(S),
+}
+
+impl<S> From<ElfError> for PlanError<S> {
+    fn from(error: ElfError) -> Self {
+        Self::Elf(error)
+    }
+}
+
 /// What is wrong with a file as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFault {
     /// The file header is cut off: the file has this many bytes.
-    TooShort(usize),
+    TooShort(u64),
     /// A script: begins with `#!`.
     Script,
     /// A program for DOS or Windows: begins with `MZ`.
@@ -67,7 +82,7 @@ pub enum FileFault {
         /// Number of entries: `e_phnum`.
         count: u16,
         /// Bytes in the file.
-        len: usize,
+        len: u64,
     },
     /// Nothing to load: no `PT_LOAD` program header, or only empty ones.
     NoSegments,
@@ -216,6 +231,17 @@ impl fmt::Display for ElfError {
 }
 
 impl core::error::Error for ElfError {}
+
+impl<S: fmt::Display> fmt::Display for PlanError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elf(error) => error.fmt(f),
+            Self::Read(error) => write!(f, "cannot be read: {error}"),
+        }
+    }
+}
+
+impl<S: fmt::Debug + fmt::Display> core::error::Error for PlanError<S> {}
 
 impl fmt::Display for FileFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,18 +14,35 @@
 //! addresses, `PT_PHDR`, `PT_GNU_RELRO`, and the dynamic entries that say nothing about relocations.
 #![no_std]
 
+pub mod auxv;
 mod dynamic;
 mod error;
+mod exec;
+mod failure;
+mod frame;
 mod header;
 mod note;
 mod plan;
 mod relocation;
+mod request;
+mod run;
 mod segment;
+mod source;
+mod target;
+mod writer;
 
-pub use error::{DynamicFault, ElfError, FileFault, HeaderFault, PairFault, PlaceFault, RelocationFault, Table};
-pub use plan::{Placed, Placement, Plan, ProgramHeaders, plan};
-pub use relocation::Relocation;
+pub use error::{
+    DynamicFault, ElfError, FileFault, HeaderFault, PairFault, PlaceFault, PlanError, RelocationFault, Table,
+};
+pub use exec::{Loaded, exec};
+pub use failure::{ExecError, Failure, FrameFault, Refusal, StackFault, Step};
+pub use plan::{Placed, Placement, Plan, ProgramHeaders, Relocator, plan, plan_from};
+pub use relocation::{Relocation, Relocations};
+pub use request::{Accept, Facts, Request, Trust};
+pub use run::run;
 pub use segment::{Access, Segment, Tls};
+pub use source::{EndOfFile, Source};
+pub use target::{FileMapping, Fill, Mapped, Reservation, Section, Start, Target};
 
 /// Most segments in memory (`PT_LOAD` program headers that are not empty).
 pub const MAX_SEGMENTS: usize = 16;
@@ -40,4 +57,22 @@ pub const MAX_SEGMENT_ALIGN: u64 = 1 << 30;
 /// Largest alignment of thread-local storage, in bytes.
 pub const MAX_TLS_ALIGN: u64 = abi::layout::PAGE_SIZE;
 
+/// Most bytes that a [`Source`] is asked for at once.
+pub const READ_MAX: usize = 1024;
+
+/// Most bytes that [`Target::write`] gets at once.
+pub const WRITE_MAX: usize = 1024;
+
+/// Most bytes of the whole stack frame: pointers, auxiliary vector, strings of arguments and environment.
+pub const ARG_MAX: u64 = 256 * 1024;
+
+/// Bytes of the stack that a frame leaves to the program at least. Where the stack is small, its frame may be no more than
+/// what is left; above that the limit is [`ARG_MAX`].
+pub const STACK_ROOM: u64 = 4 * abi::layout::PAGE_SIZE;
+
+/// How far above [`abi::layout::PIE_BASE`] the base of a relocatable program may be chosen, in bytes: 16 TiB, so 32 bits of
+/// choice for programs aligned to a page.
+pub const PIE_SPAN: u64 = 1 << 44;
+
+const _: () = assert!(PIE_SPAN.is_multiple_of(MAX_SEGMENT_ALIGN));
 const _: () = assert!(abi::layout::PIE_BASE.is_multiple_of(MAX_SEGMENT_ALIGN));

@@ -22,10 +22,10 @@ bitflags::bitflags! {
     }
 }
 
-/// A run of memory. All bytes of its pages that [`Segment::contents`] does not give are zero: those behind the contents,
-/// and those of the first page below [`Segment::address`].
+/// A run of memory. All bytes of its pages that the file does not give are zero: those behind the contents, and those of
+/// the first page below [`Segment::address`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment<'a> {
+pub struct Segment {
     /// Index of its program header.
     pub header: u16,
     /// First address.
@@ -34,13 +34,13 @@ pub struct Segment<'a> {
     pub mem_len: u64,
     /// Where the contents begin in the file.
     pub file_offset: u64,
-    /// What the file puts at [`Segment::address`].
-    pub contents: &'a [u8],
+    /// Bytes that the file puts at [`Segment::address`].
+    pub file_len: u64,
     /// What the program may do there.
     pub access: Access,
 }
 
-impl Segment<'_> {
+impl Segment {
     /// First address behind it.
     pub fn end(&self) -> u64 {
         self.address + self.mem_len
@@ -54,32 +54,32 @@ impl Segment<'_> {
 
 /// Thread-local storage: what each new thread gets a copy of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tls<'a> {
+pub struct Tls {
     /// Where the initial contents lie in memory. Without contents it tells nothing but the alignment.
     pub address: u64,
     /// Bytes for each thread.
     pub mem_len: u64,
     /// Where the initial contents begin in the file.
     pub file_offset: u64,
-    /// The initial contents, part of a segment; the rest of [`Tls::mem_len`] is zero.
-    pub contents: &'a [u8],
+    /// Bytes of the initial contents, part of a segment; the rest of [`Tls::mem_len`] is zero.
+    pub file_len: u64,
     /// Alignment in bytes: a power of two up to [`MAX_TLS_ALIGN`].
     pub align: u64,
 }
 
 /// The segments of a file, ascending, no page in two of them, none of them empty.
 #[derive(Clone, Debug)]
-pub(crate) struct Segments<'a> {
-    list: ArrayVec<Segment<'a>, MAX_SEGMENTS>,
+pub(crate) struct Segments {
+    list: ArrayVec<Segment, MAX_SEGMENTS>,
     align: u64,
 }
 
-impl<'a> Segments<'a> {
-    pub(crate) fn read(file: &'a [u8], headers: &Headers<'_>) -> Result<Self, ElfError> {
+impl Segments {
+    pub(crate) fn new(file_len: u64, headers: &Headers) -> Result<Self, ElfError> {
         let mut segments = Self { list: ArrayVec::new(), align: PAGE_SIZE };
-        for (index, header) in (0..).zip(headers.table) {
+        for (index, header) in (0..).zip(&headers.table) {
             if header.p_type.get(LE) == elf::PT_LOAD {
-                segments.add(file, headers.placement, index, header)?;
+                segments.add(file_len, headers.placement, index, header)?;
             }
         }
         if segments.list.is_empty() {
@@ -88,20 +88,15 @@ impl<'a> Segments<'a> {
         Ok(segments)
     }
 
-    fn add(
-        &mut self,
-        file: &'a [u8],
-        placement: Placement,
-        index: u16,
-        header: &ProgramHeader,
-    ) -> Result<(), ElfError> {
+    fn add(&mut self, file_len: u64, placement: Placement, index: u16, header: &ProgramHeader) -> Result<(), ElfError> {
         let blame = |fault| ElfError::Header(index, fault);
+        let contents = contents(file_len, header).map_err(blame)?;
         let segment = Segment {
             header: index,
             address: header.p_vaddr.get(LE),
             mem_len: header.p_memsz.get(LE),
             file_offset: header.p_offset.get(LE),
-            contents: contents(file, header).map_err(blame)?,
+            file_len: contents.end - contents.start,
             access: access(header).map_err(blame)?,
         };
         check_range(placement, header).map_err(blame)?;
@@ -128,66 +123,64 @@ impl<'a> Segments<'a> {
         self.align
     }
 
-    pub(crate) fn list(&self) -> &[Segment<'a>] {
+    pub(crate) fn list(&self) -> &[Segment] {
         &self.list
     }
 
     /// The segment that `len` bytes of memory at `address` lie in.
-    pub(crate) fn holding(&self, address: u64, len: u64) -> Option<&Segment<'a>> {
+    pub(crate) fn holding(&self, address: u64, len: u64) -> Option<&Segment> {
         let end = address.checked_add(len)?;
         self.list.iter().find(|s| s.address <= address && end <= s.end())
     }
 
-    /// `len` bytes at `address` that the file gives, all from one segment.
-    pub(crate) fn contents(&self, address: u64, len: u64) -> Option<&'a [u8]> {
+    /// Where the file has the `len` bytes at `address`, all of one segment.
+    pub(crate) fn contents(&self, address: u64, len: u64) -> Option<u64> {
         let segment = self.holding(address, len)?;
-        let start = usize::try_from(address - segment.address).ok()?;
-        segment.contents.get(start..)?.get(..usize::try_from(len).ok()?)
+        let skip = address - segment.address;
+        (skip + len <= segment.file_len).then_some(segment.file_offset + skip)
     }
 
     /// The address that `len` bytes of the file at `offset` are loaded to.
     pub(crate) fn address_of(&self, offset: u64, len: u64) -> Option<u64> {
         let end = offset.checked_add(len)?;
-        let holds = |s: &&Segment<'_>| s.file_offset <= offset && end <= s.file_offset + s.contents.len() as u64;
+        let holds = |s: &&Segment| s.file_offset <= offset && end <= s.file_offset + s.file_len;
         self.list.iter().find(holds).map(|s| s.address + (offset - s.file_offset))
     }
 
     /// The contents of a header that describes a part of a segment.
-    pub(crate) fn part(&self, file: &'a [u8], header: &ProgramHeader) -> Result<&'a [u8], HeaderFault> {
-        let bytes = contents(file, header)?;
-        if bytes.is_empty() {
-            return Ok(bytes);
-        }
-        let loaded = self.contents(header.p_vaddr.get(LE), header.p_filesz.get(LE)).ok_or(HeaderFault::NotLoaded)?;
+    pub(crate) fn part(&self, file_len: u64, header: &ProgramHeader) -> Result<Range<u64>, HeaderFault> {
+        let part = contents(file_len, header)?;
         // The same place, not only the same bytes.
-        if loaded.as_ptr_range() == bytes.as_ptr_range() { Ok(bytes) } else { Err(HeaderFault::NotLoaded) }
+        if part.is_empty() || self.contents(header.p_vaddr.get(LE), part.end - part.start) == Some(part.start) {
+            Ok(part)
+        } else {
+            Err(HeaderFault::NotLoaded)
+        }
     }
 
-    pub(crate) fn tls(
-        &self,
-        file: &'a [u8],
-        placement: Placement,
-        header: &ProgramHeader,
-    ) -> Result<Tls<'a>, HeaderFault> {
+    pub(crate) fn tls(&self, file_len: u64, placement: Placement, header: &ProgramHeader) -> Result<Tls, HeaderFault> {
         check_range(placement, header)?;
+        let part = self.part(file_len, header)?;
         Ok(Tls {
             address: header.p_vaddr.get(LE),
             mem_len: header.p_memsz.get(LE),
             file_offset: header.p_offset.get(LE),
-            contents: self.part(file, header)?,
+            file_len: part.end - part.start,
             align: alignment(header, MAX_TLS_ALIGN)?,
         })
     }
 }
 
 /// The bytes of the file that a program header is about. Where none of them begin means nothing.
-pub(crate) fn contents<'a>(file: &'a [u8], header: &ProgramHeader) -> Result<&'a [u8], HeaderFault> {
+pub(crate) fn contents(file_len: u64, header: &ProgramHeader) -> Result<Range<u64>, HeaderFault> {
     let (offset, len) = (header.p_offset.get(LE), header.p_filesz.get(LE));
     if len == 0 {
-        return Ok(&[]);
+        return Ok(0..0);
     }
-    let slice = || file.get(usize::try_from(offset).ok()?..)?.get(..usize::try_from(len).ok()?);
-    slice().ok_or(HeaderFault::OutsideFile { offset, len })
+    match offset.checked_add(len) {
+        Some(end) if end <= file_len => Ok(offset..end),
+        _ => Err(HeaderFault::OutsideFile { offset, len }),
+    }
 }
 
 fn access(header: &ProgramHeader) -> Result<Access, HeaderFault> {

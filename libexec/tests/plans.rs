@@ -1,18 +1,24 @@
 //! What the plans of good files say, and where programs may go.
 
 use abi::layout::{PAGE_SIZE, PIE_BASE, PROGRAM_BASE, USER_END, USER_START};
-use libexec::{Access, ElfError, HeaderFault, PlaceFault, Placement, Plan, ProgramHeaders, Relocation, Tls, plan};
+use libexec::{Access, ElfError, HeaderFault, PlaceFault, Placement, Plan, ProgramHeaders, Tls, plan};
 use libexec_testing::good::{
     self, BSS_LEN, DATA, HEADERS, MAX_PARTS, RELA_TARGETS, RELR_PLACES, RODATA, TEXT, address, slot,
 };
-use libexec_testing::{ElfFile, dynamic, program, relr};
+use libexec_testing::{ElfFile, dynamic, program, property, relr};
 
 const PT_TLS: u64 = 7;
 const DT_NEEDED: u64 = 1;
 
-fn relocations(plan: &Plan<'_>, base: u64) -> Vec<(u64, u64)> {
-    let pair = |relocation: Relocation| (relocation.address, relocation.value);
-    plan.at(base).unwrap().relocations().map(pair).collect()
+fn relocations(file: &ElfFile, base: u64) -> Vec<(u64, u64)> {
+    let plan = plan(&file.0).unwrap();
+    let all = property::relocations(&file.0, &plan.at(base).unwrap());
+    all.into_iter().map(|relocation| (relocation.address, relocation.value)).collect()
+}
+
+/// Bytes that the file has there.
+fn bytes(file: &ElfFile, offset: u64, len: u64) -> &[u8] {
+    &file.0[offset as usize..][..len as usize]
 }
 
 #[test]
@@ -29,12 +35,12 @@ fn a_fixed_program() {
     let segments = plan.segments().iter().map(|s| (usize::from(s.header), s.address, s.access));
     assert!(segments.eq(expected));
     let data = plan.segments()[DATA];
-    assert_eq!((data.contents, data.mem_len), (&file.0[slot(DATA) as usize..], 24 + BSS_LEN));
+    assert_eq!((data.file_offset, data.file_len, data.mem_len), (slot(DATA), 24, 24 + BSS_LEN));
     assert_eq!((plan.placement(), plan.entry()), (Placement::Fixed, address(PROGRAM_BASE, TEXT)));
     assert_eq!((plan.abi_version(), plan.tls()), (Some(abi::ABI_VERSION), None));
     let headers = ProgramHeaders { address: Some(PROGRAM_BASE + 64), count: 7, entry_size: 56 };
     assert_eq!(plan.program_headers(), headers);
-    assert_eq!(relocations(&plan, 0), []);
+    assert_eq!(relocations(&file, 0), []);
 }
 
 #[test]
@@ -52,11 +58,11 @@ fn thread_local_storage() {
     let file = good::tls();
     let tls = plan(&file.0).unwrap().tls().unwrap();
     assert_eq!((tls.address, tls.mem_len, tls.align), (address(PROGRAM_BASE, DATA), 64, 32));
-    assert_eq!(tls.contents, &file.0[slot(DATA) as usize..][..16]);
+    assert_eq!((tls.file_offset, tls.file_len), (slot(DATA), 16));
     // Nothing but zeros: then it does not matter where it lies.
     let zeros = file.set(program::p_filesz(good::TLS), 0).set(program::p_vaddr(good::TLS), 0x50_0000);
     let tls = plan(&zeros.0).unwrap().tls().unwrap();
-    assert_eq!((tls.contents, tls.mem_len), (&[][..], 64));
+    assert_eq!((tls.file_len, tls.mem_len), (0, 64));
 }
 
 #[test]
@@ -72,7 +78,9 @@ fn thread_local_storage_moves_with_the_program() {
 fn the_same_bytes_at_another_place_are_not_the_same() {
     let file = good::tls().set(program::p_offset(good::TLS), slot(TEXT));
     let there = file.clone().set(program::p_vaddr(good::TLS), address(PROGRAM_BASE, TEXT));
-    assert_eq!(plan(&there.0).unwrap().tls().unwrap().contents, &file.0[slot(TEXT) as usize..][..16]);
+    let tls = plan(&there.0).unwrap().tls().unwrap();
+    assert_eq!((tls.file_offset, tls.file_len), (slot(TEXT), 16));
+    assert_eq!(bytes(&file, slot(TEXT), 16), bytes(&file, slot(TEXT) + 2, 16));
     let further = file.set(program::p_vaddr(good::TLS), address(PROGRAM_BASE, TEXT) + 2);
     assert_eq!(plan(&further.0).unwrap_err(), ElfError::Header(good::TLS as u16, HeaderFault::NotLoaded));
 }
@@ -81,26 +89,24 @@ fn the_same_bytes_at_another_place_are_not_the_same() {
 fn the_dynamic_section_ends_where_it_says() {
     let file = good::rela().set(dynamic::d_tag(good::END), DT_NEEDED);
     let ended = file.set(dynamic::d_tag(good::FLAGS), 0);
-    assert_eq!(relocations(&plan(&ended.0).unwrap(), PIE_BASE).len(), RELA_TARGETS.len());
+    assert_eq!(relocations(&ended, PIE_BASE).len(), RELA_TARGETS.len());
 }
 
 #[test]
 fn full_relocations_store_base_and_addend() {
     let file = good::rela();
-    let plan = plan(&file.0).unwrap();
     for base in [PIE_BASE, USER_START] {
         let moved = RELA_TARGETS.map(|(place, addend)| (base + place, base + addend));
-        assert_eq!(relocations(&plan, base), moved);
+        assert_eq!(relocations(&file, base), moved);
     }
 }
 
 #[test]
 fn packed_relocations_add_the_base_to_what_is_there() {
     let file = good::relr();
-    let plan = plan(&file.0).unwrap();
     for base in [PIE_BASE, USER_START] {
         let moved = RELR_PLACES.map(|(skip, value)| (base + address(0, DATA) + skip, base + value));
-        assert_eq!(relocations(&plan, base), moved);
+        assert_eq!(relocations(&file, base), moved);
     }
 }
 
@@ -110,7 +116,7 @@ fn full_relocations_come_after_packed_ones() {
     let file = good::rela_and_relr();
     let packed = RELR_PLACES.map(|(skip, value)| (PIE_BASE + address(0, DATA) + skip, PIE_BASE + value));
     let full = RELA_TARGETS.map(|(place, addend)| (PIE_BASE + place, PIE_BASE + addend));
-    assert_eq!(relocations(&plan(&file.0).unwrap(), PIE_BASE), [&packed[..], &full].concat());
+    assert_eq!(relocations(&file, PIE_BASE), [&packed[..], &full].concat());
 }
 
 /// Half of the number is in the file, the other half are zeros behind it. The last bytes of the data are those of the
@@ -120,8 +126,7 @@ fn packed_relocation_across_the_end_of_the_contents() {
     let file = good::relr().set(dynamic::d_val(good::END), 0x1122_3344_5566_7788);
     let place = address(0, DATA) + file.get(program::p_filesz(DATA)) - 4;
     let file = file.set(relr::word(2), place);
-    let plan = plan(&file.0).unwrap();
-    assert_eq!(relocations(&plan, PIE_BASE).last(), Some(&(PIE_BASE + place, PIE_BASE + 0x1122_3344)));
+    assert_eq!(relocations(&file, PIE_BASE).last(), Some(&(PIE_BASE + place, PIE_BASE + 0x1122_3344)));
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn empty_segments_are_left_out() {
 fn a_segment_without_contents_has_no_place_in_the_file() {
     let beyond = slot(DATA) + 0x10_0000;
     let file = good::fixed().set(program::p_filesz(DATA), 0).set(program::p_offset(DATA), beyond);
-    assert_eq!(plan(&file.0).unwrap().segments()[DATA].contents, []);
+    assert_eq!(plan(&file.0).unwrap().segments()[DATA].file_len, 0);
 }
 
 #[test]
@@ -174,13 +179,13 @@ fn a_relocatable_program_moves_as_a_whole() {
     let file = good::rela();
     let plan = plan(&file.0).unwrap();
     let placed = plan.at(PIE_BASE).unwrap();
-    let moved: Vec<_> = plan.segments().iter().map(|s| (s.address + PIE_BASE, s.mem_len, s.contents)).collect();
-    assert!(placed.segments().map(|s| (s.address, s.mem_len, s.contents)).eq(moved));
+    let moved: Vec<_> = plan.segments().iter().map(|s| (s.address + PIE_BASE, s.mem_len, s.file_offset)).collect();
+    assert!(placed.segments().map(|s| (s.address, s.mem_len, s.file_offset)).eq(moved));
     assert_eq!(placed.entry(), PIE_BASE + plan.entry());
     assert_eq!(placed.program_headers().address, Some(PIE_BASE + 64));
 }
 
-fn refused(plan: &Plan<'_>, base: u64, fault: PlaceFault) {
+fn refused(plan: &Plan, base: u64, fault: PlaceFault) {
     assert_eq!(plan.at(base).unwrap_err(), ElfError::Place(fault));
 }
 

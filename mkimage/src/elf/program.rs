@@ -45,7 +45,7 @@ pub fn check(bytes: &[u8]) -> Result<(), ProgramError> {
 }
 
 /// A second opinion: goblin sees the program that the loader sees.
-fn cross_check(plan: &Plan<'_>, elf: &Elf<'_>) -> Result<(), ProgramError> {
+fn cross_check(plan: &Plan, elf: &Elf<'_>) -> Result<(), ProgramError> {
     let expect = |same: bool, what| if same { Ok(()) } else { Err(ProgramError::Disagree(what)) };
     expect(elf.is_64 && elf.little_endian && elf.header.e_machine == EM_X86_64, "machine")?;
     let kind = match plan.placement() {

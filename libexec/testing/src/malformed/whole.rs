@@ -9,7 +9,7 @@ use libexec::FileFault;
 
 pub(super) fn files() -> Vec<Malformed> {
     let good = good::fixed();
-    let len = good.0.len();
+    let len = good.0.len() as u64;
     let outside = |offset, count| FileFault::TableOutside { offset, count, len };
     let (rodata, data) = (address(PROGRAM_BASE, RODATA), address(PROGRAM_BASE, DATA));
     let behind_text = address(PROGRAM_BASE, TEXT) + good.get(program::p_filesz(TEXT));
@@ -46,7 +46,7 @@ pub(super) fn files() -> Vec<Malformed> {
             ("no program header table", E_PHOFF, 0, FileFault::TableInHeader(0)),
             ("program headers in the file header", E_PHOFF, 56, FileFault::TableInHeader(56)),
             ("misaligned program headers", E_PHOFF, 65, FileFault::TableMisaligned(65)),
-            ("program headers behind the file", E_PHOFF, len as u64, outside(len as u64, 7)),
+            ("program headers behind the file", E_PHOFF, len, outside(len, 7)),
             ("program headers at the far end", E_PHOFF, u64::MAX - 7, outside(u64::MAX - 7, 7)),
             ("entry at zero", E_ENTRY, 0, FileFault::Entry(0)),
             ("entry in constants", E_ENTRY, rodata, FileFault::Entry(rodata)),
@@ -56,7 +56,7 @@ pub(super) fn files() -> Vec<Malformed> {
         ],
     );
     let table_cut = 64 + 56 * 3 + 10;
-    let table_error = FileFault::TableOutside { offset: 64, count: 7, len: table_cut };
+    let table_error = FileFault::TableOutside { offset: 64, count: 7, len: table_cut as u64 };
     let no_load = good::single().set(program::p_type(0), 0);
     let empty = good::single().set(program::p_filesz(0), 0);
     let entry = PROGRAM_BASE + slot(TEXT);
