@@ -49,7 +49,7 @@ crate::protocol! {
     /// Makes a process in a free slot: a copy of the parent, which waits for an answer. What either of them writes, the other does
     /// not see. The child waits, too. `EINVAL` if the slot is taken or the parent does not wait.
     1 fn fork(Fork { parent: Endpoint, slot: u32 }) -> ForkDone { child: Endpoint, reserved: u32 };
-    /// Sets the end of the caller's data segment. When it shrinks, the pages behind the new end come back as zeros. `ENOMEM` if
+    /// Sets the end of the caller's data segment, which begins where [`SetBreak`] has said. When it shrinks, the pages behind the new end come back as zeros. `ENOMEM` if
     /// something else is in the way, `EINVAL` for an end before the beginning, or if there is no such segment.
     2 fn brk(Brk {
         /// The new end; 0 asks only.
@@ -58,6 +58,8 @@ crate::protocol! {
         /// The end now.
         end: u64
     };
+    /// The data segment of a process begins here, and has nothing in it yet. `EINVAL` if that is no user's address.
+    3 fn set_break(SetBreak { process: Endpoint, reserved: u32, start: u64 }) -> BreakSet {};
     /// A process is about to end: its faults are answered no more.
     5 fn will_exit(WillExit { process: Endpoint, reserved: u32 }) -> WillExitDone {};
     /// Maps memory, new and filled with zeros, or that of a file. `EINVAL` for a length of 0, unknown or contradictory flags, an

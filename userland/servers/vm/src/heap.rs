@@ -1,0 +1,28 @@
+//! The server's own memory. Before it begins with something it sees to it that the heap has as much as that may allocate; so
+//! no allocation fails, and running out of memory is an error of whoever asks for something.
+
+/// Where the server allocates.
+pub trait Heap {
+    /// How many pages it must grow so that blocks of so many bytes together can be allocated.
+    fn lacks(&self, bytes: usize) -> u64;
+
+    /// The first page behind it: where it grows.
+    fn end(&self) -> u64;
+
+    /// So many pages have been mapped behind it.
+    fn grow(&mut self, pages: u64);
+}
+
+/// What an allocation may take beside its bytes.
+pub(crate) const OVERHEAD: usize = 32;
+
+/// Most levels of a tree with as many entries as there can be.
+const LEVELS: usize = 8;
+/// Entries of a node (`BTreeMap` has eleven), and its links.
+const ENTRIES: usize = 11;
+const LINKS: usize = 16;
+
+/// The most bytes that one more entry of a `BTreeMap` allocates: a node of each level is split in two, and a root is added.
+pub(crate) const fn bytes_for_entry<K, V>() -> usize {
+    (LEVELS + 1) * (ENTRIES * (size_of::<K>() + size_of::<V>()) + LINKS * size_of::<usize>() + OVERHEAD)
+}

@@ -1,0 +1,47 @@
+//! What the server tells about memory.
+
+use crate::Vm;
+use crate::heap::Heap;
+use abi::layout::PAGE_SIZE;
+use abi::{Endpoint, Errno};
+use protocol::Transport;
+use protocol::vm::{GetRegion, MemoryInfo, RegionInfo, Usage};
+
+impl<T: Transport + Copy, H: Heap> Vm<T, H> {
+    /// Memory as a whole.
+    pub fn memory_info(&self) -> MemoryInfo {
+        let frames = &self.machine.frames;
+        MemoryInfo {
+            total: frames.total(),
+            free: frames.free().len(),
+            largest_run: frames.free().runs(u32::MAX).map(|run| u64::from(run.end - run.start)).max().unwrap_or(0),
+            cached: 0,
+            overhead: frames.overhead(),
+            processes: self.processes.len(),
+        }
+    }
+
+    pub(crate) fn usage_of(&self, process: Endpoint) -> Result<Usage, Errno> {
+        let memory = &self.processes.get(process).ok_or(Errno::Srch)?.memory;
+        Ok(Usage {
+            pages: memory.mapped,
+            resident: memory.pages.len(),
+            most_resident: memory.counters.most_resident,
+            minor_faults: memory.counters.minor_faults,
+            major_faults: memory.counters.major_faults,
+            regions: memory.regions.len() as u64,
+        })
+    }
+
+    pub(crate) fn region_of(&self, process: Endpoint, call: &GetRegion) -> Result<RegionInfo, Errno> {
+        let memory = &self.processes.get(process).ok_or(Errno::Srch)?.memory;
+        let (start, region) = memory.regions.next(call.address / PAGE_SIZE).ok_or(Errno::NoEnt)?;
+        Ok(RegionInfo {
+            start: start * PAGE_SIZE,
+            len: (region.end - start) * PAGE_SIZE,
+            access: region.access,
+            kind: region.kind.into(),
+            resident: memory.pages.in_range(start..region.end).count() as u64,
+        })
+    }
+}

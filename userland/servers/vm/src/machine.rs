@@ -1,0 +1,360 @@
+//! What the server does to the machine: kernel calls about spaces and frames, and its own memory.
+//!
+//! The kernel works in steps and asks for page tables; here are whole ranges. What is asked for here is right by the server's
+//! own books, so the kernel has no reason to refuse it.
+
+use crate::frames::{Chain, Frame, Frames};
+use crate::heap::Heap;
+use abi::layout::PAGE_SIZE;
+use abi::{Endpoint, Errno};
+use core::ops::Range;
+use protocol::kernel::PhysCopy;
+use protocol::vmctl::{
+    Access, Backing, Cache, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_RUN, MapRun, Part,
+    ProtectRun, Release, Share, Sharing, UnmapRun,
+};
+use protocol::{Transport, kernel, vmctl};
+
+/// A space, and the page tables that it has got.
+#[derive(Debug)]
+pub(crate) struct Space {
+    /// As the kernel calls it.
+    pub(crate) name: u64,
+    /// Its tables.
+    pub(crate) tables: Chain,
+}
+
+impl Space {
+    /// One that has no tables of the server's yet.
+    pub(crate) fn named(name: u64) -> Self {
+        Self { name, tables: Chain::default() }
+    }
+}
+
+/// What a page maps, beside its frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rights {
+    /// What the program may do.
+    pub(crate) access: Access,
+    /// How it is cached.
+    pub(crate) cache: Cache,
+    /// Memory or a device.
+    pub(crate) backing: Backing,
+}
+
+impl Rights {
+    /// Memory.
+    pub(crate) fn memory(access: Access) -> Self {
+        Self { access, cache: Cache::Normal, backing: Backing::Memory }
+    }
+}
+
+/// The heap grows by so many pages at once if there are as many, so that it seldom does.
+pub(crate) const GROWTH: u64 = 16;
+
+/// The kernel, all frames, and the server's own space.
+#[derive(Debug)]
+pub(crate) struct Machine<T, H> {
+    transport: T,
+    /// All frames.
+    pub(crate) frames: Frames,
+    /// Where the server allocates.
+    pub(crate) heap: H,
+    /// Where the server lives.
+    pub(crate) own: Space,
+    /// A page of its own that it uses for what it copies.
+    scratch: u64,
+}
+
+/// The steps of a run, none longer than the kernel does in one call.
+fn steps(range: Range<u64>) -> impl Iterator<Item = (u64, u32)> {
+    let most = u64::from(MAX_RUN);
+    range.clone().step_by(MAX_RUN as usize).map(move |page| (page * PAGE_SIZE, (range.end - page).min(most) as u32))
+}
+
+impl<T: Transport + Copy, H: Heap> Machine<T, H> {
+    /// One that makes its calls through `transport`, in whose space `scratch` is free.
+    pub(crate) fn new(transport: T, frames: Frames, heap: H, own: Space, scratch: u64) -> Self {
+        Self { transport, frames, heap, own, scratch }
+    }
+
+    /// The calls about memory.
+    pub(crate) fn vmctl(&self) -> vmctl::Client<T> {
+        vmctl::Client { to: Endpoint::SYSTEM, transport: self.transport }
+    }
+
+    /// The other calls.
+    pub(crate) fn kernel(&self) -> kernel::Client<T> {
+        kernel::Client { to: Endpoint::SYSTEM, transport: self.transport }
+    }
+
+    /// Sees to it that so many bytes can be allocated.
+    ///
+    /// # Errors
+    /// `ENOMEM` if that takes more than programs can have.
+    #[inline]
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Errno> {
+        let pages = self.heap.lacks(bytes);
+        if pages == 0 {
+            return Ok(());
+        }
+        let growth = pages.max(GROWTH);
+        match self.frames.available() {
+            available if available >= growth => self.grow_heap(growth),
+            available if available >= pages => self.grow_heap(pages),
+            _ => Err(Errno::NoMem),
+        }
+    }
+
+    /// The same with what is kept back for the server: for what makes memory free again.
+    ///
+    /// # Errors
+    /// `ENOMEM` if that is used up, too.
+    pub(crate) fn reserve_from_last(&mut self, bytes: usize) -> Result<(), Errno> {
+        self.reserve(bytes).or_else(|_| self.grow_heap(self.heap.lacks(bytes)))
+    }
+
+    #[cold]
+    fn grow_heap(&mut self, pages: u64) -> Result<(), Errno> {
+        for _ in 0..pages {
+            let frame = self.frames.take_own().ok_or(Errno::NoMem)?;
+            if let Err(error) = self.map_own(self.heap.end(), frame) {
+                self.frames.put_own(frame);
+                return Err(error);
+            }
+            self.heap.grow(1);
+        }
+        Ok(())
+    }
+
+    /// Maps an idle frame at a page of the server's own.
+    fn map_own(&mut self, page: u64, frame: Frame) -> Result<(), Errno> {
+        let call = map_run(self.own.name, page, frame.address(), 1, Rights::memory(Access::Write));
+        loop {
+            let mapped = self.vmctl().map(call)?;
+            if mapped.done == 1 {
+                return Ok(());
+            }
+            for _ in 0..mapped.lacks {
+                let table = self.frames.take_own_table(&mut self.own.tables).ok_or(Errno::NoMem)?;
+                self.donate(self.own.name, table)?;
+            }
+        }
+    }
+
+    fn donate(&mut self, space: u64, table: Frame) -> Result<(), Errno> {
+        self.vmctl().donate(Donate { space, first: table.address(), count: 1 }).map(drop)
+    }
+
+    /// Gives a space as many page tables as the kernel says.
+    #[cold]
+    fn stock(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
+        for _ in 0..lacks {
+            let table = self.frames.take_table(&mut space.tables).ok_or(Errno::NoMem)?;
+            self.donate(space.name, table)?;
+        }
+        Ok(())
+    }
+
+    /// Makes an empty space.
+    ///
+    /// # Errors
+    /// `ENOMEM`, and `ENOSPC` if there are as many as there can be.
+    pub(crate) fn create(&mut self) -> Result<Space, Errno> {
+        let mut tables = Chain::default();
+        let root = self.frames.take_table(&mut tables).ok_or(Errno::NoMem)?;
+        match self.vmctl().create(CreateSpace { root: root.address() }) {
+            Ok(created) => Ok(Space { name: created.space, tables }),
+            Err(error) => {
+                self.frames.put_chain(&mut tables);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a space in which nobody lives. What it showed is mapped there no more.
+    ///
+    /// # Errors
+    /// `EBUSY` if somebody does.
+    pub(crate) fn destroy(&mut self, space: &mut Space) -> Result<(), Errno> {
+        loop {
+            match self.vmctl().destroy(DestroySpace { space: space.name }) {
+                Ok(step) if step.more != 0 => {}
+                // The kernel ends a space of its own by itself.
+                Ok(_) | Err(Errno::Srch) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.frames.put_chain(&mut space.tables);
+        Ok(())
+    }
+
+    /// Maps neighbouring frames, or pages of a device, from a physical address on.
+    ///
+    /// # Errors
+    /// `ENOMEM` without page tables, and what the kernel says of devices; nothing is mapped then.
+    #[inline]
+    pub(crate) fn map(
+        &mut self,
+        space: &mut Space,
+        pages: Range<u64>,
+        physical: u64,
+        rights: Rights,
+    ) -> Result<(), Errno> {
+        let mut next = pages.start;
+        while next < pages.end {
+            let count = (pages.end - next).min(MAX_RUN.into()) as u32;
+            let from = physical + (next - pages.start) * PAGE_SIZE;
+            let result = self.vmctl().map(map_run(space.name, next, from, count, rights));
+            let stocked = result.and_then(|mapped| {
+                next += u64::from(mapped.done);
+                self.stock(space, mapped.lacks)
+            });
+            if let Err(error) = stocked {
+                self.unmap(space, pages.start..next);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmaps what there is in a range.
+    pub(crate) fn unmap(&mut self, space: &Space, pages: Range<u64>) {
+        for (address, count) in steps(pages) {
+            let call = UnmapRun { space: space.name, address, count, reserved: 0 };
+            self.insist(space, address, count, |machine| machine.vmctl().unmap(call).map(drop));
+        }
+    }
+
+    /// Changes what a program may do in a range.
+    pub(crate) fn protect(&mut self, space: &Space, pages: Range<u64>, access: Access) {
+        for (address, count) in steps(pages) {
+            let call = ProtectRun { space: space.name, address, count, access };
+            self.insist(space, address, count, |machine| machine.vmctl().protect(call).map(drop));
+        }
+    }
+
+    /// Does something to pages. Those that are shared through grants get frames of their own first.
+    #[inline]
+    fn insist(&mut self, space: &Space, address: u64, count: u32, act: impl Fn(&Self) -> Result<(), Errno>) {
+        loop {
+            match act(self) {
+                Err(Errno::Busy) => self.part(space, address, count),
+                // A space of the kernel's own has ended with its last process.
+                Ok(()) | Err(Errno::Srch) => return,
+                Err(error) => {
+                    debug_assert!(false, "the kernel refuses what is right by the books: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn part(&self, space: &Space, address: u64, count: u32) {
+        let call = Part { space: space.name, address, count, reserved: 0 };
+        while self.vmctl().part(call).is_ok_and(|step| step.more != 0) {}
+    }
+
+    /// Lets another space show what one shows in a range.
+    ///
+    /// # Errors
+    /// `ENOMEM` without page tables. What has been done of it stays.
+    pub(crate) fn share(
+        &mut self,
+        from: &Space,
+        to: &mut Space,
+        pages: Range<u64>,
+        sharing: Sharing,
+    ) -> Result<(), Errno> {
+        let mut next = pages.start;
+        while next < pages.end {
+            let (address, count) = (next * PAGE_SIZE, (pages.end - next).min(MAX_RUN.into()) as u32);
+            let call = Share { from: from.name, to: to.name, address, count, sharing };
+            match self.vmctl().share(call) {
+                Ok(shared) => {
+                    next += u64::from(shared.done);
+                    self.stock(to, shared.lacks)?;
+                }
+                Err(Errno::Busy) => self.part(from, address, count),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a page an idle frame instead of the one that it has, with the same contents.
+    ///
+    /// # Errors
+    /// `ENOMEM` without page tables of the server's own; nothing has changed then but that the new frame may be a program's.
+    pub(crate) fn replace(
+        &mut self,
+        space: &mut Space,
+        page: u64,
+        (old, new): (Frame, Frame),
+        access: Access,
+    ) -> Result<(), Errno> {
+        // What was shared through a grant may be written until it is not any more.
+        self.part(space, page * PAGE_SIZE, 1);
+        self.copy(old, new)?;
+        self.unmap(space, page..page + 1);
+        self.map(space, page..page + 1, new.address(), Rights::memory(access))
+    }
+
+    /// Fills an idle frame with what another holds; it is a program's then, mapped nowhere.
+    ///
+    /// # Errors
+    /// `ENOMEM` without page tables of the server's own.
+    pub(crate) fn copy(&mut self, from: Frame, to: Frame) -> Result<(), Errno> {
+        self.map_own(self.scratch, to)?;
+        let copied = self.kernel().physcopy(PhysCopy {
+            source: Endpoint::NONE,
+            destination: Endpoint::NONE,
+            from: from.address(),
+            to: to.address(),
+            len: PAGE_SIZE,
+            flags: 0,
+        });
+        let call = UnmapRun { space: self.own.name, address: self.scratch * PAGE_SIZE, count: 1, reserved: 0 };
+        let unmapped = self.vmctl().unmap(call);
+        copied.and(unmapped.map(drop))
+    }
+
+    /// Gives back all frames that nothing names any more.
+    pub(crate) fn give_back(&mut self) {
+        let mut at = 0;
+        while let Some(first) = self.frames.used().next(at) {
+            let count = self.frames.used().run(first, MAX_RUN);
+            let address = u64::from(first) * PAGE_SIZE;
+            match self.vmctl().release(Release { first: address, count: count.into() }) {
+                Ok(released) => {
+                    self.frames.given_back(first, released.done as u32);
+                    at = first + released.done as u32;
+                }
+                Err(Errno::Perm) => {
+                    self.sort_out(first);
+                    at = first + 1;
+                }
+                // A device may still know its address, or the kernel has not ended the space yet: it is tried again.
+                Err(_) => at = first + 1,
+            }
+        }
+    }
+
+    /// A frame that nothing names is no program's for the kernel.
+    #[cold]
+    fn sort_out(&mut self, number: u32) {
+        let frame = u64::from(number) * PAGE_SIZE;
+        match self.vmctl().frame_info(GetFrameInfo { frame }).map(|info| info.kind) {
+            // It was never mapped.
+            Ok(FrameKind::Idle) => self.frames.given_back(number, 1),
+            // It was of the kernel's pool, and has gone back there.
+            _ => self.frames.lost(number),
+        }
+    }
+}
+
+fn map_run(space: u64, page: u64, frame: u64, count: u32, rights: Rights) -> MapRun {
+    let Rights { access, cache, backing } = rights;
+    MapRun { space, address: page * PAGE_SIZE, frame, count, access, cache, backing }
+}

@@ -1,0 +1,226 @@
+//! Which frame each page of a space has: sparse, in chunks of what a page table maps.
+
+use crate::frames::Frame;
+use crate::heap::{OVERHEAD, bytes_for_entry};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use core::ops::Range;
+
+/// Pages in a chunk.
+const PAGES: usize = 512;
+const BITS: usize = u64::BITS as usize;
+
+/// What one page table maps.
+struct Chunk {
+    /// A bit for each page that is there.
+    present: [u64; PAGES / BITS],
+    frames: [Option<Frame>; PAGES],
+}
+
+impl Chunk {
+    const EMPTY: Self = Self { present: [0; PAGES / BITS], frames: [None; PAGES] };
+
+    fn set(&mut self, at: usize, frame: Option<Frame>) -> Option<Frame> {
+        let bit = 1 << (at % BITS);
+        match frame {
+            Some(_) => self.present[at / BITS] |= bit,
+            None => self.present[at / BITS] &= !bit,
+        }
+        core::mem::replace(&mut self.frames[at], frame)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.present.iter().all(|word| *word == 0)
+    }
+
+    /// The first page that is there in a range of places.
+    fn next(&self, range: Range<usize>) -> Option<usize> {
+        let mut at = range.start;
+        while at < range.end {
+            let rest = self.present[at / BITS] >> (at % BITS);
+            if rest != 0 {
+                return Some(at + rest.trailing_zeros() as usize).filter(|at| *at < range.end);
+            }
+            at = (at / BITS + 1) * BITS;
+        }
+        None
+    }
+}
+
+/// The pages of a space, by their numbers: addresses in pages.
+#[derive(Default)]
+pub(crate) struct Pages {
+    chunks: BTreeMap<u64, Box<Chunk>>,
+    len: u64,
+}
+
+fn place(page: u64) -> (u64, usize) {
+    (page / PAGES as u64, page as usize % PAGES)
+}
+
+impl Pages {
+    /// The most bytes that [`set`](Self::set) allocates.
+    pub(crate) const BYTES_FOR_ONE: usize = size_of::<Chunk>() + OVERHEAD + bytes_for_entry::<u64, Box<Chunk>>();
+
+    /// The most bytes that a copy of all allocates.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.len() * Self::BYTES_FOR_ONE
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The frame of a page.
+    pub(crate) fn get(&self, page: u64) -> Option<Frame> {
+        let (chunk, at) = place(page);
+        self.chunks.get(&chunk)?.frames[at]
+    }
+
+    /// Puts a frame at a page; returns the one that was there.
+    pub(crate) fn set(&mut self, page: u64, frame: Frame) -> Option<Frame> {
+        let (chunk, at) = place(page);
+        let chunk = self.chunks.entry(chunk).or_insert_with(|| Box::new(Chunk::EMPTY));
+        let before = chunk.set(at, Some(frame));
+        self.len += u64::from(before.is_none());
+        before
+    }
+
+    /// Puts neighbouring frames at neighbouring pages where nothing is.
+    pub(crate) fn set_run(&mut self, first: u64, frame: Frame, count: u32) {
+        for (page, skip) in (first..).zip(0..count) {
+            self.set(page, frame.after(skip));
+        }
+    }
+
+    /// The first page in a range that is there, and its frame.
+    pub(crate) fn next(&self, range: Range<u64>) -> Option<(u64, Frame)> {
+        if range.is_empty() {
+            return None;
+        }
+        let last = place(range.end - 1).0;
+        self.chunks.range(place(range.start).0..=last).find_map(|(number, chunk)| {
+            let first = number * PAGES as u64;
+            let places = range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize;
+            let at = chunk.next(places)?;
+            Some((first + at as u64, chunk.frames[at]?))
+        })
+    }
+
+    /// All pages in a range.
+    pub(crate) fn in_range(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Frame)> {
+        let chunks = (!range.is_empty()).then(|| self.chunks.range(place(range.start).0..=place(range.end - 1).0));
+        chunks.into_iter().flatten().flat_map(move |(number, chunk)| {
+            let first = number * PAGES as u64;
+            let end = (range.end - first).min(PAGES as u64) as usize;
+            let mut at = range.start.saturating_sub(first) as usize;
+            core::iter::from_fn(move || {
+                let found = chunk.next(at..end)?;
+                at = found + 1;
+                Some((first + found as u64, chunk.frames[found]?))
+            })
+        })
+    }
+
+    /// All pages.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, Frame)> {
+        self.in_range(0..u64::MAX)
+    }
+
+    /// The first page behind the chunk of a page.
+    pub(crate) fn chunk_end(page: u64) -> u64 {
+        (page / PAGES as u64 + 1) * PAGES as u64
+    }
+
+    /// How many pages from the first of a range on are missing, in its chunk and at most all of the range.
+    pub(crate) fn missing(&self, range: Range<u64>) -> u64 {
+        let (chunk, at) = place(range.start);
+        let most = (PAGES - at).min((range.end - range.start) as usize);
+        let next = self.chunks.get(&chunk).and_then(|chunk| chunk.next(at..at + most));
+        next.map_or(most, |next| next - at) as u64
+    }
+
+    /// Takes all pages of a range out, and tells them.
+    pub(crate) fn take(&mut self, range: Range<u64>, mut each: impl FnMut(u64, Frame)) {
+        let mut from = range.start;
+        while from < range.end
+            && let Some((&number, chunk)) = self.chunks.range_mut(place(from).0..=place(range.end - 1).0).next()
+        {
+            let first = number * PAGES as u64;
+            let end = (range.end - first).min(PAGES as u64) as usize;
+            let mut at = from.saturating_sub(first) as usize;
+            while let Some(found) = chunk.next(at..end) {
+                if let Some(frame) = chunk.set(found, None) {
+                    self.len -= 1;
+                    each(first + found as u64, frame);
+                }
+                at = found + 1;
+            }
+            if chunk.is_empty() {
+                self.chunks.remove(&number);
+            }
+            from = first + PAGES as u64;
+        }
+    }
+}
+
+impl core::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_map().entries(self.all().map(|(page, frame)| (page, frame.number()))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    const SPAN: u64 = 3 * PAGES as u64;
+
+    #[test]
+    fn they_are_as_a_plain_map_has_them() {
+        let (mut pages, mut plain) = (Pages::default(), BTreeMap::new());
+        let mut word = 0x1234_5678_9abc_def1_u64;
+        for _ in 0..2000 {
+            word ^= word << 13;
+            word ^= word >> 7;
+            word ^= word << 17;
+            let first = 1000 + (word >> 40) % SPAN;
+            let count = word % 90;
+            let range = first..first + count;
+            if word & 0x10000 == 0 {
+                let mut taken = Vec::new();
+                pages.take(range.clone(), |page, frame| taken.push((page, frame)));
+                let expected: Vec<_> = plain.extract_if(range.clone(), |_, _| true).collect();
+                assert_eq!(taken, expected);
+            } else {
+                for page in range.clone().step_by(1 + (word >> 20) as usize % 5) {
+                    let frame = Frame::new((word >> 8) as u32 | 1).unwrap();
+                    assert_eq!(pages.set(page, frame), plain.insert(page, frame));
+                }
+            }
+            assert_eq!(pages.len(), plain.len() as u64);
+            let around = first - 40..first + 700;
+            let listed = |range: Range<u64>| plain.range(range).map(|(page, frame)| (*page, *frame));
+            assert!(pages.in_range(around.clone()).eq(listed(around.clone())));
+            assert_eq!(pages.next(around.clone()), listed(around.clone()).next());
+            assert_eq!(pages.get(first), plain.get(&first).copied());
+            let missing = around.clone().take_while(|page| !plain.contains_key(page)).count() as u64;
+            let in_chunk = PAGES as u64 - around.start % PAGES as u64;
+            assert_eq!(pages.missing(around.clone()), missing.min(in_chunk));
+        }
+        assert!(pages.all().eq(plain.iter().map(|(page, frame)| (*page, *frame))));
+        pages.take(0..u64::MAX, |_, _| {});
+        assert!(pages.len() == 0 && pages.chunks.is_empty(), "no chunk stays for nothing");
+    }
+
+    #[test]
+    fn empty_ranges_are_empty() {
+        let mut pages = Pages::default();
+        pages.set(7, Frame::new(3).unwrap());
+        assert_eq!((pages.next(7..7), pages.in_range(7..7).count()), (None, 0));
+        pages.take(7..7, |_, _| panic!("nothing was asked for"));
+        assert_eq!(pages.len(), 1);
+    }
+}
