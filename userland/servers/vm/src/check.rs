@@ -6,10 +6,9 @@ use crate::frames::Frame;
 use crate::heap::Heap;
 use crate::process::{Memory, Process};
 use crate::region::{Kind, Region, USER};
-use abi::Endpoint;
 use abi::layout::PAGE_SIZE;
+use abi::{Endpoint, Errno};
 use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt;
 use protocol::Transport;
 use protocol::vmctl::{Access, Found, FrameKind, FrameUse, GetFrameInfo, QueryRun, RunFound};
@@ -31,16 +30,23 @@ impl fmt::Display for Inconsistency {
     }
 }
 
-type Checked = Result<(), Inconsistency>;
+/// Whether all is as it should be.
+pub type Checked = Result<(), Inconsistency>;
 
 fn rule(holds: bool, rule: &'static str, process: Endpoint, at: u64) -> Checked {
     if holds { Ok(()) } else { Err(Inconsistency { rule, process, at }) }
 }
 
 impl<T: Transport + Copy, H: Heap> Vm<T, H> {
-    /// How many bytes [`check`](Self::check) allocates at most.
-    pub fn bytes_to_check(&self) -> usize {
-        (self.machine.frames.limit() as usize + 1) * size_of::<u32>() * 2 + crate::heap::OVERHEAD * 2
+    /// [`check`](Self::check) after the memory for it has been reserved.
+    ///
+    /// # Errors
+    /// `ENOMEM`: nothing was compared.
+    pub fn checked(&mut self) -> Result<Checked, Errno> {
+        // Two counts and a mark for each frame.
+        let per_frame = 2 * size_of::<u32>() + size_of::<bool>();
+        self.machine.reserve((self.machine.frames.limit() as usize + PAGE_SIZE as usize) * per_frame)?;
+        Ok(self.check())
     }
 
     /// Compares everything.
@@ -180,9 +186,9 @@ fn check_regions(process: &Process) -> Checked {
     let (mut end, mut sum, mut inside) = (USER.start, 0, 0);
     for (start, region) in regions.iter() {
         rule(start >= end && region.end > start && region.end <= USER.end, "regions do not overlap", who, start)?;
-        let there: Vec<_> = pages.in_range(start..region.end).collect();
-        inside += there.len() as u64;
-        let complete = region.kind != Kind::Contiguous || there.len() as u64 == region.end - start;
+        let there = pages.in_range(start..region.end).count() as u64;
+        inside += there;
+        let complete = region.kind != Kind::Contiguous || there == region.end - start;
         rule(complete, "contiguous memory is there", who, start)?;
         rule(region.uses.allow(region.access), "a region is used as it may be", who, start)?;
         end = region.end;

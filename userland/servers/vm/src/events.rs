@@ -5,6 +5,7 @@ use crate::{Need, Vm};
 use abi::event::MemoryWait;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Signal};
+use core::fmt;
 use core::ops::Range;
 use protocol::Transport;
 use protocol::kernel::Kill;
@@ -21,6 +22,18 @@ pub struct Segv {
     pub need: Need,
     /// `EFAULT` if it may not, `ENOMEM` if there is no memory.
     pub why: Errno,
+}
+
+impl fmt::Display for Segv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.need {
+            Need::Read => "reads",
+            Need::Write => "writes",
+            Need::Execute => "executes",
+        };
+        let Self { process, address, why, .. } = self;
+        write!(f, "process {:#x} {what} {address:#x}: {why}", process.raw())
+    }
 }
 
 impl<T: Transport + Copy, H: Heap> Vm<T, H> {

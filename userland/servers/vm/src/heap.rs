@@ -13,8 +13,8 @@ pub trait Heap {
     fn grow(&mut self, pages: u64);
 }
 
-/// What an allocation may take beside its bytes.
-pub(crate) const OVERHEAD: usize = 32;
+/// What an allocation may take beside its bytes: the allocator's own word, and rounding.
+pub const OVERHEAD: usize = 48;
 
 /// Most levels of a tree with as many entries as there can be.
 const LEVELS: usize = 8;

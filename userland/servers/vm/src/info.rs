@@ -21,6 +21,18 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
     }
 
+    /// All that processes and objects have, as text: equal if and only if nothing has changed.
+    pub fn describe(&self) -> alloc::string::String {
+        let processes = self.processes.iter().map(|process| {
+            let memory = &process.memory;
+            let what =
+                (&memory.space.name, &memory.regions, &memory.pages, &memory.data, &memory.limits, &memory.fixes);
+            alloc::format!("{:?} {:?} {:?} {what:?}", process.endpoint, process.exits, process.authority)
+        });
+        let objects = alloc::format!("{:?}", self.objects);
+        processes.chain([objects]).collect()
+    }
+
     pub(crate) fn usage_of(&self, process: Endpoint) -> Result<Usage, Errno> {
         let memory = &self.processes.get(process).ok_or(Errno::Srch)?.memory;
         Ok(Usage {

@@ -5,6 +5,7 @@
 //! A call checks everything first and reserves what it may need, memory of the server itself too. Then it cannot fail any more,
 //! or takes back what it has done. The logic knows no traps: whatever carries its kernel calls is given to it.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 #[cfg(test)]
@@ -30,9 +31,9 @@ mod share;
 mod start;
 mod supply;
 
-pub use check::Inconsistency;
+pub use check::{Checked, Inconsistency};
 pub use events::Segv;
-pub use heap::Heap;
+pub use heap::{Heap, OVERHEAD};
 pub use process::Authority;
 pub use serve::USER_CALLS;
 pub use start::Own;

@@ -111,11 +111,17 @@ impl Region {
 }
 
 /// The regions of a process.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Regions {
     map: BTreeMap<u64, Region>,
     /// Where the search for a place in the window begins, downwards.
     top: Option<u64>,
+}
+
+impl core::fmt::Debug for Regions {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_map().entries(&self.map).finish()
+    }
 }
 
 impl Regions {

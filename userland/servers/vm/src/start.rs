@@ -1,7 +1,7 @@
 //! How the server begins: it takes all free frames, some of them for its own books.
 
 use crate::Vm;
-use crate::frames::Frames;
+use crate::frames::{Frame, Frames};
 use crate::heap::Heap;
 use crate::machine::{Machine, Space};
 use crate::objects::Objects;
@@ -18,7 +18,7 @@ use protocol::vmctl::{
 pub struct Own {
     /// Its space, as the kernel calls it.
     pub space: u64,
-    /// A page there that nothing else uses.
+    /// A page there that nothing else uses. It needs no page tables beside those of the first page of the heap.
     pub scratch: u64,
 }
 
@@ -81,6 +81,19 @@ impl Run {
         self.left -= 1;
         self.next += PAGE_SIZE;
         Ok(self.next - PAGE_SIZE)
+    }
+}
+
+impl<T: Transport + Copy, H: Heap> Vm<T, H> {
+    /// Frees whole frames that are programs' memory for the kernel, but that nothing names: a file that has been loaded.
+    pub fn free_file(&mut self, first: u64, len: u64) {
+        for address in (first..first.saturating_add(len)).step_by(PAGE_SIZE as usize) {
+            if let Some(frame) = Frame::at(address) {
+                self.machine.frames.adopt(frame);
+                self.machine.frames.unname(frame);
+            }
+        }
+        self.machine.give_back();
     }
 }
 

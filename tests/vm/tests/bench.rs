@@ -1,0 +1,223 @@
+//! A kernel, the server, and processes that wait for a message all the time: what they read and write is looked for by their page
+//! tables, as a processor does.
+
+use crate::heap::{CountedHeap, served, unserved};
+use crate::machine::RAM;
+use crate::system::{LENDINGS, Outcome, PARENT, System, VM, slot};
+use crate::tables::Tables;
+use abi::event::MemoryWait;
+use abi::layout::PAGE_SIZE;
+use abi::{Endpoint, Errno, Message};
+use kernel_core::{Machine, MemoryAccess};
+use protocol::vm::*;
+use protocol::vmctl::{Access, GetSpaceOf};
+use protocol::{Call, Transport};
+use std::cell::{Cell, RefCell};
+use vm::{Authority, Own, Segv, Vm};
+
+/// Where the server has a page to copy with, and its heap: of one page table, so that the first needs none more.
+const SCRATCH: u64 = 0x1000_0000 / PAGE_SIZE;
+const HEAP: u64 = SCRATCH + 2;
+
+/// Carries the server's kernel calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Wire<'w, 't>(&'w RefCell<System<'t>>);
+
+impl Transport for Wire<'_, '_> {
+    fn sendrec(&mut self, _: Endpoint, message: &mut Message) -> Result<(), Errno> {
+        unserved(|| {
+            let mut system = self.0.borrow_mut();
+            let Outcome::Done(result) = system.start(VM, message) else { panic!("the server waits") };
+            result?;
+            message.kind = abi::Kind::OK;
+            message.body = system.kernel.process(slot(VM)).frame.body;
+            Ok(())
+        })
+    }
+}
+
+pub(crate) struct Bench<'w, 't> {
+    pub(crate) system: &'w RefCell<System<'t>>,
+    pub(crate) vm: Vm<Wire<'w, 't>, CountedHeap>,
+    /// A steward that waits; all others come from it.
+    pub(crate) first: Endpoint,
+    /// What must be the same in the end.
+    at_start: u64,
+    /// Slots that are free for children.
+    next_slot: Cell<u32>,
+}
+
+/// A first slot behind those of the system.
+const CHILDREN: u32 = 16;
+
+/// Runs a test with a server that knows one process.
+pub(crate) fn test(run: impl FnOnce(&mut Bench<'_, '_>)) {
+    let mut tables = Tables::new(LENDINGS);
+    let system = RefCell::new(System::new(&mut tables));
+    let mut bench = Bench::new(&system);
+    run(&mut bench);
+    bench.check();
+}
+
+impl<'w, 't> Bench<'w, 't> {
+    fn new(system: &'w RefCell<System<'t>>) -> Self {
+        let endpoint = |number| system.borrow().kernel.process(slot(number)).endpoint;
+        let (vm, first) = (endpoint(VM), endpoint(PARENT));
+        let space = system.borrow_mut().by(VM, &GetSpaceOf { process: vm }).expect("it lives somewhere").space;
+        let heap = CountedHeap::new(HEAP);
+        let vm = served(|| Vm::start(Wire(system), heap, Own { space, scratch: SCRATCH })).expect("there is memory");
+        let mut bench = Self { system, vm, first, at_start: 0, next_slot: Cell::new(CHILDREN) };
+        let authority = Authority::Service(u64::MAX);
+        served(|| bench.vm.adopt(first, authority)).expect("it is there");
+        bench.at_start = bench.free();
+        bench.check();
+        bench
+    }
+
+    /// Frames that nobody has, and those of the server's heap.
+    pub(crate) fn free(&self) -> u64 {
+        let info = self.vm.memory_info();
+        info.free + crate::heap::pages()
+    }
+
+    /// All is as it was when the test began.
+    pub(crate) fn assert_all_free(&self) {
+        assert_eq!(self.free(), self.at_start, "frames are missing");
+    }
+
+    /// Compares everything.
+    pub(crate) fn check(&self) {
+        if let Err(wrong) = self.vm.check() {
+            panic!("{wrong}");
+        }
+        assert_eq!(self.system.borrow().kernel.check_invariants(), Ok(()));
+    }
+
+    /// A process makes a call of the server.
+    pub(crate) fn call<C: Call>(&mut self, from: Endpoint, call: &C) -> Result<C::Reply, Errno> {
+        let mut message = Message { peer: from, tag: 7, ..protocol::encode(C::KIND, call) };
+        let answered = served(|| self.vm.answer(&mut message));
+        assert!(answered, "it is answered at once");
+        assert_eq!((message.peer, message.tag), (from, 7));
+        message.kind.status().expect("it is an answer")?;
+        protocol::decode(&message)
+    }
+
+    /// The same, which succeeds, and everything fits afterwards.
+    pub(crate) fn does<C: Call>(&mut self, from: Endpoint, call: &C) -> C::Reply {
+        let reply = self.call(from, call).unwrap_or_else(|error| panic!("{}: {error}", C::NAME));
+        self.check();
+        reply
+    }
+
+    /// The same, which is refused, and nothing has changed.
+    pub(crate) fn is_refused<C: Call>(&mut self, from: Endpoint, call: &C, error: Errno)
+    where
+        C::Reply: std::fmt::Debug,
+    {
+        let before = (self.vm.describe(), self.free());
+        assert_eq!(self.call(from, call).map(drop), Err(error), "{}", C::NAME);
+        assert_eq!((self.vm.describe(), self.free()), before, "{} has changed something", C::NAME);
+        self.check();
+    }
+
+    pub(crate) fn fork_into(&mut self, parent: Endpoint, slot: u32) -> Result<Endpoint, Errno> {
+        self.call(self.first, &Fork { parent, slot }).map(|done| done.child)
+    }
+
+    /// A child, which is a steward, too.
+    pub(crate) fn child(&mut self, parent: Endpoint) -> Endpoint {
+        let slot = self.next_slot.replace(self.next_slot.get() + 1);
+        let child = self.fork_into(parent, slot).expect("there is memory");
+        self.does(self.first, &SetCalls { process: child, is_user: 0, calls: u64::MAX });
+        child
+    }
+
+    /// A process ends, as the kernel and the server see it.
+    pub(crate) fn end(&mut self, process: Endpoint) {
+        self.does(self.first, &WillExit { process, reserved: 0 });
+        self.system.borrow_mut().end(process);
+        self.does(self.first, &Exit { process, reserved: 0 });
+    }
+
+    pub(crate) fn mmap(&mut self, process: Endpoint, pages: u64, flags: MapFlags) -> Result<u64, Errno> {
+        let flags = (flags | MapFlags::ANONYMOUS).bits();
+        let len = pages * PAGE_SIZE;
+        let call = Map { address: 0, len, offset: 0, flags, access: Access::Write, fd: -1, process };
+        self.call(process, &call).map(|mapped| mapped.address)
+    }
+
+    pub(crate) fn map_at(&mut self, process: Endpoint, address: u64, pages: u64, access: Access) -> Result<(), Errno> {
+        let flags = (MapFlags::FIXED | MapFlags::ANONYMOUS).bits();
+        let call = Map { address, len: pages * PAGE_SIZE, offset: 0, flags, access, fd: -1, process };
+        self.call(process, &call).map(drop)
+    }
+
+    pub(crate) fn munmap(&mut self, process: Endpoint, address: u64, pages: u64) -> Result<(), Errno> {
+        let call = Unmap { address, len: pages * PAGE_SIZE, process, reserved: 0 };
+        self.call(process, &call).map(drop)
+    }
+
+    pub(crate) fn resident(&mut self, process: Endpoint) -> u64 {
+        self.does(process, &GetUsage { process, reserved: 0 }).resident
+    }
+
+    fn root(&self, process: Endpoint) -> kernel_core::frames::FrameNumber {
+        self.system.borrow().kernel.process(kernel_core::Slot::of(process)).space.expect("it has a space").root()
+    }
+
+    /// A program touches memory; what is not there is brought. Whether it gets a signal instead.
+    fn touch<R>(
+        &mut self,
+        process: Endpoint,
+        address: u64,
+        access: MemoryAccess,
+        act: impl Fn(&mut System<'_>, kernel_core::frames::FrameNumber) -> Result<R, kernel_core::Fault>,
+    ) -> Result<R, Segv> {
+        loop {
+            let root = self.root(process);
+            if let Ok(result) = act(&mut self.system.borrow_mut(), root) {
+                return Ok(result);
+            }
+            let wait = MemoryWait { requestor: process, process, address, len: 0, access: access as u8 };
+            if let Some(segv) = served(|| self.vm.event(&wait)) {
+                self.check();
+                self.system.borrow_mut().take_signal(process);
+                return Err(segv);
+            }
+            self.check();
+        }
+    }
+
+    /// A program writes a byte.
+    pub(crate) fn write(&mut self, process: Endpoint, address: u64, byte: u8) -> Result<(), Segv> {
+        self.touch(process, address, MemoryAccess::Write, |system, root| system.machine.write(root, address, &[byte]))
+    }
+
+    /// A program reads a byte.
+    pub(crate) fn read(&mut self, process: Endpoint, address: u64) -> Result<u8, Segv> {
+        self.touch(process, address, MemoryAccess::Read, |system, root| {
+            let mut byte = [0];
+            Machine::read(&system.machine, root, address, &mut byte).map(|()| byte[0])
+        })
+    }
+
+    /// A program executes what is at an address.
+    pub(crate) fn run(&mut self, process: Endpoint, address: u64) -> Result<(), Segv> {
+        self.touch(process, address, MemoryAccess::Execute, |system, root| {
+            system.machine.reach(root, address, 1, MemoryAccess::Execute)
+        })
+    }
+
+    /// Somebody needs memory of a process for a call. Whether it was made available.
+    pub(crate) fn request(&mut self, process: Endpoint, address: u64, len: u64, access: MemoryAccess) -> bool {
+        let wait = MemoryWait { requestor: process, process, address, len, access: access as u8 };
+        assert_eq!(served(|| self.vm.event(&wait)), None);
+        self.check();
+        let root = self.root(process);
+        self.system.borrow().machine.reach(root, address, len, access).is_ok()
+    }
+}
+
+/// Frames of the machine.
+pub(crate) const FRAMES: u64 = RAM.end - RAM.start;

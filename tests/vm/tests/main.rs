@@ -1,0 +1,18 @@
+//! The memory server over the real kernel's state machine, on a machine with real memory.
+//!
+//! `SELIX_SOAK=1` makes as many steps as there should be.
+
+mod basics;
+mod bench;
+mod heap;
+#[path = "../../../kernel/core/tests/storm/machine.rs"]
+#[allow(dead_code, reason = "the storms need more of it")]
+mod machine;
+#[path = "../../../kernel/core/tests/storm/regs.rs"]
+#[allow(dead_code, reason = "the storms need more of it")]
+mod regs;
+#[path = "../../../kernel/core/tests/memory/system.rs"]
+#[allow(dead_code, reason = "the games with grants need more of it")]
+mod system;
+#[path = "../../../kernel/core/tests/storm/tables.rs"]
+mod tables;
