@@ -154,10 +154,10 @@ pub fn kernel_call(message: &mut Message) -> Result<(), Errno> {
         return Err(Errno::Perm);
     }
     // SAFETY: the call leaves memory of the caller alone.
-    unsafe { kernel_call_unchecked(message) }
+    unsafe { message_unchecked(message) }
 }
 
-/// The same for any call.
+/// The same for any call, without the check.
 ///
 /// # Safety
 /// Nothing in the program relies on the memory of its own that the call writes or takes away.
@@ -165,7 +165,7 @@ pub fn kernel_call(message: &mut Message) -> Result<(), Errno> {
 /// # Errors
 /// Those of the call.
 #[inline]
-unsafe fn kernel_call_unchecked(message: &mut Message) -> Result<(), Errno> {
+pub unsafe fn message_unchecked(message: &mut Message) -> Result<(), Errno> {
     // SAFETY: as the caller says.
     *message = unsafe { trap_unchecked_message(Trap::KernelCall, message, Endpoint::NONE) }?.message;
     Ok(())
@@ -184,7 +184,7 @@ pub unsafe fn call_unchecked<C: Call>(request: &C) -> Result<C::Reply, Errno> {
     impl Transport for Unchecked {
         fn sendrec(&mut self, _: Endpoint, message: &mut Message) -> Result<(), Errno> {
             // SAFETY: the only request that comes here is that of `call_unchecked`, whose caller vouches for it.
-            unsafe { kernel_call_unchecked(message) }
+            unsafe { message_unchecked(message) }
         }
     }
     protocol::call(&mut Unchecked, Endpoint::SYSTEM, request)

@@ -16,7 +16,7 @@ mod senda;
 mod start;
 mod trap;
 
-pub use kernel_call::{call_unchecked, kernel_call};
+pub use kernel_call::{call_unchecked, kernel_call, message_unchecked};
 pub use lent::Lent;
 pub use line::Line;
 pub use log::{log, write_line};

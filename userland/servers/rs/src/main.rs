@@ -13,8 +13,8 @@ use sys::{Ipc, KernelTransport, Traps};
 sys::entry!(main);
 
 fn main() -> u64 {
-    let mut root = Root::new(KernelTransport);
-    if let Err(failure) = root.boot(&mut Others::default()) {
+    let mut root = Root::new(KernelTransport, Others::default());
+    if let Err(failure) = root.boot() {
         give_up(failure);
     }
     let stopped = sys::serve_over(&mut Traps, &mut root, refuse, notified);
@@ -47,12 +47,12 @@ impl Servers for Others {
 }
 
 /// The root system process has no calls yet.
-fn refuse(_: &mut Root<KernelTransport>, request: &mut Message) -> bool {
+fn refuse(_: &mut Root<KernelTransport, Others>, request: &mut Message) -> bool {
     *request = rs::refuse(request);
     true
 }
 
-fn notified(root: &mut Root<KernelTransport>, notification: &Message) {
+fn notified(root: &mut Root<KernelTransport, Others>, notification: &Message) {
     if notification.peer != Endpoint::SYSTEM {
         return;
     }

@@ -1,6 +1,6 @@
 //! What the root system process does, without the kernel: whatever carries the calls is given to it.
 //!
-//! It remembers no programs: what it has to know of one stands in the boot table or in a notification.
+//! It remembers no programs but the memory server: what it has to know of one stands in the boot table or in a notification.
 #![no_std]
 
 use abi::boot::BootFlags;
@@ -10,13 +10,16 @@ use core::fmt;
 use protocol::getinfo::{BootPolicy, GetBootPolicy};
 use protocol::kernel::{Clear, EndKSig, GetKSig, WhoAmI};
 use protocol::privctl::{Allow, SetSys, UpdateSys};
-use protocol::vm::SetCalls;
+use protocol::vm::{Exit, SetCalls, WillExit};
 use protocol::{Transport, getinfo, kernel, privctl, vm};
 
 /// The root system process. Copies of `transport` carry its kernel calls.
 #[derive(Debug)]
-pub struct Root<T> {
+pub struct Root<T, S> {
     transport: T,
+    servers: S,
+    /// The memory server, if it has loaded the others: it is told when one of them has ended.
+    pager: Option<Endpoint>,
 }
 
 /// What a boot comes to, program by program.
@@ -73,10 +76,10 @@ pub trait Servers: Transport {
     fn wait_until_ready(&mut self, server: Endpoint) -> Result<(), Errno>;
 }
 
-impl<T: Transport + Copy> Root<T> {
+impl<T: Transport + Copy, S: Servers> Root<T, S> {
     /// One that makes its kernel calls through `transport`.
-    pub const fn new(transport: T) -> Self {
-        Self { transport }
+    pub const fn new(transport: T, servers: S) -> Self {
+        Self { transport, servers, pager: None }
     }
 
     /// Gives each program of the boot table the privileges that stand there, then lets them run, in the order of the table. If the
@@ -84,7 +87,7 @@ impl<T: Transport + Copy> Root<T> {
     ///
     /// # Errors
     /// The first call that fails. Without all its programs the system is not what its policy says: it must not go on.
-    pub fn boot(&self, servers: &mut impl Servers) -> Result<(), BootFailure> {
+    pub fn boot(&mut self) -> Result<(), BootFailure> {
         let identity = self.kernel().whoami(WhoAmI {});
         let me = identity.map_err(|error| BootFailure { step: Step::Identify, place: 0, error })?.endpoint;
         self.for_each_other(me, Step::Give, |place, policy| self.give(place, &spec(policy, me), policy.endpoint))?;
@@ -93,15 +96,15 @@ impl<T: Transport + Copy> Root<T> {
             let call = UpdateSys { spec: spec(policy, me), process: policy.endpoint, reset_ranges: 0 };
             self.privctl().update_sys(call).map(drop)
         })?;
-        let runs = self.have_loaded(me, servers)?;
+        self.have_loaded(me)?;
         self.for_each_other(me, Step::Allow, |_, policy| match policy.endpoint {
-            process if Some(process) == runs => Ok(()),
+            process if Some(process) == self.pager => Ok(()),
             process => self.privctl().allow(Allow { process }).map(drop),
         })
     }
 
-    /// Starts the memory server if it loads programs, waits until it has, and tells it what they may ask it for. Returns who runs now.
-    fn have_loaded(&self, me: Endpoint, servers: &mut impl Servers) -> Result<Option<Endpoint>, BootFailure> {
+    /// Starts the memory server if it loads programs, waits until it has, and tells it what they may ask it for.
+    fn have_loaded(&mut self, me: Endpoint) -> Result<(), BootFailure> {
         let (mut pager, mut serves) = (None, false);
         self.for_each_other(me, Step::Read, |_, policy| {
             pager = pager.or(is_pager(policy).then_some(policy.endpoint));
@@ -109,27 +112,32 @@ impl<T: Transport + Copy> Root<T> {
             Ok(())
         })?;
         let Some(pager) = pager.filter(|_| serves) else {
-            return Ok(None);
+            return Ok(());
         };
+        self.pager = Some(pager);
         let failed = |step| move |error| BootFailure { step, place: pager.slot() as u64, error };
         self.privctl().allow(Allow { process: pager }).map_err(failed(Step::Allow))?;
-        servers.wait_until_ready(pager).map_err(failed(Step::Ready))?;
-        let mut server = vm::Client { to: pager, transport: servers };
-        self.for_each_other(me, Step::Memory, |_, policy| {
-            if !is_served(policy) {
-                return Ok(());
+        self.servers.wait_until_ready(pager).map_err(failed(Step::Ready))?;
+        for place in 0.. {
+            let Some(policy) = self.policy(place)? else { break };
+            if is_served(&policy) {
+                let call = SetCalls { process: policy.endpoint, is_user: 0, calls: policy.memory };
+                let told = self.memory_server(pager).set_calls(call);
+                told.map_err(|error| BootFailure { step: Step::Memory, place, error })?;
             }
-            let call = SetCalls { process: policy.endpoint, is_user: 0, calls: policy.memory };
-            server.set_calls(call).map(drop)
-        })?;
-        Ok(Some(pager))
+        }
+        Ok(())
+    }
+
+    fn memory_server(&mut self, pager: Endpoint) -> vm::Client<&mut S> {
+        vm::Client { to: pager, transport: &mut self.servers }
     }
 
     /// Deals with what a notification from the kernel tells, and with every other process that has signals.
     ///
     /// # Errors
     /// That a kernel call is denied.
-    pub fn notified(&self, event: &SystemEvent) -> Result<(), Errno> {
+    pub fn notified(&mut self, event: &SystemEvent) -> Result<(), Errno> {
         if let Some((process, signals)) = event.signaled {
             self.handle(process, signals)?;
         }
@@ -143,9 +151,9 @@ impl<T: Transport + Copy> Root<T> {
     }
 
     /// Ends a process whose signals leave no other way, and lets any other go on.
-    fn handle(&self, process: Endpoint, signals: u64) -> Result<(), Errno> {
+    fn handle(&mut self, process: Endpoint, signals: u64) -> Result<(), Errno> {
         let done = if ends(signals) {
-            self.kernel().clear(Clear { process }).map(drop)
+            self.end(process)
         } else {
             match self.kernel().endksig(EndKSig { process }) {
                 // Somebody else has become its manager since.
@@ -158,6 +166,19 @@ impl<T: Transport + Copy> Root<T> {
             Err(Errno::Inval) => Ok(()),
             other => other,
         }
+    }
+
+    /// Ends a process, and gives back its memory.
+    fn end(&mut self, process: Endpoint) -> Result<(), Errno> {
+        self.kernel().clear(Clear { process })?;
+        if let Some(pager) = self.pager.filter(|pager| *pager != process) {
+            let mut server = self.memory_server(pager);
+            // One that the server does not know has no memory of its.
+            let _ = server
+                .will_exit(WillExit { process, reserved: 0 })
+                .and_then(|_| server.exit(Exit { process, reserved: 0 }));
+        }
+        Ok(())
     }
 
     fn give(&self, place: u64, spec: &PrivilegeSpec, process: Endpoint) -> Result<(), Errno> {
@@ -173,14 +194,22 @@ impl<T: Transport + Copy> Root<T> {
         mut act: impl FnMut(u64, &BootPolicy) -> Result<(), Errno>,
     ) -> Result<(), BootFailure> {
         for place in 0.. {
-            match self.getinfo().boot_policy(GetBootPolicy { index: place }) {
-                Ok(policy) if policy.endpoint == me => {}
-                Ok(policy) => act(place, &policy).map_err(|error| BootFailure { step, place, error })?,
-                Err(Errno::Dom) => break,
-                Err(error) => return Err(BootFailure { step: Step::Read, place, error }),
+            match self.policy(place)? {
+                None => break,
+                Some(policy) if policy.endpoint == me => {}
+                Some(policy) => act(place, &policy).map_err(|error| BootFailure { step, place, error })?,
             }
         }
         Ok(())
+    }
+
+    /// What the boot table says of a program; `None` beyond its end.
+    fn policy(&self, place: u64) -> Result<Option<BootPolicy>, BootFailure> {
+        match self.getinfo().boot_policy(GetBootPolicy { index: place }) {
+            Ok(policy) => Ok(Some(policy)),
+            Err(Errno::Dom) => Ok(None),
+            Err(error) => Err(BootFailure { step: Step::Read, place, error }),
+        }
     }
 
     fn kernel(&self) -> kernel::Client<T> {

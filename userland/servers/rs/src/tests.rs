@@ -5,7 +5,7 @@ use core::cell::RefCell;
 use protocol::Call;
 use protocol::kernel::{Cleared, EndedKSig, Identity, KSig};
 use protocol::privctl::{Allowed, SysSet, SysUpdated};
-use protocol::vm::CallsSet;
+use protocol::vm::{CallsSet, ExitDone, WillExitDone};
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -19,6 +19,8 @@ enum Deed {
     Continued(Endpoint),
     Waited(Endpoint),
     MayAsk { process: Endpoint, calls: u64 },
+    WillExit(Endpoint),
+    Exited(Endpoint),
 }
 
 /// A kernel that notes what it is asked to do.
@@ -76,6 +78,14 @@ impl Fake {
                 deeds.push(Deed::MayAsk { process, calls });
                 Ok(CallsSet {})
             }),
+            WillExit::KIND => serve(m, |call: WillExit| {
+                deeds.push(Deed::WillExit(call.process));
+                Ok(WillExitDone {})
+            }),
+            Exit::KIND => serve(m, |call: Exit| {
+                deeds.push(Deed::Exited(call.process));
+                Ok(ExitDone {})
+            }),
             other => panic!("the root system process has no use for {other:?}"),
         }
     }
@@ -92,7 +102,8 @@ struct Shared(RefCell<Fake>);
 
 impl Transport for &Shared {
     fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno> {
-        let server = if message.kind == SetCalls::KIND { endpoint(0) } else { Endpoint::SYSTEM };
+        let is_of_memory = [SetCalls::KIND, WillExit::KIND, Exit::KIND].contains(&message.kind);
+        let server = if is_of_memory { endpoint(0) } else { Endpoint::SYSTEM };
         assert_eq!(to, server);
         *message = self.0.borrow_mut().answer(message);
         Ok(())
@@ -139,7 +150,7 @@ fn fake() -> Fake {
 /// What happens at a boot with this kernel.
 fn boot(kernel: Fake) -> (Result<(), BootFailure>, Vec<Deed>) {
     let kernel = Shared(RefCell::new(kernel));
-    let result = Root::new(&kernel).boot(&mut &kernel);
+    let result = Root::new(&kernel, &kernel).boot();
     (result, kernel.0.into_inner().deeds)
 }
 
@@ -175,6 +186,24 @@ fn where_the_memory_server_loads_it_runs_first() {
     let expected =
         [Deed::Allowed(vm), Deed::Waited(vm), Deed::MayAsk { process: late, calls: 1 << 2 }, Deed::Allowed(late)];
     assert_eq!(deeds[4..], expected);
+}
+
+#[test]
+fn the_memory_of_whoever_has_ended_goes_back() {
+    let (vm, late) = (endpoint(0), endpoint(2));
+    let dies = |process, denies| {
+        let kernel = Shared(RefCell::new(Fake { denies, ..served() }));
+        let mut root = Root::new(&kernel, &kernel);
+        root.boot().expect("a boot");
+        kernel.0.borrow_mut().deeds.clear();
+        let signaled = Some((process, Signal::KILL.bit()));
+        assert_eq!(root.notified(&SystemEvent { signals: 0, signaled, memory: None }), Ok(()));
+        kernel.0.into_inner().deeds
+    };
+    assert_eq!(dies(late, None), [Deed::Cleared(late), Deed::WillExit(late), Deed::Exited(late)]);
+    // The memory server cannot be asked about itself, and need not know everybody.
+    assert_eq!(dies(vm, None), [Deed::Cleared(vm)]);
+    assert_eq!(dies(late, Some((WillExit::KIND, Errno::Srch))), [Deed::Cleared(late)]);
 }
 
 #[test]
@@ -255,7 +284,7 @@ fn more_programs_than_there_are_ids_are_refused() {
 /// What is done about a notification, with more processes waiting for their turn.
 fn told(signaled: Option<(Endpoint, u64)>, more: &[(Endpoint, u64)], denies: Option<(Kind, Errno)>) -> Handled {
     let kernel = Shared(RefCell::new(Fake { signaled: more.to_vec(), denies, ..Fake::default() }));
-    let result = Root::new(&kernel).notified(&SystemEvent { signals: 0, signaled, memory: None });
+    let result = Root::new(&kernel, &kernel).notified(&SystemEvent { signals: 0, signaled, memory: None });
     (result, kernel.0.into_inner().deeds)
 }
 

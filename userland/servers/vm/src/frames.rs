@@ -252,6 +252,12 @@ impl Frames {
         self.total = self.total.saturating_sub(1);
     }
 
+    /// Frames that held the file of a boot program are the server's now, to be given back.
+    pub(crate) fn take_back(&mut self, first: u32, count: u32) {
+        (first..first + count).for_each(|number| self.used.insert(number));
+        self.total += u64::from(count);
+    }
+
     /// A frame that the server did not have is a program's from now on, named once.
     pub(crate) fn adopt(&mut self, frame: Frame) {
         self.counts[frame.number() as usize] += 1;
