@@ -1,20 +1,35 @@
 //! The memory server.
 #![no_std]
 #![no_main]
-#![allow(unsafe_code)] // The allocator.
-
-mod allocator;
 
 use abi::boot::BootFlags;
 use abi::event::SystemEvent;
+use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
-use allocator::{ProgramHeap, SCRATCH};
 use protocol::getinfo::GetBootPolicy;
 use protocol::vmctl::GetSpaceOf;
 use sys::{KernelTransport, Traps};
-use vm::{Authority, Own, Vm};
+use vm::{Authority, Vm};
 
 sys::entry!(main);
+
+/// The heap of the program.
+struct ProgramHeap;
+
+impl vm::Heap for ProgramHeap {
+    #[inline]
+    fn lacks(&self, bytes: usize) -> u64 {
+        bytes.saturating_sub(heap::spare()).div_ceil(PAGE_SIZE as usize) as u64
+    }
+
+    fn end(&self) -> u64 {
+        heap::end()
+    }
+
+    fn grow(&mut self, pages: u64) {
+        heap::grow(pages);
+    }
+}
 
 type Server = Vm<KernelTransport, ProgramHeap>;
 
@@ -29,7 +44,7 @@ fn main() -> u64 {
 fn serve() -> Result<sys::Stopped, Errno> {
     let me = sys::whoami()?.endpoint;
     let space = sys::vmctl().space_of(GetSpaceOf { process: me })?.space;
-    let mut server = Vm::start(KernelTransport, ProgramHeap, Own { space, scratch: SCRATCH })?;
+    let mut server = Vm::start(KernelTransport, ProgramHeap, space)?;
     let root = adopt_programs(&mut server, me)?;
     let memory = server.memory_info();
     sys::log!("{} of {} frames are free for programs", memory.free, memory.total);
