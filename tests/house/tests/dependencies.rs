@@ -55,6 +55,11 @@ const LAYERS: &[Layer] = &[
         tests: &["libexec/testing"],
     },
     layer("tests/storm", &["include/abi", "include/protocol"]),
+    Layer {
+        place: "tests/vm",
+        from: &[],
+        tests: &["include/abi", "include/protocol", "kernel/core", "tests/storm", "userland/servers/vm"],
+    },
     Layer { place: "tests/house", from: &[], tests: &["include/abi", "include/protocol"] },
 ];
 

@@ -11,6 +11,8 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "kernel",
     "kernel/x86_64",
     "mkimage/plugin",
+    "tests/vm",
+    "userland/lib/heap",
     "userland/lib/rt",
     "userland/lib/suite",
     "userland/lib/sys",

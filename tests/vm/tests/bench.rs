@@ -13,11 +13,10 @@ use protocol::vm::*;
 use protocol::vmctl::{Access, GetSpaceOf};
 use protocol::{Call, Transport};
 use std::cell::{Cell, RefCell};
-use vm::{Authority, Own, Segv, Vm};
+use vm::{Authority, Segv, Vm};
 
-/// Where the server has a page to copy with, and its heap: of one page table, so that the first needs none more.
-const SCRATCH: u64 = 0x1000_0000 / PAGE_SIZE;
-const HEAP: u64 = SCRATCH + 2;
+/// Where the server has its heap.
+const HEAP: u64 = 0x1000_0000 / PAGE_SIZE;
 
 /// Carries the server's kernel calls.
 #[derive(Clone, Copy)]
@@ -65,7 +64,7 @@ impl<'w, 't> Bench<'w, 't> {
         let (vm, first) = (endpoint(VM), endpoint(PARENT));
         let space = system.borrow_mut().by(VM, &GetSpaceOf { process: vm }).expect("it lives somewhere").space;
         let heap = CountedHeap::new(HEAP);
-        let vm = served(|| Vm::start(Wire(system), heap, Own { space, scratch: SCRATCH })).expect("there is memory");
+        let vm = served(|| Vm::start(Wire(system), heap, space)).expect("there is memory");
         let mut bench = Self { system, vm, first, at_start: 0, next_slot: Cell::new(CHILDREN) };
         let authority = Authority::Service(u64::MAX);
         served(|| bench.vm.adopt(first, authority)).expect("it is there");

@@ -165,7 +165,7 @@ pub fn kernel_call(message: &mut Message) -> Result<(), Errno> {
 /// # Errors
 /// Those of the call.
 #[inline]
-pub unsafe fn message_unchecked(message: &mut Message) -> Result<(), Errno> {
+pub(crate) unsafe fn message_unchecked(message: &mut Message) -> Result<(), Errno> {
     // SAFETY: as the caller says.
     *message = unsafe { trap_unchecked_message(Trap::KernelCall, message, Endpoint::NONE) }?.message;
     Ok(())

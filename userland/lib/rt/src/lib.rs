@@ -9,6 +9,7 @@ mod kernel_call;
 mod lent;
 mod line;
 mod log;
+mod others;
 mod ports;
 #[cfg(panic = "abort")]
 mod program;
@@ -16,10 +17,11 @@ mod senda;
 mod start;
 mod trap;
 
-pub use kernel_call::{call_unchecked, kernel_call, message_unchecked};
+pub use kernel_call::{call_unchecked, kernel_call};
 pub use lent::Lent;
 pub use line::Line;
 pub use log::{log, write_line};
+pub use others::{Others, read_physical};
 pub use ports::{PortWidth, list_of_ports, read_ports, write_ports};
 pub use senda::{AsyncSlot, senda};
 pub use start::exit;

@@ -2,7 +2,7 @@
 
 use crate::Vm;
 use crate::heap::Heap;
-use crate::machine::{Machine, Rights};
+use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::pages::Pages;
 use crate::process::{Authority, Fix, Memory, Process, Processes};
@@ -85,15 +85,13 @@ impl Memory {
         pages: Range<u64>,
         access: Access,
     ) -> Result<(), Errno> {
-        for (page, frame) in self.pages.in_range(pages) {
+        for (page, _) in self.pages.in_range(pages) {
             let new = machine.frames.take().ok_or(Errno::NoMem)?;
-            let copied = machine
-                .copy(frame, new)
-                .and_then(|()| machine.map(&mut child.space, page..page + 1, new.address(), Rights::memory(access)));
-            if let Err(error) = copied {
+            if let Err(error) = machine.share(&self.space, &mut child.space, page..page + 1, Sharing::Same) {
                 machine.frames.unname(new);
                 return Err(error);
             }
+            machine.replace(&child.space, page, new, access);
             child.pages.set(page, new);
         }
         Ok(())

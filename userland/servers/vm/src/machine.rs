@@ -8,10 +8,9 @@ use crate::heap::Heap;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::ops::Range;
-use protocol::kernel::PhysCopy;
 use protocol::vmctl::{
-    Access, Backing, Cache, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_RUN, MapRun, Part,
-    ProtectRun, Release, Share, Sharing, UnmapRun,
+    Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_RUN, MapRun,
+    Part, ProtectRun, Release, Share, Sharing, UnmapRun,
 };
 use protocol::{Transport, kernel, vmctl};
 
@@ -62,8 +61,6 @@ pub(crate) struct Machine<T, H> {
     pub(crate) heap: H,
     /// Where the server lives.
     pub(crate) own: Space,
-    /// A page of its own that it uses for what it copies.
-    scratch: u64,
 }
 
 /// The steps of a run, none longer than the kernel does in one call.
@@ -73,9 +70,9 @@ fn steps(range: Range<u64>) -> impl Iterator<Item = (u64, u32)> {
 }
 
 impl<T: Transport + Copy, H: Heap> Machine<T, H> {
-    /// One that makes its calls through `transport`, in whose space `scratch` is free.
-    pub(crate) fn new(transport: T, frames: Frames, heap: H, own: Space, scratch: u64) -> Self {
-        Self { transport, frames, heap, own, scratch }
+    /// One that makes its calls through `transport`.
+    pub(crate) fn new(transport: T, frames: Frames, heap: H, own: Space) -> Self {
+        Self { transport, frames, heap, own }
     }
 
     /// The calls about memory.
@@ -284,40 +281,10 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     }
 
     /// Gives a page an idle frame instead of the one that it has, with the same contents.
-    ///
-    /// # Errors
-    /// `ENOMEM` without page tables of the server's own; nothing has changed then but that the new frame may be a program's.
-    pub(crate) fn replace(
-        &mut self,
-        space: &mut Space,
-        page: u64,
-        (old, new): (Frame, Frame),
-        access: Access,
-    ) -> Result<(), Errno> {
-        // What was shared through a grant may be written until it is not any more.
-        self.part(space, page * PAGE_SIZE, 1);
-        self.copy(old, new)?;
-        self.unmap(space, page..page + 1);
-        self.map(space, page..page + 1, new.address(), Rights::memory(access))
-    }
-
-    /// Fills an idle frame with what another holds; it is a program's then, mapped nowhere.
-    ///
-    /// # Errors
-    /// `ENOMEM` without page tables of the server's own.
-    pub(crate) fn copy(&mut self, from: Frame, to: Frame) -> Result<(), Errno> {
-        self.map_own(self.scratch, to)?;
-        let copied = self.kernel().physcopy(PhysCopy {
-            source: Endpoint::NONE,
-            destination: Endpoint::NONE,
-            from: from.address(),
-            to: to.address(),
-            len: PAGE_SIZE,
-            flags: 0,
-        });
-        let call = UnmapRun { space: self.own.name, address: self.scratch * PAGE_SIZE, count: 1, reserved: 0 };
-        let unmapped = self.vmctl().unmap(call);
-        copied.and(unmapped.map(drop))
+    pub(crate) fn replace(&mut self, space: &Space, page: u64, new: Frame, access: Access) {
+        let address = page * PAGE_SIZE;
+        let call = CopyPage { space: space.name, address, frame: new.address(), access, reserved: 0 };
+        self.insist(space, address, 1, |machine| machine.vmctl().copy(call).map(drop));
     }
 
     /// Gives back all frames that nothing names any more.

@@ -1,28 +1,42 @@
 //! The memory server.
 #![no_std]
 #![no_main]
-#![allow(unsafe_code)] // The allocator, and kernel calls that could write memory of this program.
-
-mod allocator;
 
 use abi::boot::BootFlags;
 use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
-use allocator::{ProgramHeap, SCRATCH};
 use core::fmt;
 use protocol::getinfo::{BootPolicy, GetBootPolicy};
-use protocol::kernel::{GetBootEntry, PhysCopy, VirCopy};
-use protocol::vmctl::{GetBootFile, GetSpaceOf, UnmapRun};
-use protocol::{Call, Transport};
+use protocol::kernel::GetBootEntry;
+use protocol::vmctl::GetBootFile;
+use rt::Others;
 use sys::Traps;
-use vm::{Authority, BootProgram, LoadError, Own, OwnMemory, Vm};
+use vm::{Authority, BootProgram, LoadError, OwnMemory, Vm};
 
 sys::entry!(main);
 
 const MIB: u64 = 1 << 20;
 
-type Server = Vm<Calls, ProgramHeap>;
+/// The heap of the program.
+struct ProgramHeap;
+
+impl vm::Heap for ProgramHeap {
+    #[inline]
+    fn lacks(&self, bytes: usize) -> u64 {
+        bytes.saturating_sub(heap::spare()).div_ceil(PAGE_SIZE as usize) as u64
+    }
+
+    fn end(&self) -> u64 {
+        heap::end()
+    }
+
+    fn grow(&mut self, pages: u64) {
+        heap::grow(pages);
+    }
+}
+
+type Server = Vm<Others, ProgramHeap>;
 
 /// Why the server cannot begin.
 enum Failure {
@@ -57,9 +71,9 @@ fn main() -> u64 {
 
 fn serve() -> Result<sys::Stopped, Failure> {
     let me = sys::whoami()?.endpoint;
-    let space = sys::vmctl().space_of(GetSpaceOf { process: me })?.space;
-    let mut server = Vm::start(Calls { space, me }, ProgramHeap, Own { space, scratch: SCRATCH })?;
-    let root = take_over_programs(&mut server, me)?;
+    let calls = Others::find()?;
+    let mut server = Vm::start(calls, ProgramHeap, calls.own_space())?;
+    let root = take_over_programs(&mut server, &mut Memory(calls), me)?;
     let memory = server.memory_info();
     let mib = |pages: u64| pages * PAGE_SIZE / MIB;
     sys::log!("{} of {} MiB are free for programs", mib(memory.free), mib(memory.total));
@@ -69,7 +83,7 @@ fn serve() -> Result<sys::Stopped, Failure> {
 
 /// Makes the programs of the boot table known, and loads those that the kernel has not. The root, which says later what the
 /// others may ask for, may ask for everything. Returns who it is.
-fn take_over_programs(server: &mut Server, me: Endpoint) -> Result<Endpoint, Failure> {
+fn take_over_programs(server: &mut Server, memory: &mut Memory, me: Endpoint) -> Result<Endpoint, Failure> {
     let mut root = None;
     for index in 0.. {
         let policy = match sys::getinfo().boot_policy(GetBootPolicy { index }) {
@@ -85,7 +99,7 @@ fn take_over_programs(server: &mut Server, me: Endpoint) -> Result<Endpoint, Fai
         server.adopt(policy.endpoint, authority)?;
         root = root.or(is_root.then_some(policy.endpoint));
         if has(&policy, BootFlags::SERVED) {
-            load(server, index, policy.endpoint)?;
+            load(server, memory, index, policy.endpoint)?;
         }
     }
     root.ok_or(Failure::Kernel(Errno::Srch))
@@ -95,67 +109,26 @@ fn has(policy: &BootPolicy, flag: BootFlags) -> bool {
     policy.flags & flag.bits() != 0
 }
 
-fn load(server: &mut Server, index: u64, process: Endpoint) -> Result<(), Failure> {
+fn load(server: &mut Server, memory: &mut Memory, index: u64, process: Endpoint) -> Result<(), Failure> {
     let name = sys::kernel().boot_entry(GetBootEntry { index })?.name;
     let file = sys::vmctl().boot_file(GetBootFile { index })?;
     let program = BootProgram { process, name, file: file.first, len: file.len };
-    server.load(&program, &mut Memory).map_err(|error| Failure::Load(name, error))?;
+    server.load(&program, memory).map_err(|error| Failure::Load(name, error))?;
     check(server);
     Ok(())
 }
 
-/// Carries kernel calls: all that leave memory of this program alone.
-#[derive(Clone, Copy, Debug)]
-struct Calls {
-    space: u64,
-    me: Endpoint,
-}
-
-impl Calls {
-    /// Whether a call that could write memory of its caller writes that of another process.
-    fn is_about_another(&self, message: &Message) -> bool {
-        match message.kind {
-            UnmapRun::KIND => protocol::decode::<UnmapRun>(message).is_ok_and(|call| call.space != self.space),
-            PhysCopy::KIND => protocol::decode::<PhysCopy>(message)
-                .is_ok_and(|call| ![Endpoint::SELF, Endpoint::NONE, self.me].contains(&call.destination)),
-            _ => false,
-        }
-    }
-}
-
-impl Transport for Calls {
-    #[inline]
-    fn sendrec(&mut self, _: Endpoint, message: &mut Message) -> Result<(), Errno> {
-        if !self.is_about_another(message) {
-            return rt::kernel_call(message);
-        }
-        // SAFETY: the call takes away or writes memory of another process.
-        unsafe { rt::message_unchecked(message) }
-    }
-}
-
 /// The memory of this program.
 #[derive(Clone, Copy)]
-struct Memory;
+struct Memory(Others);
 
 impl OwnMemory for Memory {
     fn read_physical(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
-        let (to, len) = (into.as_mut_ptr() as u64, into.len() as u64);
-        let call = PhysCopy { source: Endpoint::NONE, destination: Endpoint::SELF, from: address, to, len, flags: 0 };
-        // SAFETY: what is written is borrowed for that, and takes any bytes.
-        let done = unsafe { rt::call_unchecked(&call) }?.done;
-        if done == len { Ok(()) } else { Err(Errno::Io) }
+        rt::read_physical(address, into)
     }
 
     fn write_to(&mut self, process: Endpoint, address: u64, bytes: &[u8]) -> Result<(), Errno> {
-        let (from, len) = (bytes.as_ptr() as u64, bytes.len() as u64);
-        if process == Endpoint::SELF {
-            return Err(Errno::Inval);
-        }
-        let call = VirCopy { source: Endpoint::SELF, destination: process, from, to: address, len, flags: 0 };
-        // SAFETY: memory of another process is written: this one is not in its own books.
-        let done = unsafe { rt::call_unchecked(&call) }?.done;
-        if done == len { Ok(()) } else { Err(Errno::Io) }
+        self.0.write(process, address, bytes)
     }
 }
 

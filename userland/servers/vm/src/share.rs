@@ -2,7 +2,7 @@
 
 use crate::Vm;
 use crate::heap::Heap;
-use crate::machine::Machine;
+use crate::machine::{Machine, Rights};
 use crate::map::{page_count, pages_of};
 use crate::objects::Objects;
 use crate::pages::Pages;
@@ -10,11 +10,31 @@ use crate::process::Memory;
 use crate::region::{Kind, MOST, Region, Regions, Uses};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
+use core::ops::Range;
 use protocol::Transport;
-use protocol::vm::{Remap, Sharers};
-use protocol::vmctl::Access;
+use protocol::vm::{MapPhysical, Remap, Sharers};
+use protocol::vmctl::{Access, Backing};
 
 impl Memory {
+    /// Checks that one more region may be in a range; returns its first page.
+    ///
+    /// # Errors
+    /// `EEXIST` if something is there, `ENOMEM` if it is too much.
+    fn check_place(&self, pages: &Range<u64>) -> Result<u64, Errno> {
+        if self.regions.covered(pages) > 0 {
+            return Err(Errno::Exist);
+        }
+        let mapped = self.mapped.checked_add(pages.end - pages.start);
+        let fits = mapped.is_some_and(|mapped| mapped <= self.limits.mapped) && self.regions.len() < MOST;
+        if fits { Ok(pages.start) } else { Err(Errno::NoMem) }
+    }
+
+    /// A place for one more region.
+    fn place_for(&mut self, len: u64) -> Result<u64, Errno> {
+        let start = self.regions.find_place(len).ok_or(Errno::NoMem)?;
+        self.check_place(&(start..start + len))
+    }
+
     /// Makes a region one that can be shown by others: an object has its pages. Returns the object.
     ///
     /// # Errors
@@ -69,19 +89,11 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             return Err(Errno::Perm);
         }
         let bytes = Objects::BYTES_FOR_ONE + Regions::BYTES_FOR_ONE + from.pages.bytes();
-        let address = call.address;
         let to = &mut self.processes.get_mut(target)?.memory;
-        let start = match address {
-            0 => to.regions.find_place(len).ok_or(Errno::NoMem)?,
-            _ => pages_of(address, call.len)?.start,
+        let start = match call.address {
+            0 => to.place_for(len)?,
+            address => to.check_place(&pages_of(address, call.len)?)?,
         };
-        if to.regions.covered(&(start..start + len)) > 0 {
-            return Err(Errno::Exist);
-        }
-        let is_too_much = to.mapped.checked_add(len).is_none_or(|pages| pages > to.limits.mapped);
-        if is_too_much || to.regions.len() + 1 > MOST {
-            return Err(Errno::NoMem);
-        }
         self.machine.reserve(bytes)?;
         let Self { processes, machine, objects, .. } = self;
         let from = &mut processes.get_mut(source)?.memory;
@@ -122,10 +134,23 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
     }
 
-    /// Checks the arguments of a mapping of a device; it cannot be made before the kernel tells what a process may use.
-    pub(crate) fn do_map_physical(&mut self, caller: Endpoint, call: &protocol::vm::MapPhysical) -> Result<u64, Errno> {
-        self.target(caller, call.process)?;
-        page_count(call.len)?;
-        Err(Errno::Perm)
+    /// Maps a device for a process that the kernel gives it to.
+    pub(crate) fn do_map_physical(&mut self, caller: Endpoint, call: &MapPhysical) -> Result<u64, Errno> {
+        let target = self.target(caller, call.process)?;
+        let last = call.physical.checked_add(page_count(call.len).map(|_| call.len - 1)?).ok_or(Errno::Inval)?;
+        let (first, offset) = (call.physical / PAGE_SIZE, call.physical % PAGE_SIZE);
+        let len = last / PAGE_SIZE - first + 1;
+        if call.access == Access::Execute {
+            return Err(Errno::Inval);
+        }
+        self.machine.reserve(Regions::BYTES_FOR_ONE)?;
+        let Self { processes, machine, .. } = self;
+        let memory = &mut processes.get_mut(target)?.memory;
+        let start = memory.place_for(len)?;
+        let rights = Rights { access: call.access, cache: call.cache, backing: Backing::Device };
+        machine.map(&mut memory.space, start..start + len, first * PAGE_SIZE, rights)?;
+        let kind = Kind::Physical { first, cache: call.cache };
+        memory.add_region(start, Region { end: start + len, access: call.access, uses: Uses::WRITE, kind });
+        Ok(start * PAGE_SIZE + offset)
     }
 }

@@ -13,30 +13,21 @@ use protocol::vmctl::{
     Access, Backing, Cache, Claim, Claimed, Client, Donate, GetFrameInfo, GiveBack, MAX_RUN, MapRun,
 };
 
-/// Where the server lives.
-#[derive(Clone, Copy, Debug)]
-pub struct Own {
-    /// Its space, as the kernel calls it.
-    pub space: u64,
-    /// A page there that nothing else uses. It needs no page tables beside those of the first page of the heap.
-    pub scratch: u64,
-}
-
 /// What the heap has at least when the server begins, beside the books of all frames.
 const FIRST_HEAP: usize = 64 << 10;
 
 impl<T: Transport + Copy, H: Heap> Vm<T, H> {
-    /// Takes all free frames, and knows no processes yet.
+    /// Takes all free frames, and knows no processes yet. The server itself lives in `space`, as the kernel calls it.
     ///
     /// # Errors
     /// Those of the kernel; `ENOMEM` if there is not enough for the server's own books.
-    pub fn start(transport: T, mut heap: H, own: Own) -> Result<Self, Errno> {
+    pub fn start(transport: T, mut heap: H, space: u64) -> Result<Self, Errno> {
         let mut vmctl = Client { to: Endpoint::SYSTEM, transport };
         let limit = frame_limit(&mut vmctl)?;
-        let taken = found_heap(&mut vmctl, &mut heap, own, Frames::bytes(limit) + Processes::bytes() + FIRST_HEAP)?;
+        let taken = found_heap(&mut vmctl, &mut heap, space, Frames::bytes(limit) + Processes::bytes() + FIRST_HEAP)?;
         let mut frames = Frames::new(limit);
         frames.count_own(taken);
-        let machine = Machine::new(transport, frames, heap, Space::named(own.space), own.scratch);
+        let machine = Machine::new(transport, frames, heap, Space::named(space));
         let limits = Limits::NONE;
         let mut vm = Self { machine, processes: Processes::new(), objects: Objects::default(), limits };
         vm.claim_all();
@@ -97,17 +88,21 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     }
 }
 
-/// Gives the heap its first pages, and the space of the server the tables for them and for its scratch page. Returns how many
+/// Gives the heap its first pages, and the space of the server the tables for them. Returns how many
 /// frames that took.
-fn found_heap<T: Transport>(vmctl: &mut Client<T>, heap: &mut impl Heap, own: Own, bytes: usize) -> Result<u64, Errno> {
+fn found_heap<T: Transport>(
+    vmctl: &mut Client<T>,
+    heap: &mut impl Heap,
+    space: u64,
+    bytes: usize,
+) -> Result<u64, Errno> {
     let mut run = Run { next: 0, left: 0 };
     let mut taken = 0;
     while heap.lacks(bytes) > 0 {
         let frame = run.take(vmctl)?;
         taken += 1;
         let (access, cache, backing) = (Access::Write, Cache::Normal, Backing::Memory);
-        let call =
-            MapRun { space: own.space, address: heap.end() * PAGE_SIZE, frame, count: 1, access, cache, backing };
+        let call = MapRun { space, address: heap.end() * PAGE_SIZE, frame, count: 1, access, cache, backing };
         loop {
             let mapped = vmctl.map(call)?;
             if mapped.done == 1 {
@@ -116,7 +111,7 @@ fn found_heap<T: Transport>(vmctl: &mut Client<T>, heap: &mut impl Heap, own: Ow
             for _ in 0..mapped.lacks {
                 let first = run.take(vmctl)?;
                 taken += 1;
-                vmctl.donate(Donate { space: own.space, first, count: 1 })?;
+                vmctl.donate(Donate { space, first, count: 1 })?;
             }
         }
         heap.grow(1);

@@ -128,11 +128,7 @@ impl Memory {
         access: Access,
     ) -> Result<(), Errno> {
         let new = machine.frames.take().ok_or(Errno::NoMem)?;
-        if let Err(error) = machine.replace(&mut self.space, page, (frame, new), access) {
-            machine.frames.unname(new);
-            machine.give_back();
-            return Err(error);
-        }
+        machine.replace(&self.space, page, new, access);
         machine.frames.unname(frame);
         self.pages.set(page, new);
         Ok(())

@@ -1,4 +1,9 @@
-//! The allocator of the server: pages are mapped behind its end before they are needed, and it takes them when it has nothing else.
+//! The allocator of a program that maps its pages itself: it maps them behind the end before they are needed, and the allocator takes
+//! them when it has nothing else. So a program can know beforehand that what it will allocate is there.
+//!
+//! The range of addresses from [`START`] on is the heap's. A program that says it has mapped a page there and has not gets a page
+//! fault. On the host, the allocator is that of `std`.
+#![no_std]
 
 use abi::layout::PAGE_SIZE;
 use core::alloc::{GlobalAlloc, Layout};
@@ -10,10 +15,7 @@ use talc::base::binning::Binning;
 use talc::source::Source;
 
 /// The first page of the heap.
-pub(crate) const START: u64 = 0x10_0000_2000 / PAGE_SIZE;
-
-/// A page that the server copies with.
-pub(crate) const SCRATCH: u64 = START - 2;
+pub const START: u64 = 0x10_0000_0000 / PAGE_SIZE;
 
 /// What has been mapped, and how much of it the allocator has taken.
 #[derive(Debug)]
@@ -57,7 +59,7 @@ struct Allocator(UnsafeCell<Talc<Mapped, DefaultBinning>>);
 // SAFETY: the program has one thread, and no signal handler.
 unsafe impl Sync for Allocator {}
 
-#[global_allocator]
+#[cfg_attr(panic = "abort", global_allocator)]
 static ALLOCATOR: Allocator = Allocator(UnsafeCell::new(Talc::new(Mapped { len: 0, taken: None })));
 
 impl Allocator {
@@ -81,22 +83,25 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// The heap as the server sees it.
-#[derive(Debug)]
-pub(crate) struct ProgramHeap;
+/// Bytes that can be allocated for sure, in whatever blocks, with what the allocator takes beside them.
+#[must_use]
+#[inline]
+pub fn spare() -> usize {
+    ALLOCATOR.with(|talc| talc.source.spare())
+}
 
-impl vm::Heap for ProgramHeap {
-    #[inline]
-    fn lacks(&self, bytes: usize) -> u64 {
-        let spare = ALLOCATOR.with(|talc| talc.source.spare());
-        bytes.saturating_sub(spare).div_ceil(PAGE_SIZE as usize) as u64
-    }
+/// The page behind the last that has been mapped.
+#[must_use]
+pub fn end() -> u64 {
+    ALLOCATOR.with(|talc| talc.source.end()) as u64 / PAGE_SIZE
+}
 
-    fn end(&self) -> u64 {
-        ALLOCATOR.with(|talc| talc.source.end()) as u64 / PAGE_SIZE
+/// So many pages have been mapped there. They are looked at: what is not there is a page fault here, not later.
+pub fn grow(pages: u64) {
+    for page in end()..end() + pages {
+        let first = without_provenance_mut::<u64>((page * PAGE_SIZE) as usize);
+        // SAFETY: nobody else uses this range of addresses; where nothing is mapped, the program ends.
+        unsafe { first.write_volatile(0) };
     }
-
-    fn grow(&mut self, pages: u64) {
-        ALLOCATOR.with(|talc| talc.source.len += (pages * PAGE_SIZE) as usize);
-    }
+    ALLOCATOR.with(|talc| talc.source.len += (pages * PAGE_SIZE) as usize);
 }
