@@ -1,0 +1,9 @@
+//! The memory server, which compares its books with the kernel's tables after each request.
+#![no_std]
+#![no_main]
+
+mod program;
+
+sys::entry!(program::main);
+
+const CHECKS: bool = true;

@@ -1,0 +1,160 @@
+//! The program around the server: how it begins, what it receives. Two programs are made of it: one of them has the books compared
+//! with the kernel's tables after each request.
+
+use abi::boot::BootFlags;
+use abi::event::SystemEvent;
+use abi::layout::PAGE_SIZE;
+use abi::{Endpoint, Errno, Message};
+use core::fmt;
+use protocol::getinfo::{BootPolicy, GetBootPolicy};
+use protocol::kernel::GetBootEntry;
+use protocol::vmctl::GetBootFile;
+use rt::Others;
+use sys::Traps;
+use vm::{Authority, BootProgram, LoadError, OwnMemory, Vm};
+
+const MIB: u64 = 1 << 20;
+
+/// The heap of the program.
+struct ProgramHeap;
+
+impl vm::Heap for ProgramHeap {
+    #[inline]
+    fn lacks(&self, bytes: usize) -> u64 {
+        bytes.saturating_sub(heap::spare()).div_ceil(PAGE_SIZE as usize) as u64
+    }
+
+    fn end(&self) -> u64 {
+        heap::end()
+    }
+
+    fn grow(&mut self, pages: u64) {
+        heap::grow(pages);
+    }
+}
+
+type Server = Vm<Others, ProgramHeap>;
+
+/// Why the server cannot begin.
+enum Failure {
+    /// A kernel call failed.
+    Kernel(Errno),
+    /// A program of the boot table cannot be loaded.
+    Load([u8; abi::boot::NAME_LEN], LoadError),
+}
+
+impl From<Errno> for Failure {
+    fn from(error: Errno) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel(error) => error.fmt(f),
+            Self::Load(name, error) => write!(f, "the boot program {}: {error}", sys::name_of(name)),
+        }
+    }
+}
+
+pub(crate) fn main() -> u64 {
+    match serve() {
+        Ok(stopped) => sys::log!("cannot receive any more: {}", stopped.error),
+        Err(failure) => sys::log!("cannot begin: {failure}"),
+    }
+    1
+}
+
+fn serve() -> Result<sys::Stopped, Failure> {
+    let me = sys::whoami()?.endpoint;
+    let calls = Others::find()?;
+    let mut server = Vm::start(calls, ProgramHeap, calls.own_space())?;
+    let root = take_over_programs(&mut server, &mut Memory(calls), me)?;
+    let memory = server.memory_info();
+    let mib = |pages: u64| pages * PAGE_SIZE / MIB;
+    sys::log!("{} of {} MiB are free for programs", mib(memory.free), mib(memory.total));
+    rt::notify(root)?;
+    Ok(sys::serve_over(&mut Traps, &mut server, answer, notified))
+}
+
+/// Makes the programs of the boot table known, and loads those that the kernel has not. The root, which says later what the
+/// others may ask for, may ask for everything. Returns who it is.
+fn take_over_programs(server: &mut Server, memory: &mut Memory, me: Endpoint) -> Result<Endpoint, Failure> {
+    let mut root = None;
+    for index in 0.. {
+        let policy = match sys::getinfo().boot_policy(GetBootPolicy { index }) {
+            Ok(policy) => policy,
+            Err(Errno::Dom) => break,
+            Err(error) => return Err(error.into()),
+        };
+        if policy.endpoint == me {
+            continue;
+        }
+        let is_root = has(&policy, BootFlags::ROOT);
+        let authority = if is_root { Authority::Service(u64::MAX) } else { Authority::Nothing };
+        server.adopt(policy.endpoint, authority)?;
+        root = root.or(is_root.then_some(policy.endpoint));
+        if has(&policy, BootFlags::SERVED) {
+            load(server, memory, index, policy.endpoint)?;
+        }
+    }
+    root.ok_or(Failure::Kernel(Errno::Srch))
+}
+
+fn has(policy: &BootPolicy, flag: BootFlags) -> bool {
+    policy.flags & flag.bits() != 0
+}
+
+fn load(server: &mut Server, memory: &mut Memory, index: u64, process: Endpoint) -> Result<(), Failure> {
+    let name = sys::kernel().boot_entry(GetBootEntry { index })?.name;
+    let file = sys::vmctl().boot_file(GetBootFile { index })?;
+    let program = BootProgram { process, name, file: file.first, len: file.len };
+    server.load(&program, memory).map_err(|error| Failure::Load(name, error))?;
+    check(server);
+    Ok(())
+}
+
+/// The memory of this program.
+#[derive(Clone, Copy)]
+struct Memory(Others);
+
+impl OwnMemory for Memory {
+    fn read_physical(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
+        rt::read_physical(address, into)
+    }
+
+    fn write_to(&mut self, process: Endpoint, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.0.write(process, address, bytes)
+    }
+}
+
+fn answer(server: &mut Server, message: &mut Message) -> bool {
+    let answered = server.answer(message);
+    check(server);
+    answered
+}
+
+fn notified(server: &mut Server, message: &Message) {
+    if message.peer != Endpoint::SYSTEM {
+        return;
+    }
+    if let Some(wait) = SystemEvent::read(&message.body).memory
+        && let Some(segv) = server.event(&wait)
+    {
+        sys::log!("{segv}");
+    }
+    check(server);
+}
+
+/// Compares the books with the kernel's tables, if this is the program that does.
+fn check(server: &mut Server) {
+    if !crate::CHECKS {
+        return;
+    }
+    match server.checked() {
+        Ok(Ok(())) => {}
+        Ok(Err(wrong)) => panic!("inconsistent: {wrong}"),
+        Err(error) => sys::log!("not checked: {error}"),
+    }
+}

@@ -1,0 +1,63 @@
+//! The memory server from outside: what processes see of their memory, and what comes back when they have ended.
+#![no_std]
+#![no_main]
+
+mod copies;
+mod denials;
+mod exhaustion;
+mod faults;
+mod forks;
+mod maps;
+mod player;
+mod sharing;
+
+suite::suite! {
+    maps {
+        new_memory_is_zero_and_all_frames_come_back,
+        memory_is_touched_before_it_is_there,
+        a_wish_is_granted_if_it_can_be,
+        at_an_address_the_old_goes,
+        wrong_maps_are_refused,
+        a_hole_in_the_middle,
+        access_is_what_was_asked_for,
+        contiguous_memory_is_contiguous,
+        the_data_segment_grows_and_shrinks
+    }
+    faults {
+        who_touches_what_is_not_there_gets_a_signal,
+        text_is_not_written_and_data_is_not_executed,
+        a_forged_fault_is_nothing
+    }
+    forks {
+        what_one_writes_the_other_does_not_see,
+        reading_takes_no_memory,
+        children_of_children_have_their_own,
+        many_forks_leave_everything_as_it_was,
+        two_hundred_at_once,
+        a_process_begins_anew
+    }
+    sharing {
+        shared_memory_is_shared_over_forks,
+        another_maps_a_region,
+        a_read_only_view_is_not_written,
+        a_part_of_a_region_is_refused,
+        the_first_may_end_before_the_last
+    }
+    copies {
+        the_kernel_writes_what_is_not_there_yet,
+        the_kernel_copies_for_one_side_only,
+        what_cannot_be_written_is_a_fault,
+        fixed_memory_is_there
+    }
+    denials {
+        calls_that_are_not_in_the_mask_are_unknown,
+        nobody_acts_for_others_without_the_right,
+        devices_are_for_those_who_have_them,
+        limits_are_kept
+    }
+    exhaustion {
+        too_much_at_once_is_refused,
+        who_touches_too_much_ends_alone,
+        page_tables_alone_are_memory_too
+    }
+}

@@ -1,0 +1,214 @@
+//! Players: processes that do what a test says.
+
+use abi::event::SystemEvent;
+use abi::layout::PAGE_SIZE;
+use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler};
+use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
+use protocol::vm::{
+    Access, Brk, Client, Exit, Fork, GetMemory, GetUsage, Map, MapFlags, Protect, SetCalls, Unmap, Usage, WillExit,
+};
+use protocol::{Call, decode};
+use suite::{Failure, Outcome, check};
+use sys::Ipc;
+use vm_suite::{Do, Next, Order, SEED, SERVER};
+use zerocopy::{FromZeros, IntoBytes, TryFromBytes};
+
+/// Slots below are those of boot programs.
+const FIRST_SLOT: u32 = 100;
+
+/// Calls of the memory server that a player may make, as those that stand in the manifest.
+const CALLS: u64 = 1 << 2 | 1 << 10 | 1 << 17 | 1 << 18 | 1 << 36 | 1 << 40 | 1 << 47 | 1 << 48;
+
+pub(crate) fn me() -> Result<Endpoint, Errno> {
+    sys::whoami().map(|identity| identity.endpoint)
+}
+
+/// The memory server, asked by the suite itself.
+pub(crate) fn server() -> Client<Ipc> {
+    Client { to: sys::lookup(SERVER).unwrap_or(Endpoint::NONE), transport: Ipc::default() }
+}
+
+/// How many pages are free.
+pub(crate) fn free_pages() -> Result<u64, Errno> {
+    server().memory(GetMemory {}).map(|memory| memory.free)
+}
+
+/// What becomes of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// It is carried out, with this result.
+    Well(Result<[u64; 6], Errno>),
+    /// The player got signals over it: a bit each.
+    Signaled(u64),
+}
+
+/// A process that waits for orders.
+#[derive(Debug)]
+pub(crate) struct Player {
+    pub(crate) endpoint: Endpoint,
+    /// Its request for the next order.
+    request: Message,
+}
+
+impl Player {
+    /// A new one, as the others that are forked from the seed.
+    pub(crate) fn start() -> Result<Self, Failure> {
+        seed()?.fork()
+    }
+
+    /// A child of it, which waits for orders, too.
+    pub(crate) fn fork(&self) -> Result<Self, Failure> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let slot = FIRST_SLOT + NEXT.fetch_add(1, Ordering::Relaxed) % 800;
+        Ok(self.fork_into(slot)?)
+    }
+
+    /// The same in a slot.
+    pub(crate) fn fork_into(&self, slot: u32) -> Result<Self, Errno> {
+        let process = server().fork(Fork { parent: self.endpoint, slot })?.child;
+        sys::privctl().set_sys(SetSys { spec: spec(me()?), process, id: DYNAMIC_ID })?;
+        let (scheduler, priority, quantum, cpu) = (Scheduler::Kernel, KEEP, KEEP, KEEP);
+        sys::kernel().schedctl(SchedCtl { process, scheduler, priority, quantum, cpu })?;
+        server().set_calls(SetCalls { process, is_user: 0, calls: CALLS })?;
+        sys::privctl().allow(Allow { process })?;
+        Ok(Self { endpoint: process, request: Message { peer: process, ..self.request } })
+    }
+
+    /// Has it do something; what becomes of it.
+    pub(crate) fn order(&mut self, what: Do, words: &[u64]) -> Result<Done, Failure> {
+        let mut order = Order { what: what as u64, words: [0; 6] };
+        order.words[..words.len()].copy_from_slice(words);
+        rt::send_nb(&Message { peer: self.endpoint, ..protocol::reply(&self.request, Ok(&order)) })?;
+        loop {
+            let message = rt::receive(Endpoint::ANY)?.message;
+            if message.peer == self.endpoint {
+                let Next { error, words } = decode(&message)?;
+                self.request = message;
+                let error = u16::try_from(error).ok().and_then(Errno::from_number);
+                return Ok(Done::Well(error.map_or(Ok(words), Err)));
+            }
+            check!(message.peer == Endpoint::SYSTEM, "a message from {:#x}", message.peer.raw());
+            if let Some((who, signals)) = SystemEvent::read(&message.body).signaled {
+                check!(who == self.endpoint, "signals of {:#x}", who.raw());
+                return Ok(Done::Signaled(signals));
+            }
+        }
+    }
+
+    fn result(&mut self, what: Do, words: &[u64]) -> Result<Result<[u64; 6], Errno>, Failure> {
+        match self.order(what, words)? {
+            Done::Well(result) => Ok(result),
+            Done::Signaled(signals) => suite::fail!("{what:?} {words:x?}: signals {signals:#x}"),
+        }
+    }
+
+    pub(crate) fn read(&mut self, address: u64) -> Result<u64, Failure> {
+        Ok(self.result(Do::Read, &[address])??[0])
+    }
+
+    pub(crate) fn write(&mut self, address: u64, word: u64) -> Outcome {
+        Ok(self.result(Do::Write, &[address, word])?.map(drop)?)
+    }
+
+    /// The sum of the first words of pages.
+    pub(crate) fn sum(&mut self, address: u64, pages: u64) -> Result<u64, Failure> {
+        Ok(self.result(Do::Sum, &[address, pages])??[0])
+    }
+
+    /// Writes the first words of pages: `first`, and one more in each page that follows.
+    pub(crate) fn fill(&mut self, address: u64, pages: u64, first: u64) -> Outcome {
+        Ok(self.result(Do::Fill, &[address, pages, first])?.map(drop)?)
+    }
+
+    /// Has it make a call to the memory server.
+    pub(crate) fn ask<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
+    where
+        C::Reply: TryFromBytes,
+    {
+        let mut words = [0; 6];
+        words[0] = C::KIND.0.into();
+        let bytes = call.as_bytes();
+        check!(bytes.len() <= 40, "a player has no room for {}", C::NAME);
+        words[1..].as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
+        let answer = self.result(Do::Ask, &words)?;
+        Ok(answer.and_then(|words| {
+            let len = size_of::<C::Reply>();
+            C::Reply::try_read_from_bytes(&words.as_bytes()[..len]).map_err(|_| Errno::Proto)
+        }))
+    }
+
+    /// The order must end in this signal; the player is no more then.
+    #[track_caller]
+    pub(crate) fn dies_of(mut self, what: Do, words: &[u64]) -> Outcome {
+        let line = core::panic::Location::caller().line();
+        let done = self.order(what, words)?;
+        check!(done == Done::Signaled(Signal::SEGV.bit()), "line {line}: {what:?} {words:x?}: {done:x?}");
+        self.end()
+    }
+
+    /// Maps new memory; returns where.
+    pub(crate) fn map(&mut self, pages: u64, flags: MapFlags) -> Result<u64, Failure> {
+        Ok(self.ask(&new_memory(0, pages, flags))??.address)
+    }
+
+    pub(crate) fn unmap(&mut self, address: u64, pages: u64) -> Result<Result<(), Errno>, Failure> {
+        let call = Unmap { address, len: pages * PAGE_SIZE, process: Endpoint::SELF, reserved: 0 };
+        Ok(self.ask(&call)?.map(drop))
+    }
+
+    pub(crate) fn protect(&mut self, address: u64, pages: u64, access: Access) -> Result<Result<(), Errno>, Failure> {
+        let call = Protect { address, len: pages * PAGE_SIZE, process: Endpoint::SELF, access };
+        Ok(self.ask(&call)?.map(drop))
+    }
+
+    pub(crate) fn brk(&mut self, end: u64) -> Result<Result<u64, Errno>, Failure> {
+        Ok(self.ask(&Brk { end })?.map(|done| done.end))
+    }
+
+    pub(crate) fn usage(&self) -> Result<Usage, Errno> {
+        server().usage(GetUsage { process: self.endpoint, reserved: 0 })
+    }
+
+    /// Ends it, whatever it does.
+    pub(crate) fn end(self) -> Outcome {
+        let process = self.endpoint;
+        server().will_exit(WillExit { process, reserved: 0 })?;
+        sys::kernel().clear(Clear { process })?;
+        server().exit(Exit { process, reserved: 0 })?;
+        Ok(())
+    }
+}
+
+/// New memory, at an address or anywhere, to be written.
+pub(crate) fn new_memory(address: u64, pages: u64, flags: MapFlags) -> Map {
+    let flags = (MapFlags::ANONYMOUS | flags).bits();
+    Map { address, len: pages * PAGE_SIZE, offset: 0, flags, access: Access::Write, fd: -1, process: Endpoint::SELF }
+}
+
+/// The program that all players are forked from. It has asked for its first order, and never gets one.
+pub(crate) fn seed() -> Result<Player, Failure> {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let endpoint = sys::lookup(SEED).ok_or(Errno::NoEnt)?;
+    let mut request = Message::new(endpoint, Next::KIND);
+    if !ASKED.swap(true, Ordering::Relaxed) {
+        request = rt::receive(endpoint)?.message;
+    }
+    // Its tag is that of every first request.
+    request.tag = 0;
+    Ok(Player { endpoint, request })
+}
+
+/// What a player may do: as the seed, whose program it executes.
+fn spec(manager: Endpoint) -> PrivilegeSpec {
+    PrivilegeSpec {
+        sends: !0,
+        calls: 1 << 25 | 1 << 44 | 1 << 53,
+        flags: PrivilegeFlags::PREEMPTIBLE.bits(),
+        traps: (TrapMask::SENDREC | TrapMask::NOTIFY).bits(),
+        manager,
+        backup: Endpoint::NONE,
+        ..FromZeros::new_zeroed()
+    }
+}
