@@ -32,7 +32,7 @@ crate::protocol! {
     };
     /// Maps frames. One that is idle is cleared and becomes a program's first. `EEXIST` if something is mapped at a page,
     /// `ENOSPC` for a frame that is mapped too often, `EINVAL` for memory that is not to be cached, `EPERM` for devices
-    /// that the caller has no right to. When page tables are missing it stops and says how many.
+    /// to which neither the caller has a right nor any process that lives in the space. When page tables are missing it stops and says how many.
     3 fn map(MapRun {
         space: u64,
         /// The first page.
@@ -146,6 +146,12 @@ crate::protocol! {
         first: u64,
         /// Bytes.
         len: u64
+    };
+    /// Gives a page a frame of its own with what it shows now: an idle frame, which becomes a program's, takes the place of the
+    /// one that is there. `EINVAL` if no memory is there, `EBUSY` for a page that is shared through a grant.
+    22 fn copy(CopyPage { space: u64, address: u64, frame: u64, access: Access, reserved: u32 }) -> PageCopied {
+        /// The frame that was there.
+        before: u64
     };
 }
 

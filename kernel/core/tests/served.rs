@@ -8,7 +8,8 @@ use kernel_core::Rts;
 use kernel_core::boot::BootMemory;
 use kernel_core::frames::FrameNumber;
 use protocol::kernel::Exec;
-use protocol::vmctl::{BootFile, GetBootFile, Settle};
+use protocol::privctl::AddMemory;
+use protocol::vmctl::{Access, Backing, BootFile, Cache, Claim, Donate, GetBootFile, GetSpaceOf, MapRun, Settle};
 
 #[test]
 fn a_served_program_waits_for_memory_and_its_file_is_told() {
@@ -35,4 +36,24 @@ fn a_served_program_waits_for_memory_and_its_file_is_told() {
     assert_eq!(world.rts(late), Rts::NO_PRIV);
     assert_eq!((world.regs(late).rip, world.regs(late).rsp), (USER_START, STACK_TOP));
     world.kernel.check_invariants().unwrap();
+}
+
+#[test]
+fn devices_are_for_those_who_have_a_right_to_them() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    const DEVICE: u64 = 0xf000_0000;
+    let (start, len) = (DEVICE, 2 * PAGE_SIZE);
+    world.as_root(&AddMemory { process: A, reserved: 0, start, len }).unwrap();
+    let space_of = |world: &mut World<'_>, process| world.as_root(&GetSpaceOf { process }).unwrap().space;
+    let (a, b) = (space_of(&mut world, A), space_of(&mut world, B));
+    let first = world.as_root(&Claim { count: 3 }).unwrap().first;
+    assert_eq!(world.as_root(&Donate { space: a, first, count: 3 }).unwrap().done, 3);
+    let (access, cache, backing) = (Access::Write, Cache::Off, Backing::Device);
+    let call = MapRun { space: a, address: 1 << 30, frame: DEVICE, count: 3, access, cache, backing };
+    // C is the memory server, which has no right itself.
+    let map = |world: &mut World<'_>, call: MapRun| world.call(C, &call).map(|mapped| mapped.done);
+    assert_eq!(map(&mut world, call), Err(Errno::Perm), "the third page is nobody's");
+    assert_eq!(map(&mut world, MapRun { count: 2, ..call }), Ok(2));
+    assert_eq!(map(&mut world, MapRun { space: b, count: 2, ..call }), Err(Errno::Perm));
 }

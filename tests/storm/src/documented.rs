@@ -109,6 +109,7 @@ pub const DOCUMENTED: &[Documented] = &[
     ("vmctl.pin", &[Inval, Dom, Perm, NoSpc]),
     ("vmctl.unpin", &[Inval, Dom, Perm, NoSpc]),
     ("vmctl.boot_file", &[Dom, NoEnt]),
+    ("vmctl.copy", &[Inval, Srch, Fault, Dom, Perm, Busy]),
     ("trace.stop", &[Inval]),
     ("trace.resume", &[Inval]),
     ("trace.detach", &[Inval]),

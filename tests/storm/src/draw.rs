@@ -196,6 +196,10 @@ impl Draw<'_> {
         let recent = &self.known.recent;
         match name {
             "space" => recent.space,
+            "from" if of_pages => recent.space,
+            "to" if of_pages => recent.to,
+            // What a page shows already cannot take its place.
+            "frame" if self.call.name == "vmctl.copy" => None,
             "frame" | "root" | "first" if of_pages && self.same_page => recent.frame,
             "address" if of_pages && self.same_page => recent.page,
             _ => None,

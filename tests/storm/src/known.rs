@@ -67,6 +67,8 @@ pub struct Samples {
 pub(crate) struct Recent {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) space: Option<u64>,
+    /// The second space.
+    pub(crate) to: Option<u64>,
     pub(crate) frame: Option<u64>,
     pub(crate) page: Option<u64>,
 }

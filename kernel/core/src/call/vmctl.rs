@@ -1,6 +1,7 @@
 //! Address spaces and memory events, for the memory server.
 
 use super::Context;
+use crate::spaces::Home;
 use crate::{Kernel, Machine, Rts, Slot};
 use abi::Errno;
 use protocol::vmctl::*;
@@ -17,9 +18,16 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn map(&mut self, _: Caller, call: MapRun) -> Answer<RunMapped> {
-        let resources = &self.kernel.privileges[self.kernel.process(self.me).privilege_id.index()].resources;
-        let may_use = |range: core::ops::Range<u64>| resources.allows_memory(range.start, range.end - range.start);
-        let mapped = self.kernel.spaces.map(self.machine, &call, may_use);
+        let Kernel { spaces, privileges, procs, alive, .. } = &mut *self.kernel;
+        let home = spaces.find(call.space);
+        let may_use = |range: core::ops::Range<u64>| {
+            let lives_there = |slot: &Slot| procs[slot.index()].space.map(Home::id) == home.ok() || *slot == self.me;
+            alive.iter().filter(lives_there).any(|slot| {
+                let resources = &privileges[procs[slot.index()].privilege_id.index()].resources;
+                resources.allows_memory(range.start, range.end - range.start)
+            })
+        };
+        let mapped = spaces.map(self.machine, &call, may_use);
         mapped.map(|mapped| RunMapped { done: mapped.done, lacks: mapped.lacks }).into()
     }
 
@@ -97,6 +105,10 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 
     fn unpin(&mut self, _: Caller, call: Unpin) -> Answer<Unpinned> {
         self.kernel.spaces.unpin_run(call.first, call.count).map(|done| Unpinned { done }).into()
+    }
+
+    fn copy(&mut self, _: Caller, call: CopyPage) -> Answer<PageCopied> {
+        self.kernel.spaces.copy_page(self.machine, &call).map(|before| PageCopied { before }).into()
     }
 
     fn boot_file(&mut self, _: Caller, call: GetBootFile) -> Answer<BootFile> {

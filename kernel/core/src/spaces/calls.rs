@@ -42,7 +42,7 @@ pub(super) fn user_pages(address: u64, count: u64) -> Result<Pages, Errno> {
 
 /// The first frame of a run, all of which can be named.
 #[inline(always)]
-fn frames_at(physical: u64, count: u32) -> Result<FrameNumber, Errno> {
+pub(super) fn frames_at(physical: u64, count: u32) -> Result<FrameNumber, Errno> {
     if !physical.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::Inval);
     }

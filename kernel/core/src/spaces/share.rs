@@ -1,6 +1,6 @@
-//! Pages that two spaces show: what a fork is made of.
+//! Pages that two spaces show, and how one of them gets its own again: what a fork is made of.
 
-use super::calls::{Mapped, user_pages};
+use super::calls::{Mapped, frames_at, user_pages};
 use super::runs::{Mapping, Stop};
 use super::walk::{Pages, index};
 use super::{SpaceId, Spaces};
@@ -9,7 +9,7 @@ use crate::frames::FrameNumber;
 use crate::tables::{Access, Backing, Page, Rights};
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
-use protocol::vmctl::{Share, Sharing};
+use protocol::vmctl::{CopyPage, Share, Sharing};
 
 /// Sharing that is under way: from where to where.
 #[derive(Clone, Copy)]
@@ -46,6 +46,30 @@ impl Spaces<'_> {
             Err(Stop::Lacks(lacks)) => Ok(Mapped { done, lacks }),
             _ => Ok(Mapped { done, lacks: 0 }),
         }
+    }
+
+    /// [`CopyPage`]: returns the physical address of the frame that was there.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn copy_page<T: Tables>(&mut self, tables: &mut T, call: &CopyPage) -> Result<u64, Errno> {
+        let (id, root) = self.find_root(call.space)?;
+        let pages = user_pages(call.address, 1)?;
+        let frame = frames_at(call.frame, 1)?;
+        let [leaf, ..] = self.way(tables, root, call.address).ok_or(Errno::Inval)?;
+        let at = index(call.address, 0);
+        let page = tables.page(leaf, at).filter(|page| page.rights.backing == Backing::Memory).ok_or(Errno::Inval)?;
+        self.check_private(id, pages)?;
+        self.frames.make_user(frame)?;
+        // Nobody writes what is copied: whoever had the page has left the space, and comes back to the new one.
+        tables.clear_page(leaf, at);
+        self.forget(tables, root, pages);
+        tables.copy_frame(page.frame, frame);
+        for done in [self.frames.map(frame), self.frames.unmap(page.frame)] {
+            debug_assert_eq!(done, Ok(()));
+        }
+        tables.set_page(leaf, at, frame, T::flags(Rights { access: call.access, ..page.rights }));
+        Ok(page.frame.address())
     }
 
     /// Shares the pages of one leaf table; returns how many of them are dealt with, and why the next one is not. CPUs still

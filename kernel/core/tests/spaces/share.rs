@@ -4,7 +4,7 @@ use super::{FAR_DEVICE, P, Server, Storage, done, run};
 use abi::Errno;
 use kernel_core::frames::FrameNumber;
 use kernel_core::spaces::Mapped;
-use protocol::vmctl::{Access, Backing, MapRun, Share, Sharing};
+use protocol::vmctl::{Access, Backing, CopyPage, MapRun, Share, Sharing};
 
 /// Two pages before the border of a leaf table.
 const PLACE: u64 = (1 << 21) - 2 * P;
@@ -142,5 +142,38 @@ fn pinned_frames_stay_until_they_are_unpinned() {
     for (first, count, error) in [(1, 1, Errno::Inval), (0, 0, Errno::Inval), (1 << 60, 1, Errno::Dom)] {
         assert_eq!(server.spaces.pin_run(first, count), Err(error));
         assert_eq!(server.spaces.unpin_run(first, count), Err(error));
+    }
+}
+
+#[test]
+fn a_page_gets_a_frame_of_its_own() {
+    let mut storage = Storage::new();
+    let (mut server, from, to, frames) = scene(&mut storage, 4);
+    let call = share(from, to, 2, Sharing::CopyOnWrite);
+    assert_eq!(server.spaces.share(&mut server.machine, &call), Ok(Mapped { done: 2, lacks: 0 }));
+    let own = server.idle(1);
+    let cleared = server.machine.memory.cleared;
+    let copy = CopyPage { space: to, address: PLACE, frame: own, access: Access::Write, reserved: 0 };
+    assert_eq!(server.spaces.copy_page(&mut server.machine, &copy), Ok(frames));
+    assert_eq!(server.machine.memory.cleared, cleared, "copied, not cleared");
+    assert_eq!(
+        (shows(&server, to, 0), shows(&server, from, 0)),
+        (Some((own, Access::Write)), Some((frames, Access::Read)))
+    );
+    assert_eq!((mappings(&server, own), mappings(&server, frames)), (1, 1));
+    let idle = server.idle(1);
+    let good = CopyPage { address: PLACE + P, frame: idle, ..copy };
+    for (call, error) in [
+        (CopyPage { space: to ^ 1 << 32, ..good }, Errno::Srch),
+        (CopyPage { address: PLACE + 1, ..good }, Errno::Inval),
+        (CopyPage { address: 0, ..good }, Errno::Fault),
+        (CopyPage { address: PLACE + 4 * P, ..good }, Errno::Inval),
+        (CopyPage { address: 1 << 40, ..good }, Errno::Inval),
+        (CopyPage { frame: own, ..good }, Errno::Perm),
+        (CopyPage { frame: idle + 1, ..good }, Errno::Inval),
+        (CopyPage { frame: 1 << 60, ..good }, Errno::Dom),
+    ] {
+        assert_eq!(server.spaces.copy_page(&mut server.machine, &call), Err(error), "{call:?}");
+        assert_eq!(shows(&server, to, 1), Some((frames + P, Access::Execute)));
     }
 }

@@ -77,6 +77,7 @@ const HARMLESS: &[&str] = &[
     "vmctl.pin",
     "vmctl.unpin",
     "vmctl.boot_file",
+    "vmctl.copy",
     "vmctl.part",
     "trace.stop",
     "trace.resume",
