@@ -1,17 +1,18 @@
-//! ELF bytes to a checked load plan.
+//! ELF bytes to a checked load plan, and a program started as planned.
 //!
-//! [`plan`] checks a whole file once and says what a loader has to do; [`Plan::at`] decides on an address. The crate maps
-//! nothing and copies nothing. Its input is hostile: it takes bytes of any kind and alignment, does work linear in their
-//! number, and never panics.
+//! [`plan`] checks a whole file once and says what a loader has to do; [`Plan::at`] decides on an address. [`exec`] does it,
+//! through the callbacks of a [`Source`] that has the file and a [`Target`] that has the memory. The crate itself maps
+//! nothing, copies nothing and waits for nothing. Its input is hostile: it takes bytes of any kind and alignment, does work
+//! linear in their number, and never panics.
 //!
 //! Accepted are static programs for x86-64: 64-bit little-endian ELF, [fixed](Placement::Fixed) (`ET_EXEC`) or
 //! [relocatable](Placement::Relocatable) (static-pie `ET_DYN`), whose segments are each readable, never both writable and
 //! executable, in ascending order, and on pages of their own. An empty segment is checked like any other and then left
-//! out. Formats and names are those of the System V gABI and of its
-//! x86-64 supplement.
+//! out. Formats and names are those of the System V gABI and of its x86-64 supplement.
 //!
 //! Not read, because no program needs it to run: the section headers, `e_flags`, the OS ABI bytes of `e_ident`, physical
-//! addresses, `PT_PHDR`, `PT_GNU_RELRO`, and the dynamic entries that say nothing about relocations.
+//! addresses, `PT_PHDR`, `PT_GNU_RELRO`, and the dynamic entries that say nothing about relocations; and of programs that
+//! relocate themselves ([`Relocator::Program`]) not those either.
 #![no_std]
 
 pub mod auxv;

@@ -36,7 +36,7 @@ impl<'t, T: Target> Writer<'t, T> {
                 self.flush().await?;
             }
             let (now, rest) = bytes.split_at(bytes.len().min(self.pending.remaining_capacity()));
-            self.pending.extend(now.iter().copied());
+            self.pending.try_extend_from_slice(now).expect("no more than fits");
             bytes = rest;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Any bytes: what `libexec_testing::property` demands must hold for them.
+//! Any bytes: what `libexec_testing::property` and `libexec_testing::loading` demand must hold for them.
 //!
 //! A corpus to begin with: `cargo run -p libexec-testing --example corpus -- libexec/fuzz/target/corpus`. Then, in
 //! `libexec` and with a nightly compiler and cargo-fuzz: `cargo fuzz run plan fuzz/target/corpus`. A stable compiler does
@@ -12,7 +12,7 @@
 //! ```
 #![no_main]
 
-use libexec_testing::property;
+use libexec_testing::{loading, property};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Once;
 
@@ -23,4 +23,5 @@ static QUIET: Once = Once::new();
 fuzz_target!(|bytes: &[u8]| {
     QUIET.call_once(|| std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))));
     property::check(bytes);
+    loading::check(bytes);
 });

@@ -48,8 +48,10 @@ pub fn load(bytes: &[u8], files: Files, request: &Request<'_>) -> (Space, Result
 pub fn check(bytes: &[u8]) -> bool {
     let whole = plan(bytes);
     let pieces = run(plan_from(&mut Pieces::new(bytes)));
-    let request =
-        Request { base: bytes.iter().fold(0, |bits, &byte| bits.wrapping_mul(31) + u64::from(byte)), ..request() };
+    let request = Request {
+        base: bytes.iter().fold(0, |bits, &byte| bits.wrapping_mul(31).wrapping_add(byte.into())),
+        ..request()
+    };
     let plan = match (whole, pieces) {
         (Ok(plan), Ok(same)) if format!("{plan:?}") == format!("{same:?}") => plan,
         (Err(error), Err(libexec::PlanError::Elf(same))) if error == same => {

@@ -161,7 +161,7 @@ fn a_program_that_ends_early() {
 
 #[test]
 fn a_program_for_another_abi() {
-    stops("other-abi", "it is built for ABI 77", |image| {
+    stops("other-abi", "is built for ABI 77", |image| {
         let mut elf = file(image, "ping").bytes.clone();
         let note = elf.windows(6).position(|w| w == b"Selix\0").expect("a program has the note");
         elf[note + 8] = 77;
