@@ -1,9 +1,10 @@
 //! Address spaces and memory events, for the memory server.
 
 use super::Context;
-use crate::spaces::Home;
+use crate::spaces::{Home, Mapped};
 use crate::{Kernel, Machine, Rts, Slot};
 use abi::Errno;
+use core::ops::Range;
 use protocol::vmctl::*;
 use protocol::{Answer, Caller};
 
@@ -18,16 +19,10 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn map(&mut self, _: Caller, call: MapRun) -> Answer<RunMapped> {
-        let Kernel { spaces, privileges, procs, alive, .. } = &mut *self.kernel;
-        let home = spaces.find(call.space);
-        let may_use = |range: core::ops::Range<u64>| {
-            let lives_there = |slot: &Slot| procs[slot.index()].space.map(Home::id) == home.ok() || *slot == self.me;
-            alive.iter().filter(lives_there).any(|slot| {
-                let resources = &privileges[procs[slot.index()].privilege_id.index()].resources;
-                resources.allows_memory(range.start, range.end - range.start)
-            })
+        let mapped = match call.backing {
+            Backing::Memory => self.kernel.spaces.map(self.machine, &call, |_| true),
+            Backing::Device => self.map_device(&call),
         };
-        let mapped = spaces.map(self.machine, &call, may_use);
         mapped.map(|mapped| RunMapped { done: mapped.done, lacks: mapped.lacks }).into()
     }
 
@@ -118,6 +113,23 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     fn space_of(&mut self, _: Caller, call: GetSpaceOf) -> Answer<SpaceOf> {
         let space_of = |slot| self.kernel.process(slot).space.map_or(0, |home| self.kernel.spaces.name(home.id()));
         self.kernel.named(call.process).map(|slot| SpaceOf { space: space_of(slot) }).into()
+    }
+}
+
+impl<M: Machine> Context<'_, '_, M> {
+    /// Maps a device, to which the caller has a right or a process that lives in the space.
+    #[cold]
+    fn map_device(&mut self, call: &MapRun) -> Result<Mapped, Errno> {
+        let Kernel { spaces, privileges, procs, alive, .. } = &mut *self.kernel;
+        let home = spaces.find(call.space)?;
+        let may_use = |range: Range<u64>| {
+            let lives_there = |slot: &Slot| procs[slot.index()].space.map(Home::id) == Some(home) || *slot == self.me;
+            alive.iter().filter(lives_there).any(|slot| {
+                let resources = &privileges[procs[slot.index()].privilege_id.index()].resources;
+                resources.allows_memory(range.start, range.end - range.start)
+            })
+        };
+        spaces.map(self.machine, call, may_use)
     }
 }
 

@@ -73,7 +73,10 @@ impl Player {
         sys::kernel().schedctl(SchedCtl { process, scheduler, priority, quantum, cpu })?;
         server().set_calls(SetCalls { process, is_user: 0, calls: CALLS })?;
         sys::privctl().allow(Allow { process })?;
-        Ok(Self { endpoint: process, request: Message { peer: process, ..self.request } })
+        let mut child = Self { endpoint: process, request: Message { peer: process, ..self.request } };
+        // What it writes whenever it runs is its own from now on.
+        child.order(Do::Nothing, &[]).map_err(|_| Errno::Proto)?;
+        Ok(child)
     }
 
     /// Has it do something; what becomes of it.
