@@ -3,12 +3,14 @@
 
 use crate::heap::{CountedHeap, served, unserved};
 use crate::machine::RAM;
-use crate::system::{LENDINGS, Outcome, PARENT, System, VM, slot};
+use crate::model::{Bytes, PLACES};
+use crate::system::{LENDINGS, Outcome, PARENT, ROOT, System, VM, slot};
 use crate::tables::Tables;
 use abi::event::MemoryWait;
 use abi::layout::PAGE_SIZE;
-use abi::{Endpoint, Errno, Message};
+use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, TrapMask};
 use kernel_core::{Machine, MemoryAccess};
+use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::*;
 use protocol::vmctl::{Access, GetSpaceOf};
 use protocol::{Call, Transport};
@@ -47,7 +49,7 @@ pub(crate) struct Bench<'w, 't> {
 }
 
 /// A first slot behind those of the system.
-const CHILDREN: u32 = 16;
+pub(crate) const CHILDREN: u32 = 16;
 
 /// Runs a test with a server that knows one process.
 pub(crate) fn test(run: impl FnOnce(&mut Bench<'_, '_>)) {
@@ -63,11 +65,14 @@ impl<'w, 't> Bench<'w, 't> {
         let endpoint = |number| system.borrow().kernel.process(slot(number)).endpoint;
         let (vm, first) = (endpoint(VM), endpoint(PARENT));
         let space = system.borrow_mut().by(VM, &GetSpaceOf { process: vm }).expect("it lives somewhere").space;
+        system.borrow_mut().leave(first);
         let heap = CountedHeap::new(HEAP);
         let vm = served(|| Vm::start(Wire(system), heap, space)).expect("there is memory");
         let mut bench = Self { system, vm, first, at_start: 0, next_slot: Cell::new(CHILDREN) };
         let authority = Authority::Service(u64::MAX);
         served(|| bench.vm.adopt(first, authority)).expect("it is there");
+        // Its first space is the kernel's own.
+        bench.does(first, &Clear { process: first, reserved: 0 });
         bench.at_start = bench.free();
         bench.check();
         bench
@@ -132,6 +137,43 @@ impl<'w, 't> Bench<'w, 't> {
         child
     }
 
+    /// Makes a service of a child, so that it can take part in updates.
+    pub(crate) fn make_service(&mut self, process: Endpoint) {
+        let manager = self.system.borrow().kernel.process(slot(ROOT)).endpoint;
+        let spec = PrivilegeSpec {
+            sends: 0,
+            calls: 0,
+            flags: PrivilegeFlags::PREEMPTIBLE.bits(),
+            init_flags: 0,
+            traps: TrapMask::all().bits(),
+            manager,
+            backup: Endpoint::NONE,
+            reserved: 0,
+        };
+        let mut system = self.system.borrow_mut();
+        system.root_does(&SetSys { spec, process, id: DYNAMIC_ID });
+        system.root_does(&Allow { process });
+        drop(system);
+        self.does(self.first, &SetCalls { process, is_user: 0, calls: u64::MAX });
+    }
+
+    /// How long the object is that a page shows.
+    pub(crate) fn object_len(&self, process: Endpoint, page: u64) -> u64 {
+        self.vm.object_len(process, page)
+    }
+
+    /// What a program would read, if it is there.
+    pub(crate) fn shown(&self, process: Endpoint, page: u64) -> Option<Bytes> {
+        let root = self.root(process);
+        let system = self.system.borrow();
+        let mut bytes = Bytes::default();
+        for (byte, place) in bytes.iter_mut().zip(PLACES) {
+            let one = std::slice::from_mut(byte);
+            Machine::read(&system.machine, root, page * PAGE_SIZE + place, one).ok()?;
+        }
+        Some(bytes)
+    }
+
     /// A process ends, as the kernel and the server see it.
     pub(crate) fn end(&mut self, process: Endpoint) {
         self.does(self.first, &WillExit { process, reserved: 0 });
@@ -180,11 +222,9 @@ impl<'w, 't> Bench<'w, 't> {
             }
             let wait = MemoryWait { requestor: process, process, address, len: 0, access: access as u8 };
             if let Some(segv) = served(|| self.vm.event(&wait)) {
-                self.check();
                 self.system.borrow_mut().take_signal(process);
                 return Err(segv);
             }
-            self.check();
         }
     }
 
@@ -212,7 +252,6 @@ impl<'w, 't> Bench<'w, 't> {
     pub(crate) fn request(&mut self, process: Endpoint, address: u64, len: u64, access: MemoryAccess) -> bool {
         let wait = MemoryWait { requestor: process, process, address, len, access: access as u8 };
         assert_eq!(served(|| self.vm.event(&wait)), None);
-        self.check();
         let root = self.root(process);
         self.system.borrow().machine.reach(root, address, len, access).is_ok()
     }
