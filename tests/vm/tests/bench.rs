@@ -203,7 +203,7 @@ impl<'w, 't> Bench<'w, 't> {
         self.does(process, &GetUsage { process, reserved: 0 }).resident
     }
 
-    fn root(&self, process: Endpoint) -> kernel_core::frames::FrameNumber {
+    pub(crate) fn root(&self, process: Endpoint) -> kernel_core::frames::FrameNumber {
         self.system.borrow().kernel.process(kernel_core::Slot::of(process)).space.expect("it has a space").root()
     }
 

@@ -5,8 +5,10 @@
 mod against_model;
 mod basics;
 mod bench;
+mod exhaustion;
 mod game;
 mod heap;
+mod keeping;
 #[path = "../../../kernel/core/tests/storm/machine.rs"]
 #[allow(dead_code, reason = "the storms need more of it")]
 mod machine;
