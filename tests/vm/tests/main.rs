@@ -5,6 +5,7 @@
 mod against_model;
 mod basics;
 mod bench;
+mod denials;
 mod exhaustion;
 mod game;
 mod heap;
