@@ -129,10 +129,15 @@ impl<'w, 't> Bench<'w, 't> {
         self.call(self.first, &Fork { parent, slot }).map(|done| done.child)
     }
 
+    /// A child that may ask for nothing yet.
+    pub(crate) fn plain_child(&mut self, parent: Endpoint) -> Endpoint {
+        let slot = self.next_slot.replace(self.next_slot.get() + 1);
+        self.fork_into(parent, slot).expect("there is memory")
+    }
+
     /// A child, which is a steward, too.
     pub(crate) fn child(&mut self, parent: Endpoint) -> Endpoint {
-        let slot = self.next_slot.replace(self.next_slot.get() + 1);
-        let child = self.fork_into(parent, slot).expect("there is memory");
+        let child = self.plain_child(parent);
         self.does(self.first, &SetCalls { process: child, is_user: 0, calls: u64::MAX });
         child
     }

@@ -6,6 +6,8 @@ mod against_model;
 mod basics;
 mod bench;
 mod denials;
+mod devices;
+mod events;
 mod exhaustion;
 mod game;
 mod heap;
