@@ -3,12 +3,14 @@
 
 use crate::heap::{CountedHeap, served, unserved};
 use crate::machine::RAM;
-use crate::system::{LENDINGS, Outcome, PARENT, System, VM, slot};
+use crate::model::{Bytes, PLACES};
+use crate::system::{LENDINGS, Outcome, PARENT, ROOT, System, VM, slot};
 use crate::tables::Tables;
 use abi::event::MemoryWait;
 use abi::layout::PAGE_SIZE;
-use abi::{Endpoint, Errno, Message};
+use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, TrapMask};
 use kernel_core::{Machine, MemoryAccess};
+use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::*;
 use protocol::vmctl::{Access, GetSpaceOf};
 use protocol::{Call, Transport};
@@ -47,7 +49,7 @@ pub(crate) struct Bench<'w, 't> {
 }
 
 /// A first slot behind those of the system.
-const CHILDREN: u32 = 16;
+pub(crate) const CHILDREN: u32 = 16;
 
 /// Runs a test with a server that knows one process.
 pub(crate) fn test(run: impl FnOnce(&mut Bench<'_, '_>)) {
@@ -63,11 +65,14 @@ impl<'w, 't> Bench<'w, 't> {
         let endpoint = |number| system.borrow().kernel.process(slot(number)).endpoint;
         let (vm, first) = (endpoint(VM), endpoint(PARENT));
         let space = system.borrow_mut().by(VM, &GetSpaceOf { process: vm }).expect("it lives somewhere").space;
+        system.borrow_mut().leave(first);
         let heap = CountedHeap::new(HEAP);
         let vm = served(|| Vm::start(Wire(system), heap, space)).expect("there is memory");
         let mut bench = Self { system, vm, first, at_start: 0, next_slot: Cell::new(CHILDREN) };
         let authority = Authority::Service(u64::MAX);
         served(|| bench.vm.adopt(first, authority)).expect("it is there");
+        // Its first space is the kernel's own.
+        bench.does(first, &Clear { process: first, reserved: 0 });
         bench.at_start = bench.free();
         bench.check();
         bench
@@ -124,12 +129,54 @@ impl<'w, 't> Bench<'w, 't> {
         self.call(self.first, &Fork { parent, slot }).map(|done| done.child)
     }
 
+    /// A child that may ask for nothing yet.
+    pub(crate) fn plain_child(&mut self, parent: Endpoint) -> Endpoint {
+        let slot = self.next_slot.replace(self.next_slot.get() + 1);
+        self.fork_into(parent, slot).expect("there is memory")
+    }
+
     /// A child, which is a steward, too.
     pub(crate) fn child(&mut self, parent: Endpoint) -> Endpoint {
-        let slot = self.next_slot.replace(self.next_slot.get() + 1);
-        let child = self.fork_into(parent, slot).expect("there is memory");
+        let child = self.plain_child(parent);
         self.does(self.first, &SetCalls { process: child, is_user: 0, calls: u64::MAX });
         child
+    }
+
+    /// Makes a service of a child, so that it can take part in updates.
+    pub(crate) fn make_service(&mut self, process: Endpoint) {
+        let manager = self.system.borrow().kernel.process(slot(ROOT)).endpoint;
+        let spec = PrivilegeSpec {
+            sends: 0,
+            calls: 0,
+            flags: PrivilegeFlags::PREEMPTIBLE.bits(),
+            init_flags: 0,
+            traps: TrapMask::all().bits(),
+            manager,
+            backup: Endpoint::NONE,
+            reserved: 0,
+        };
+        let mut system = self.system.borrow_mut();
+        system.root_does(&SetSys { spec, process, id: DYNAMIC_ID });
+        system.root_does(&Allow { process });
+        drop(system);
+        self.does(self.first, &SetCalls { process, is_user: 0, calls: u64::MAX });
+    }
+
+    /// How long the object is that a page shows.
+    pub(crate) fn object_len(&self, process: Endpoint, page: u64) -> u64 {
+        self.vm.object_len(process, page)
+    }
+
+    /// What a program would read, if it is there.
+    pub(crate) fn shown(&self, process: Endpoint, page: u64) -> Option<Bytes> {
+        let root = self.root(process);
+        let system = self.system.borrow();
+        let mut bytes = Bytes::default();
+        for (byte, place) in bytes.iter_mut().zip(PLACES) {
+            let one = std::slice::from_mut(byte);
+            Machine::read(&system.machine, root, page * PAGE_SIZE + place, one).ok()?;
+        }
+        Some(bytes)
     }
 
     /// A process ends, as the kernel and the server see it.
@@ -161,7 +208,7 @@ impl<'w, 't> Bench<'w, 't> {
         self.does(process, &GetUsage { process, reserved: 0 }).resident
     }
 
-    fn root(&self, process: Endpoint) -> kernel_core::frames::FrameNumber {
+    pub(crate) fn root(&self, process: Endpoint) -> kernel_core::frames::FrameNumber {
         self.system.borrow().kernel.process(kernel_core::Slot::of(process)).space.expect("it has a space").root()
     }
 
@@ -180,11 +227,9 @@ impl<'w, 't> Bench<'w, 't> {
             }
             let wait = MemoryWait { requestor: process, process, address, len: 0, access: access as u8 };
             if let Some(segv) = served(|| self.vm.event(&wait)) {
-                self.check();
                 self.system.borrow_mut().take_signal(process);
                 return Err(segv);
             }
-            self.check();
         }
     }
 
@@ -212,7 +257,6 @@ impl<'w, 't> Bench<'w, 't> {
     pub(crate) fn request(&mut self, process: Endpoint, address: u64, len: u64, access: MemoryAccess) -> bool {
         let wait = MemoryWait { requestor: process, process, address, len, access: access as u8 };
         assert_eq!(served(|| self.vm.event(&wait)), None);
-        self.check();
         let root = self.root(process);
         self.system.borrow().machine.reach(root, address, len, access).is_ok()
     }

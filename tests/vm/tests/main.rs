@@ -2,12 +2,20 @@
 //!
 //! `SELIX_SOAK=1` makes as many steps as there should be.
 
+mod against_model;
 mod basics;
 mod bench;
+mod denials;
+mod devices;
+mod events;
+mod exhaustion;
+mod game;
 mod heap;
+mod keeping;
 #[path = "../../../kernel/core/tests/storm/machine.rs"]
 #[allow(dead_code, reason = "the storms need more of it")]
 mod machine;
+mod model;
 #[path = "../../../kernel/core/tests/storm/regs.rs"]
 #[allow(dead_code, reason = "the storms need more of it")]
 mod regs;

@@ -70,7 +70,7 @@ impl Computer {
     }
 
     /// The entry that maps an address, if it is one that a program can have.
-    fn walk(&self, root: FrameNumber, address: u64) -> Option<Page> {
+    pub(crate) fn walk(&self, root: FrameNumber, address: u64) -> Option<Page> {
         if !(USER_START..USER_END).contains(&address) {
             return None;
         }

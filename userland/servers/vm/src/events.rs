@@ -56,8 +56,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             Some(found) if found.exits => return None,
             _ => self.supply(process, page..page + 1, need),
         };
-        let vmctl = &mut self.machine.vmctl();
+        let mut vmctl = self.machine.vmctl();
         let Err(why) = supplied else {
+            self.count_fault(process);
             // It may have ended meanwhile; then there is nobody to go on.
             let _ = vmctl.clear_page_fault(ClearPageFault { process });
             return None;
@@ -66,6 +67,13 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         // It goes on when its manager lets it.
         let _ = vmctl.clear_page_fault(ClearPageFault { process });
         Some(Segv { process, address, need, why })
+    }
+
+    #[inline]
+    fn count_fault(&mut self, process: Endpoint) {
+        if let Ok(process) = self.processes.get_mut(process) {
+            process.memory.counters.minor_faults += 1;
+        }
     }
 
     fn request(&mut self, wait: &MemoryWait, need: Need) {
@@ -91,7 +99,6 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     pub(crate) fn supply(&mut self, process: Endpoint, pages: Range<u64>, need: Need) -> Result<(), Errno> {
         let Self { processes, machine, objects, .. } = self;
         let memory = &mut processes.get_mut(process)?.memory;
-        memory.counters.minor_faults += 1;
         memory.supply(machine, objects, pages, need)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Vm;
 use crate::heap::Heap;
+use crate::region::Kind;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use protocol::Transport;
@@ -31,6 +32,16 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         });
         let objects = alloc::format!("{:?}", self.objects);
         processes.chain([objects]).collect()
+    }
+
+    /// How long the memory is that a page shows part of, if that is shared: in pages.
+    pub fn object_len(&self, process: Endpoint, page: u64) -> u64 {
+        let region = self.processes.get(process).and_then(|process| process.memory.regions.find(page));
+        let object = region.and_then(|(_, region)| match region.kind {
+            Kind::Shared { object, .. } => self.objects.get(object),
+            _ => None,
+        });
+        object.map_or(0, |object| object.len)
     }
 
     pub(crate) fn usage_of(&self, process: Endpoint) -> Result<Usage, Errno> {
