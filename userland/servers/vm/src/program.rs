@@ -6,6 +6,7 @@ use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 use protocol::getinfo::{BootPolicy, GetBootPolicy};
 use protocol::kernel::GetBootEntry;
 use protocol::vmctl::GetBootFile;
@@ -147,12 +148,25 @@ fn notified(server: &mut Server, message: &Message) {
     check(server);
 }
 
-/// Compares the books with the kernel's tables, if this is the program that does.
+/// Compares the books with the kernel's tables, if this is the program that does: what processes have each time, or if they are many
+/// each so many times, and all frames more seldom.
 fn check(server: &mut Server) {
+    const FRAMES_EVERY: u32 = 128;
+    const MANY: u64 = 12;
+    const MANY_EVERY: u32 = 16;
+    static REQUESTS: AtomicU32 = AtomicU32::new(0);
     if !crate::CHECKS {
         return;
     }
-    match server.checked() {
+    let requests = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let checked = if requests.is_multiple_of(FRAMES_EVERY) {
+        server.checked()
+    } else if requests.is_multiple_of(MANY_EVERY) || server.memory_info().processes <= MANY {
+        Ok(server.check_processes())
+    } else {
+        return;
+    };
+    match checked {
         Ok(Ok(())) => {}
         Ok(Err(wrong)) => panic!("inconsistent: {wrong}"),
         Err(error) => sys::log!("not checked: {error}"),

@@ -71,9 +71,10 @@ pub(crate) fn fixed_memory_is_there() -> Outcome {
     let before = player.usage()?;
     server().fix(call)?;
     check_eq!(player.usage()?.resident - before.resident, 4);
-    let faults = player.usage()?.minor_faults;
     // A child gets copies at once: the parent's stay where they are, and are written without a fault.
     let child = player.fork()?;
+    player.read(PLACE)?;
+    let faults = player.usage()?.minor_faults;
     player.fill(PLACE, 4, 1)?;
     check_eq!(player.usage()?.minor_faults - faults, 0);
     child.end()?;

@@ -81,7 +81,7 @@ pub(crate) fn children_of_children_have_their_own() -> Outcome {
 }
 
 pub(crate) fn many_forks_leave_everything_as_it_was() -> Outcome {
-    let rounds = if LONG { 10_000 } else { 200 };
+    let rounds = if LONG { 10_000 } else { 100 };
     let parent = rich(16)?;
     parent.fork()?.end()?;
     let before = server().memory(GetMemory {})?;
@@ -98,9 +98,9 @@ pub(crate) fn many_forks_leave_everything_as_it_was() -> Outcome {
 
 pub(crate) fn two_hundred_at_once() -> Outcome {
     const COUNT: u32 = 200;
-    let before = free_pages()?;
+    let mut before = 0;
     let seed = seed()?;
-    for round in 0..2 {
+    for round in 0..3 {
         for slot in 0..COUNT {
             // They are not asked for anything: nobody needs privileges.
             server().fork(protocol::vm::Fork { parent: seed.endpoint, slot: 700 + slot })?;
@@ -112,7 +112,10 @@ pub(crate) fn two_hundred_at_once() -> Outcome {
             sys::kernel().clear(protocol::kernel::Clear { process })?;
             server().exit(protocol::vm::Exit { process, reserved: 0 })?;
         }
-        check_eq!((round, free_pages()?), (round, before));
+        // The first time the server's own memory grows.
+        let free = free_pages()?;
+        check!(round == 0 || free == before, "round {round}: {free} free, {before} before");
+        before = free;
     }
     Ok(())
 }
