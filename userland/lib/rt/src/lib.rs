@@ -21,7 +21,7 @@ pub use kernel_call::{call_unchecked, kernel_call};
 pub use lent::Lent;
 pub use line::Line;
 pub use log::{log, write_line};
-pub use others::{Others, read_physical};
+pub use others::{Others, fill_in, read_physical, write_to};
 pub use ports::{PortWidth, list_of_ports, read_ports, write_ports};
 pub use senda::{AsyncSlot, senda};
 pub use start::exit;

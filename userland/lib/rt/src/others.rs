@@ -2,7 +2,8 @@
 
 use crate::kernel_call::{call_unchecked, kernel_call, message_unchecked};
 use abi::{Endpoint, Errno, Message};
-use protocol::kernel::{PhysCopy, VirCopy, WhoAmI};
+use core::ops::Range;
+use protocol::kernel::{MemSet, PhysCopy, VirCopy, WhoAmI};
 use protocol::vmctl::{GetSpaceOf, UnmapRun};
 use protocol::{Call, Transport};
 
@@ -19,9 +20,8 @@ impl Others {
     /// # Errors
     /// That it may not ask.
     pub fn find() -> Result<Self, Errno> {
-        let mut plain = Plain;
-        let me = protocol::call(&mut plain, Endpoint::SYSTEM, &WhoAmI {})?.endpoint;
-        let space = protocol::call(&mut plain, Endpoint::SYSTEM, &GetSpaceOf { process: me })?.space;
+        let me = protocol::call(&mut Plain, Endpoint::SYSTEM, &WhoAmI {})?.endpoint;
+        let space = protocol::call(&mut Plain, Endpoint::SYSTEM, &GetSpaceOf { process: me })?.space;
         Ok(Self { me, space })
     }
 
@@ -34,24 +34,6 @@ impl Others {
     fn is_another(&self, process: Endpoint) -> bool {
         // Physical memory might be the caller's.
         ![self.me, Endpoint::SELF, Endpoint::NONE].contains(&process)
-    }
-
-    /// Writes memory of another process.
-    ///
-    /// # Errors
-    /// Those of [`VirCopy`], and `EPERM` for memory of the caller.
-    pub fn write(&self, process: Endpoint, address: u64, bytes: &[u8]) -> Result<(), Errno> {
-        if !self.is_another(process) {
-            return Err(Errno::Perm);
-        }
-        let mut done = 0;
-        while done < bytes.len() as u64 {
-            let (from, to, len) = (bytes.as_ptr() as u64 + done, address + done, bytes.len() as u64 - done);
-            let call = VirCopy { source: Endpoint::SELF, destination: process, from, to, len, flags: 0 };
-            // SAFETY: memory of another process is written.
-            done += unsafe { call_unchecked(&call) }?.done;
-        }
-        Ok(())
     }
 }
 
@@ -78,6 +60,44 @@ impl Transport for Plain {
     fn sendrec(&mut self, _: Endpoint, message: &mut Message) -> Result<(), Errno> {
         kernel_call(message)
     }
+}
+
+/// Refuses the caller itself, by whatever name.
+fn check_another(process: Endpoint) -> Result<(), Errno> {
+    let me = protocol::call(&mut Plain, Endpoint::SYSTEM, &WhoAmI {})?.endpoint;
+    let caller = Others { me, space: 0 };
+    if caller.is_another(process) { Ok(()) } else { Err(Errno::Perm) }
+}
+
+/// Writes memory of another process.
+///
+/// # Errors
+/// Those of [`VirCopy`], and `EPERM` for memory of the caller.
+pub fn write_to(process: Endpoint, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    check_another(process)?;
+    let mut done = 0;
+    while done < bytes.len() as u64 {
+        let (from, to, len) = (bytes.as_ptr() as u64 + done, address + done, bytes.len() as u64 - done);
+        let call = VirCopy { source: Endpoint::SELF, destination: process, from, to, len, flags: 0 };
+        // SAFETY: memory of another process is written.
+        done += unsafe { call_unchecked(&call) }?.done;
+    }
+    Ok(())
+}
+
+/// Fills memory of another process with a byte.
+///
+/// # Errors
+/// Those of [`MemSet`], and `EPERM` for memory of the caller.
+pub fn fill_in(process: Endpoint, range: Range<u64>, byte: u8) -> Result<(), Errno> {
+    check_another(process)?;
+    let Range { mut start, end } = range;
+    while start < end {
+        let call = MemSet { process, byte: byte.into(), address: start, len: end - start };
+        // SAFETY: memory of another process is written.
+        start += unsafe { call_unchecked(&call) }?.done;
+    }
+    Ok(())
 }
 
 /// Fills memory of the caller with what is at a physical address.
@@ -110,7 +130,7 @@ mod tests {
             let copy = PhysCopy { source: Endpoint::NONE, destination, from: 0, to: 0, len: 1, flags: 0 };
             let mut message = protocol::encode(PhysCopy::KIND, &copy);
             assert_eq!(others.sendrec(Endpoint::SYSTEM, &mut message), Err(Errno::Perm));
-            assert_eq!(others.write(destination, 0x1_0000, &[1]), Err(Errno::Perm));
+            assert!(!others.is_another(destination));
         }
         // Nor are the others that could write.
         let mut message = protocol::encode(

@@ -71,7 +71,7 @@ fn serve() -> Result<sys::Stopped, Failure> {
     let me = sys::whoami()?.endpoint;
     let calls = Others::find()?;
     let mut server = Vm::start(calls, ProgramHeap, calls.own_space())?;
-    let root = take_over_programs(&mut server, &mut Memory(calls), me)?;
+    let root = take_over_programs(&mut server, &mut Memory, me)?;
     let memory = server.memory_info();
     let mib = |pages: u64| pages * PAGE_SIZE / MIB;
     sys::log!("{} of {} MiB are free for programs", mib(memory.free), mib(memory.total));
@@ -118,7 +118,7 @@ fn load(server: &mut Server, memory: &mut Memory, index: u64, process: Endpoint)
 
 /// The memory of this program.
 #[derive(Clone, Copy)]
-struct Memory(Others);
+struct Memory;
 
 impl OwnMemory for Memory {
     fn read_physical(&mut self, address: u64, into: &mut [u8]) -> Result<(), Errno> {
@@ -126,7 +126,7 @@ impl OwnMemory for Memory {
     }
 
     fn write_to(&mut self, process: Endpoint, address: u64, bytes: &[u8]) -> Result<(), Errno> {
-        self.0.write(process, address, bytes)
+        rt::write_to(process, address, bytes)
     }
 }
 
