@@ -40,6 +40,7 @@ const LAYERS: &[Layer] = &[
     layer("kernel/sim", &["include/abi", "include/protocol", "libexec", "kernel/core", "userland/servers/*"]),
     layer("userland/lib/rt", &["include/abi", "include/protocol", "libbare"]),
     layer("userland/lib/sys", &["include/abi", "include/protocol", "userland/lib/rt"]),
+    layer("userland/lib/exec", &["include/abi", "include/protocol", "libexec", "userland/lib/rt", "userland/lib/sys"]),
     layer("userland/lib/sef", &["include/abi", "include/protocol", "userland/lib/rt", "userland/lib/sys"]),
     layer("userland/lib/*", &["include/abi", "include/protocol", "userland/lib/*"]),
     layer("userland/servers/*", SERVER),

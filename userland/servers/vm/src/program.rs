@@ -9,6 +9,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use protocol::getinfo::{BootPolicy, GetBootPolicy};
 use protocol::kernel::GetBootEntry;
+use protocol::vm::MemoryInfo;
 use protocol::vmctl::GetBootFile;
 use rt::Others;
 use sys::Traps;
@@ -148,20 +149,23 @@ fn notified(server: &mut Server, message: &Message) {
     check(server);
 }
 
-/// Compares the books with the kernel's tables, if this is the program that does: what processes have each time, or if they are many
-/// each so many times, and all frames more seldom.
+/// Compares the books with the kernel's tables, if this is the program that does: what processes have each time, or more seldom if
+/// that is much, and all frames each so many times.
 fn check(server: &mut Server) {
     const FRAMES_EVERY: u32 = 128;
-    const MANY: u64 = 12;
-    const MANY_EVERY: u32 = 16;
+    /// So many processes, or pages that are not free, are looked at each time.
+    const FEW_PROCESSES: u64 = 12;
+    const FEW_PAGES: u64 = 1024;
     static REQUESTS: AtomicU32 = AtomicU32::new(0);
     if !crate::CHECKS {
         return;
     }
+    let MemoryInfo { total, free, processes, .. } = server.memory_info();
+    let every = 1 + processes / FEW_PROCESSES + (total - free) / FEW_PAGES;
     let requests = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let checked = if requests.is_multiple_of(FRAMES_EVERY) {
         server.checked()
-    } else if requests.is_multiple_of(MANY_EVERY) || server.memory_info().processes <= MANY {
+    } else if u64::from(requests).is_multiple_of(every) {
         Ok(server.check_processes())
     } else {
         return;

@@ -4,11 +4,13 @@
 
 mod copies;
 mod denials;
+mod execs;
 mod exhaustion;
 mod faults;
 mod forks;
 mod maps;
 mod player;
+mod programs;
 mod sharing;
 
 suite::suite! {
@@ -35,6 +37,16 @@ suite::suite! {
         many_forks_leave_everything_as_it_was,
         two_hundred_at_once,
         a_process_begins_anew
+    }
+    execs {
+        many_segments_have_what_the_file_says,
+        a_gigabyte_of_zeros_takes_what_is_touched,
+        a_movable_program_is_moved,
+        the_stack_tells_all_that_a_program_wants_to_know,
+        arguments_may_be_many_but_not_too_many,
+        a_bad_file_leaves_the_old_program,
+        without_memory_the_process_can_only_be_ended,
+        many_programs_leave_everything_as_it_was
     }
     sharing {
         shared_memory_is_shared_over_forks,

@@ -4,6 +4,7 @@ use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use libexec::Request;
 use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::{
@@ -98,6 +99,23 @@ impl Player {
                 return Ok(Done::Signaled(signals));
             }
         }
+    }
+
+    /// Gives it another program, a small player; returns what that tells first: the first word of its stack, where that is, where its
+    /// code begins, and the first word of its data.
+    pub(crate) fn exec(
+        &mut self,
+        image: &[u8],
+        request: &Request<'_>,
+    ) -> Result<Result<[u64; 4], exec::Error>, Failure> {
+        let server = sys::lookup(SERVER).ok_or(Errno::NoEnt)?;
+        if let Err(error) = exec::exec(server, self.endpoint, "small", image, request) {
+            return Ok(Err(error));
+        }
+        let message = rt::receive(self.endpoint)?.message;
+        self.request = message;
+        let Next { words: [first, stack, code, data, ..], .. } = decode(&message)?;
+        Ok(Ok([first, stack, code, data]))
     }
 
     fn result(&mut self, what: Do, words: &[u64]) -> Result<Result<[u64; 6], Errno>, Failure> {
