@@ -7,8 +7,7 @@ use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
 use protocol::getinfo::GetBootPolicy;
-use protocol::vmctl::GetSpaceOf;
-use sys::{KernelTransport, Traps};
+use sys::{SpacesTransport, Traps};
 use vm::{Authority, Vm};
 
 sys::entry!(main);
@@ -31,7 +30,7 @@ impl vm::Heap for ProgramHeap {
     }
 }
 
-type Server = Vm<KernelTransport, ProgramHeap>;
+type Server = Vm<SpacesTransport, ProgramHeap>;
 
 fn main() -> u64 {
     match serve() {
@@ -43,8 +42,8 @@ fn main() -> u64 {
 
 fn serve() -> Result<sys::Stopped, Errno> {
     let me = sys::whoami()?.endpoint;
-    let space = sys::vmctl().space_of(GetSpaceOf { process: me })?.space;
-    let mut server = Vm::start(KernelTransport, ProgramHeap, space)?;
+    let transport = SpacesTransport::new()?;
+    let mut server = Vm::start(transport, ProgramHeap, transport.own())?;
     let root = adopt_programs(&mut server, me)?;
     let memory = server.memory_info();
     sys::log!("{} of {} frames are free for programs", memory.free, memory.total);
