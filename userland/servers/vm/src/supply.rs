@@ -5,7 +5,6 @@ use crate::frames::Frame;
 use crate::heap::Heap;
 use crate::machine::{Machine, Rights};
 use crate::objects::Objects;
-use crate::pages::Pages;
 use crate::process::Memory;
 use crate::region::{Kind, Region};
 use abi::Errno;
@@ -25,9 +24,6 @@ impl Need {
 }
 
 impl Memory {
-    /// The most bytes that making one page available allocates: here, and in what is shared.
-    pub(crate) const BYTES_FOR_PAGE: usize = 2 * Pages::BYTES_FOR_ONE;
-
     /// Whether a process may do something with all pages of a range.
     pub(crate) fn permits(&self, pages: Range<u64>, need: Need) -> bool {
         let mut next = pages.start;
@@ -57,7 +53,11 @@ impl Memory {
             if !need.is_met_by(region.access) {
                 return Err(Errno::Fault);
             }
-            machine.reserve(Self::BYTES_FOR_PAGE)?;
+            let beside = match region.kind {
+                Kind::Shared { object, .. } => objects.bytes_for_page(object),
+                _ => 0,
+            };
+            machine.reserve(self.pages.bytes_for(1) + beside)?;
             let rest = next..pages.end.min(region.end);
             next = match region.kind {
                 Kind::Anonymous => self.supply_own(machine, rest, region.access, need)?,
