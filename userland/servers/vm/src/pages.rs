@@ -2,7 +2,7 @@
 
 use crate::frames::Frame;
 use crate::heap::OVERHEAD;
-use crate::sorted::Sorted;
+use crate::sorted::{At, Sorted};
 use alloc::boxed::Box;
 use core::ops::Range;
 
@@ -83,10 +83,15 @@ impl Pages {
         self.chunks.value(self.chunks.find(chunk)?).frames[at]
     }
 
+    /// Where a chunk is, which is made if it is not there.
+    fn chunk(&mut self, number: u64) -> At {
+        self.chunks.find(number).unwrap_or_else(|| self.chunks.insert(number, Box::new(Chunk::EMPTY)))
+    }
+
     /// Puts a frame at a page; returns the one that was there.
     pub(crate) fn set(&mut self, page: u64, frame: Frame) -> Option<Frame> {
         let (chunk, at) = place(page);
-        let found = self.chunks.find(chunk).unwrap_or_else(|| self.chunks.insert(chunk, Box::new(Chunk::EMPTY)));
+        let found = self.chunk(chunk);
         let before = self.chunks.value_mut(found).set(at, Some(frame));
         self.len += u64::from(before.is_none());
         before
@@ -94,8 +99,17 @@ impl Pages {
 
     /// Puts neighbouring frames at neighbouring pages where nothing is.
     pub(crate) fn set_run(&mut self, first: u64, frame: Frame, count: u32) {
-        for (page, skip) in (first..).zip(0..count) {
-            self.set(page, frame.after(skip));
+        let mut done = 0;
+        while done < count {
+            let (number, at) = place(first + u64::from(done));
+            let found = self.chunk(number);
+            let chunk = self.chunks.value_mut(found);
+            let end = done + count.saturating_sub(done).min((PAGES - at) as u32);
+            for (place, skip) in (at..).zip(done..end) {
+                chunk.set(place, Some(frame.after(skip)));
+            }
+            self.len += u64::from(end - done);
+            done = end;
         }
     }
 
@@ -144,13 +158,21 @@ impl Pages {
         (page / PAGES as u64 + 1) * PAGES as u64
     }
 
-    /// How many pages from the first of a range on are missing, in its chunk and at most all of the range.
-    pub(crate) fn missing(&self, range: Range<u64>) -> u64 {
-        let (chunk, at) = place(range.start);
-        let most = (PAGES - at).min((range.end - range.start) as usize);
-        let found = self.chunks.find(chunk).map(|found| self.chunks.value(found));
-        let next = found.and_then(|chunk| chunk.next(at..at + most));
-        next.map_or(most, |next| next - at) as u64
+    /// The frame of the first page of a range; if it is missing, how many are from there on, in its chunk and at most all of
+    /// the range.
+    #[inline]
+    pub(crate) fn first_or_missing(&self, range: Range<u64>) -> Result<Frame, u64> {
+        let (number, at) = place(range.start);
+        let most = (range.end - range.start).min((PAGES - at) as u64);
+        let Some(found) = self.chunks.find(number) else {
+            return Err(most);
+        };
+        let chunk = self.chunks.value(found);
+        match chunk.frames[at] {
+            Some(frame) => Ok(frame),
+            None if most == 1 => Err(1),
+            None => Err(chunk.next(at..at + most as usize).map_or(most, |next| (next - at) as u64)),
+        }
     }
 
     /// Takes all pages of a range out, and tells them.
@@ -225,7 +247,8 @@ mod tests {
             assert_eq!(pages.get(first), plain.get(&first).copied());
             let missing = around.clone().take_while(|page| !plain.contains_key(page)).count() as u64;
             let in_chunk = PAGES as u64 - around.start % PAGES as u64;
-            assert_eq!(pages.missing(around.clone()), missing.min(in_chunk));
+            let expected = plain.get(&around.start).copied().ok_or(missing.min(in_chunk));
+            assert_eq!(pages.first_or_missing(around.clone()), expected);
         }
         assert!(pages.all().eq(plain.iter().map(|(page, frame)| (*page, *frame))));
         pages.take(0..u64::MAX, |_, _| {});

@@ -1,10 +1,14 @@
 //! A sorted map of numbers in blocks: found by two short searches, and what is found knows its neighbours.
 //!
-//! Where something was found, it is often looked for next: the block is remembered.
+//! What was found is often looked for next: it is remembered where that was.
 
 use crate::heap::OVERHEAD;
 use alloc::vec::Vec;
 use core::cell::Cell;
+
+/// A list that grows is twice as long afterwards, and the old one is there until it has been copied; an empty one begins with
+/// room for four.
+const LISTS: usize = 4;
 
 /// Entries of a block.
 const BLOCK: usize = 32;
@@ -23,13 +27,13 @@ pub(crate) struct At {
 pub(crate) struct Sorted<V> {
     blocks: Vec<Block<V>>,
     /// Where something was found last.
-    recent: Cell<usize>,
+    recent: Cell<At>,
     len: usize,
 }
 
 impl<V> Default for Sorted<V> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), recent: Cell::new(0), len: 0 }
+        Self { blocks: Vec::new(), recent: Cell::new(At { block: 0, entry: 0 }), len: 0 }
     }
 }
 
@@ -38,8 +42,8 @@ impl<V> Sorted<V> {
     pub(crate) fn bytes_to_insert(&self, entries: usize) -> usize {
         // A block may be split by each insertion, and the list of blocks moves when it is full.
         let blocks = entries * (BLOCK * size_of::<(u64, V)>() + OVERHEAD);
-        let list = (self.blocks.len() + entries).next_power_of_two().max(4) * 2 * size_of::<Block<V>>();
-        blocks + 2 * (list + OVERHEAD)
+        let list = (self.blocks.len() + entries) * size_of::<Block<V>>();
+        blocks + LISTS * list + 2 * OVERHEAD
     }
 
     /// The most bytes that a map takes that gets so many entries in their order.
@@ -67,27 +71,26 @@ impl<V> Sorted<V> {
         &mut self.blocks[at.block][at.entry].1
     }
 
-    /// The block that has a key or should have it: the last that does not begin behind it.
-    #[inline]
-    fn block_of(&self, key: u64) -> usize {
-        let begins_before = |block: &Block<V>| block[0].0 <= key;
-        let recent = self.recent.get();
-        let is_it = self.blocks.get(recent).is_some_and(begins_before)
-            && self.blocks.get(recent + 1).is_none_or(|next| !begins_before(next));
-        if is_it {
-            return recent;
-        }
-        let block = self.blocks.partition_point(begins_before).saturating_sub(1);
-        self.recent.set(block);
-        block
-    }
-
     /// The last entry that is not behind a key.
     #[inline]
     pub(crate) fn floor(&self, key: u64) -> Option<At> {
-        let block = self.block_of(key);
-        let entry = self.blocks.get(block)?.partition_point(|entry| entry.0 <= key).checked_sub(1)?;
+        let recent = self.recent.get();
+        if self.is_floor(recent, key) {
+            return Some(recent);
+        }
+        let block = self.blocks.partition_point(|block| block[0].0 <= key).checked_sub(1)?;
+        let entry = self.blocks[block].partition_point(|entry| entry.0 <= key).checked_sub(1)?;
+        self.recent.set(At { block, entry });
         Some(At { block, entry })
+    }
+
+    #[inline]
+    fn is_floor(&self, At { block, entry }: At, key: u64) -> bool {
+        let Some(entries) = self.blocks.get(block) else {
+            return false;
+        };
+        let next = || entries.get(entry + 1).or_else(|| self.blocks.get(block + 1)?.first());
+        entries.get(entry).is_some_and(|entry| entry.0 <= key) && next().is_none_or(|next| key < next.0)
     }
 
     /// The first entry that is not before a key.
@@ -149,21 +152,19 @@ impl<V> Sorted<V> {
     /// Puts an entry in its place; there is none with this key. Returns where it is.
     pub(crate) fn insert(&mut self, key: u64, value: V) -> At {
         self.len += 1;
-        let mut block = self.block_of(key);
+        let mut at = self.floor(key).map_or(At { block: 0, entry: 0 }, |at| At { entry: at.entry + 1, ..at });
         if self.blocks.is_empty() {
             self.blocks.push(Vec::with_capacity(BLOCK));
-        } else if self.blocks[block].len() == BLOCK {
+        } else if self.blocks[at.block].len() == BLOCK {
             let mut second = Vec::with_capacity(BLOCK);
-            second.extend(self.blocks[block].drain(BLOCK / 2..));
-            let is_second = second.first().is_some_and(|entry| entry.0 <= key);
-            self.blocks.insert(block + 1, second);
-            block += usize::from(is_second);
+            second.extend(self.blocks[at.block].drain(BLOCK / 2..));
+            self.blocks.insert(at.block + 1, second);
+            if at.entry > BLOCK / 2 {
+                at = At { block: at.block + 1, entry: at.entry - BLOCK / 2 };
+            }
         }
-        let entries = &mut self.blocks[block];
-        let entry = entries.partition_point(|entry| entry.0 < key);
-        debug_assert!(entries.get(entry).is_none_or(|entry| entry.0 != key));
-        entries.insert(entry, (key, value));
-        At { block, entry }
+        self.blocks[at.block].insert(at.entry, (key, value));
+        at
     }
 
     /// Takes an entry out.

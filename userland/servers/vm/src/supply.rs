@@ -87,13 +87,16 @@ impl Memory {
         need: Need,
     ) -> Result<u64, Errno> {
         let page = pages.start;
-        if let Some(frame) = self.pages.get(page) {
-            if need == Need::Write {
-                self.make_writable(machine, page, frame)?;
+        let missing = match self.pages.first_or_missing(pages) {
+            Ok(frame) => {
+                if need == Need::Write {
+                    self.make_writable(machine, page, frame)?;
+                }
+                return Ok(page + 1);
             }
-            return Ok(page + 1);
-        }
-        let most = self.pages.missing(pages).min(MAX_CLEARED.into()).min(self.may_grow()) as u32;
+            Err(missing) => missing,
+        };
+        let most = missing.min(MAX_CLEARED.into()).min(self.may_grow()) as u32;
         let (first, count) = machine.frames.take_run(most).ok_or(Errno::NoMem)?;
         let end = page + u64::from(count);
         if let Err(error) = machine.map(&mut self.space, page..end, first.address(), Rights::memory(access)) {
