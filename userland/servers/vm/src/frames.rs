@@ -196,18 +196,24 @@ impl Frames {
         self.free.insert(frame.number());
     }
 
-    /// Takes a frame for a page table, and keeps it in a chain.
-    pub(crate) fn take_table(&mut self, chain: &mut Chain) -> Option<Frame> {
-        if self.available() == 0 { None } else { self.take_own_table(chain) }
+    /// Takes neighbours for page tables, at least one and at most `most`, and keeps them in a chain.
+    pub(crate) fn take_tables(&mut self, chain: &mut Chain, most: u32) -> Option<(Frame, u32)> {
+        let (first, count) = self.take_run(most)?;
+        (0..count).for_each(|skip| self.link(chain, first.after(skip)));
+        Some((first, count))
     }
 
-    /// The same for a table of the server itself.
+    /// Takes a frame for a page table of the server itself.
     pub(crate) fn take_own_table(&mut self, chain: &mut Chain) -> Option<Frame> {
         let frame = self.take_free()?;
+        self.link(chain, frame);
+        Some(frame)
+    }
+
+    fn link(&mut self, chain: &mut Chain, frame: Frame) {
         self.counts[frame.number() as usize] = chain.0.map_or(0, Frame::number);
         chain.0 = Some(frame);
         self.in_chains += 1;
-        Some(frame)
     }
 
     /// All frames of a chain are idle again.

@@ -166,8 +166,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let copied = parent.memory.copy_to(machine, objects, &mut memory);
         if let Err(error) = copied.and_then(|()| settle(machine, child, memory.space.name)) {
             machine.kernel().clear(kernel::Clear { process: child })?;
-            machine.destroy(&mut memory.space)?;
-            memory.drop_all(machine, objects);
+            memory.end(machine, objects)?;
             return Err(error);
         }
         let authority = if parent.authority == Authority::User { Authority::User } else { Authority::Nothing };
@@ -191,8 +190,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             Ok(()) | Err(Errno::Inval) => {}
             Err(error) => return Err(error),
         }
-        machine.destroy(&mut process.memory.space)?;
-        process.memory.drop_all(machine, objects);
+        process.memory.end(machine, objects)?;
         processes.remove(endpoint);
         Ok(())
     }
@@ -207,9 +205,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         memory.counters = process.memory.counters;
         let mut old = core::mem::replace(&mut process.memory, memory);
-        machine.destroy(&mut old.space)?;
-        old.drop_all(machine, objects);
-        Ok(())
+        old.end(machine, objects)
     }
 
     pub(crate) fn do_update(&mut self, call: &Update) -> Result<(), Errno> {

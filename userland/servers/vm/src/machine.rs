@@ -9,8 +9,8 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::ops::Range;
 use protocol::vmctl::{
-    Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_RUN, MapRun,
-    Part, ProtectRun, Release, Share, Sharing, UnmapRun,
+    Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
+    MapRun, Part, ProtectRun, Release, Share, Sharing, UnmapRun,
 };
 use protocol::{Transport, kernel, vmctl};
 
@@ -134,21 +134,24 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
             }
             for _ in 0..mapped.lacks {
                 let table = self.frames.take_own_table(&mut self.own.tables).ok_or(Errno::NoMem)?;
-                self.donate(self.own.name, table)?;
+                self.donate(self.own.name, table, 1)?;
             }
         }
     }
 
-    fn donate(&mut self, space: u64, table: Frame) -> Result<(), Errno> {
-        self.vmctl().donate(Donate { space, first: table.address(), count: 1 }).map(drop)
+    fn donate(&mut self, space: u64, first: Frame, count: u32) -> Result<(), Errno> {
+        self.vmctl().donate(Donate { space, first: first.address(), count: count.into() }).map(drop)
     }
 
-    /// Gives a space as many page tables as the kernel says.
+    /// Gives a space as many page tables as the kernel says: a few.
     #[cold]
     fn stock(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
-        for _ in 0..lacks {
-            let table = self.frames.take_table(&mut space.tables).ok_or(Errno::NoMem)?;
-            self.donate(space.name, table)?;
+        let mut left = lacks;
+        while left > 0 {
+            let most = left.min(MAX_CLEARED);
+            let (first, count) = self.frames.take_tables(&mut space.tables, most).ok_or(Errno::NoMem)?;
+            self.donate(space.name, first, count)?;
+            left -= count;
         }
         Ok(())
     }
@@ -159,7 +162,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     /// `ENOMEM`, and `ENOSPC` if there are as many as there can be.
     pub(crate) fn create(&mut self) -> Result<Space, Errno> {
         let mut tables = Chain::default();
-        let root = self.frames.take_table(&mut tables).ok_or(Errno::NoMem)?;
+        let (root, _) = self.frames.take_tables(&mut tables, 1).ok_or(Errno::NoMem)?;
         match self.vmctl().create(CreateSpace { root: root.address() }) {
             Ok(created) => Ok(Space { name: created.space, tables }),
             Err(error) => {
@@ -205,7 +208,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
             let result = self.vmctl().map(map_run(space.name, next, from, count, rights));
             let stocked = result.and_then(|mapped| {
                 next += u64::from(mapped.done);
-                self.stock(space, mapped.lacks)
+                if mapped.lacks == 0 { Ok(()) } else { self.stock(space, mapped.lacks) }
             });
             if let Err(error) = stocked {
                 self.unmap(space, pages.start..next);
