@@ -34,6 +34,7 @@ mod supply;
 pub use check::{Checked, Inconsistency};
 pub use events::Segv;
 pub use heap::{Heap, OVERHEAD};
+pub use machine::Refusal;
 pub use process::Authority;
 pub use serve::USER_CALLS;
 

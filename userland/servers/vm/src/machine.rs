@@ -7,6 +7,7 @@ use crate::frames::{Chain, Frame, Frames};
 use crate::heap::Heap;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
+use core::fmt;
 use core::ops::Range;
 use protocol::vmctl::{
     Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
@@ -61,6 +62,29 @@ pub(crate) struct Machine<T, H> {
     pub(crate) heap: H,
     /// Where the server lives.
     pub(crate) own: Space,
+    /// What the kernel has refused, which it had no reason to.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// A change of pages that the kernel has refused, though it is right by the server's books: one of the two is wrong. The pages
+/// are as they were, and frames that are still mapped are used for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In which space.
+    pub space: u64,
+    /// The first page.
+    pub address: u64,
+    /// How many.
+    pub count: u32,
+    /// What the kernel says.
+    pub error: Errno,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { space, address, count, error } = self;
+        write!(f, "the kernel refuses to change {count} pages of space {space:#x} from {address:#x} on: {error}")
+    }
 }
 
 /// The steps of a run, none longer than the kernel does in one call.
@@ -72,7 +96,7 @@ fn steps(range: Range<u64>) -> impl Iterator<Item = (u64, u32)> {
 impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     /// One that makes its calls through `transport`.
     pub(crate) fn new(transport: T, frames: Frames, heap: H, own: Space) -> Self {
-        Self { transport, frames, heap, own }
+        Self { transport, frames, heap, own, refusal: None }
     }
 
     /// The calls about memory.
@@ -243,7 +267,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
                 // A space of the kernel's own has ended with its last process.
                 Ok(()) | Err(Errno::Srch) => return,
                 Err(error) => {
-                    debug_assert!(false, "the kernel refuses what is right by the books: {error}");
+                    self.refusal = Some(Refusal { space: space.name, address, count, error });
                     return;
                 }
             }

@@ -74,6 +74,7 @@ fn adopt_programs(server: &mut Server, me: Endpoint) -> Result<Endpoint, Errno> 
 
 fn answer(server: &mut Server, message: &mut Message) -> bool {
     let answered = server.answer(message);
+    report(server);
     check(server);
     answered
 }
@@ -87,7 +88,14 @@ fn notified(server: &mut Server, message: &Message) {
     {
         sys::log!("{segv}");
     }
+    report(server);
     check(server);
+}
+
+fn report(server: &mut Server) {
+    if let Some(refusal) = server.take_refusal() {
+        sys::log!("{refusal}");
+    }
 }
 
 #[cfg(feature = "sanity-check")]
