@@ -24,6 +24,9 @@ const UEFI_FOUR: (&str, MakeMachine) = ("uefi-4-cpus", |iso| uefi(iso).smp(4));
 /// A processor without SMEP, SMAP and UMIP.
 const OLD: (&str, MakeMachine) = ("old-cpu", |iso| bios(iso).cpu(Cpu::Plain));
 
+/// With as little memory as there should be at least.
+const SMALL: (&str, MakeMachine) = ("", |iso| bios(iso).memory_mib(64).timeout(PATIENCE));
+const SMALL_FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).memory_mib(64).smp(4).timeout(PATIENCE));
 /// They wait for what takes longer than other suites.
 const PATIENT: (&str, MakeMachine) = ("", |iso| bios(iso).timeout(PATIENCE));
 const PATIENT_FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).smp(4).timeout(PATIENCE));
@@ -43,6 +46,6 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "smp-kernel", manifest: "userland/tests/kcalls/smp.toml", machines: &[TWO, FOUR, EIGHT, UEFI_FOUR] },
     Entry { name: "safecopy", manifest: "userland/tests/safecopy/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "safemap", manifest: "userland/tests/safemap/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
-    Entry { name: "vm", manifest: "userland/tests/vm/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
+    Entry { name: "vm", manifest: "userland/tests/vm/image.toml", machines: &[SMALL, SMALL_FOUR] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];

@@ -5,14 +5,17 @@ use crate::heap::Heap;
 use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::process::Memory;
-use crate::region::{Kind, Region, Regions};
+use crate::region::{Kind, Region};
+use abi::Errno;
 use core::ops::Range;
 use protocol::Transport;
 use protocol::vmctl::{Access, MAX_RUN};
 
 impl Memory {
     /// The most bytes that splitting regions at both ends of a range allocates.
-    pub(crate) const BYTES_TO_SPLIT: usize = 2 * Regions::BYTES_FOR_ONE;
+    pub(crate) fn bytes_to_split(&self) -> usize {
+        self.regions.bytes_for(2)
+    }
 
     /// Adds a region where there is none.
     pub(crate) fn add_region(&mut self, start: u64, region: Region) {
@@ -107,12 +110,22 @@ impl Memory {
         }
     }
 
-    /// Gives up everything, after the space has ended.
-    pub(crate) fn drop_all<T: Transport + Copy, H: Heap>(
+    /// Ends the space, in which nobody lives any more, and gives up everything.
+    ///
+    /// # Errors
+    /// `EBUSY` if somebody lives there.
+    pub(crate) fn end<T: Transport + Copy, H: Heap>(
         &mut self,
         machine: &mut Machine<T, H>,
         objects: &mut Objects,
-    ) {
+    ) -> Result<(), Errno> {
+        // The kernel would have to look for the pages.
+        let mut next = 0;
+        while let Some(span) = self.pages.span(next) {
+            next = span.end;
+            machine.unmap(&self.space, span);
+        }
+        machine.destroy(&mut self.space)?;
         self.pages.all().for_each(|(_, frame)| machine.frames.unname(frame));
         for (_, region) in self.regions.iter() {
             if let Kind::Shared { object, .. } = region.kind {
@@ -120,5 +133,6 @@ impl Memory {
             }
         }
         machine.give_back();
+        Ok(())
     }
 }

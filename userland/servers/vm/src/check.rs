@@ -4,6 +4,7 @@
 use crate::Vm;
 use crate::frames::Frame;
 use crate::heap::Heap;
+use crate::machine::Refusal;
 use crate::process::{Memory, Process};
 use crate::region::{Kind, Region, USER};
 use abi::layout::PAGE_SIZE;
@@ -61,11 +62,17 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         self.check_objects()
     }
 
+    /// What the kernel has refused since this was asked last.
+    pub fn take_refusal(&mut self) -> Option<Refusal> {
+        self.machine.refusal.take()
+    }
+
     /// Compares everything.
     ///
     /// # Errors
     /// The first thing that is not as it should be.
     pub fn check(&self) -> Checked {
+        rule(self.machine.refusal.is_none(), "the kernel does what is asked", Endpoint::NONE, 0)?;
         let limit = self.machine.frames.limit() as usize;
         // By frame: how many pages name it, and in how many places it is mapped.
         let (mut named, mut mapped) = (vec![0_u32; limit], vec![0_u32; limit]);

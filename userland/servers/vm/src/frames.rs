@@ -54,6 +54,8 @@ pub(crate) struct Frames {
     free: FrameSet,
     /// Named by nothing any more, and not given back yet.
     used: FrameSet,
+    /// Where the search for a free one begins.
+    next: u32,
     /// By number: how many pages name a frame, or the link of a chain.
     counts: Vec<u32>,
     total: u64,
@@ -70,6 +72,7 @@ impl Frames {
         Self {
             free: FrameSet::new(limit),
             used: FrameSet::new(limit),
+            next: LOW,
             counts: vec![0; limit as usize],
             total: 0,
             kept: 0,
@@ -130,17 +133,20 @@ impl Frames {
         self.total += frames;
     }
 
-    /// The next free frame: low ones last.
+    /// The next free frame behind the last one that was taken, or the first of all: low ones last.
+    #[inline]
     fn first_free(&self) -> Option<Frame> {
-        self.free.next(LOW).or_else(|| self.free.next(0)).and_then(Frame::new)
+        let next = self.free.next(self.next).or_else(|| self.free.next(LOW)).or_else(|| self.free.next(0));
+        next.and_then(Frame::new)
     }
 
     /// Takes neighbours, at least one and at most `most`, each named once.
     pub(crate) fn take_run(&mut self, most: u32) -> Option<(Frame, u32)> {
         let most = u64::from(most).min(self.available()) as u32;
         let first = self.first_free().filter(|_| most > 0)?;
-        let count = self.free.run(first.number(), most);
+        let count = if most == 1 { 1 } else { self.free.run(first.number(), most) };
         self.use_run(first, count);
+        self.next = first.number() + count;
         Some((first, count))
     }
 
@@ -190,18 +196,24 @@ impl Frames {
         self.free.insert(frame.number());
     }
 
-    /// Takes a frame for a page table, and keeps it in a chain.
-    pub(crate) fn take_table(&mut self, chain: &mut Chain) -> Option<Frame> {
-        if self.available() == 0 { None } else { self.take_own_table(chain) }
+    /// Takes neighbours for page tables, at least one and at most `most`, and keeps them in a chain.
+    pub(crate) fn take_tables(&mut self, chain: &mut Chain, most: u32) -> Option<(Frame, u32)> {
+        let (first, count) = self.take_run(most)?;
+        (0..count).for_each(|skip| self.link(chain, first.after(skip)));
+        Some((first, count))
     }
 
-    /// The same for a table of the server itself.
+    /// Takes a frame for a page table of the server itself.
     pub(crate) fn take_own_table(&mut self, chain: &mut Chain) -> Option<Frame> {
         let frame = self.take_free()?;
+        self.link(chain, frame);
+        Some(frame)
+    }
+
+    fn link(&mut self, chain: &mut Chain, frame: Frame) {
         self.counts[frame.number() as usize] = chain.0.map_or(0, Frame::number);
         chain.0 = Some(frame);
         self.in_chains += 1;
-        Some(frame)
     }
 
     /// All frames of a chain are idle again.
@@ -240,6 +252,10 @@ impl Frames {
 
     /// A run that was to be given back is idle.
     pub(crate) fn given_back(&mut self, first: u32, count: u32) {
+        // So that what is free stays together.
+        if first >= LOW {
+            self.next = self.next.min(first);
+        }
         for number in first..first + count {
             self.used.remove(number);
             self.free.insert(number);

@@ -28,6 +28,7 @@ mod region;
 mod serve;
 mod set;
 mod share;
+mod sorted;
 mod start;
 mod supply;
 
@@ -35,6 +36,7 @@ pub use check::{Checked, Inconsistency};
 pub use events::Segv;
 pub use heap::{Heap, OVERHEAD};
 pub use load::{BootProgram, LoadError, OwnMemory};
+pub use machine::Refusal;
 pub use process::Authority;
 pub use serve::USER_CALLS;
 

@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::pages::Pages;
 use crate::process::{Authority, Fix, Memory, Process, Processes};
-use crate::region::{Kind, Region, Regions, USER, Uses};
+use crate::region::{Kind, Region, USER, Uses};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::ops::Range;
@@ -18,7 +18,7 @@ use protocol::vmctl::{Access, Found, GetSpaceOf, QueryRun, Settle, Sharing};
 impl Memory {
     /// The most bytes that a copy allocates.
     fn bytes_to_copy(&self) -> usize {
-        self.regions.len() * Regions::BYTES_FOR_ONE + self.pages.bytes() + Processes::BYTES_FOR_ONE
+        self.regions.bytes() + self.pages.bytes() + Processes::BYTES_FOR_ONE
     }
 
     /// Whether some of a range must stay where it is, so that a child gets copies at once.
@@ -105,7 +105,7 @@ impl Memory {
             let found = machine.vmctl().query(query)?;
             let end = page + found.count;
             if found.found == Found::Memory {
-                machine.reserve(Regions::BYTES_FOR_ONE + crate::map::bytes_for_pages(found.count))?;
+                machine.reserve(self.regions.bytes_for(1) + self.pages.bytes_for(found.count))?;
                 for (page, number) in (page..end).zip(found.frame / PAGE_SIZE..) {
                     let frame = crate::frames::Frame::at(number * PAGE_SIZE).ok_or(Errno::Dom)?;
                     machine.frames.adopt(frame);
@@ -166,8 +166,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let copied = parent.memory.copy_to(machine, objects, &mut memory);
         if let Err(error) = copied.and_then(|()| settle(machine, child, memory.space.name)) {
             machine.kernel().clear(kernel::Clear { process: child })?;
-            machine.destroy(&mut memory.space)?;
-            memory.drop_all(machine, objects);
+            memory.end(machine, objects)?;
             return Err(error);
         }
         let authority = if parent.authority == Authority::User { Authority::User } else { Authority::Nothing };
@@ -191,8 +190,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             Ok(()) | Err(Errno::Inval) => {}
             Err(error) => return Err(error),
         }
-        machine.destroy(&mut process.memory.space)?;
-        process.memory.drop_all(machine, objects);
+        process.memory.end(machine, objects)?;
         processes.remove(endpoint);
         Ok(())
     }
@@ -207,9 +205,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         memory.counters = process.memory.counters;
         let mut old = core::mem::replace(&mut process.memory, memory);
-        machine.destroy(&mut old.space)?;
-        old.drop_all(machine, objects);
-        Ok(())
+        old.end(machine, objects)
     }
 
     pub(crate) fn do_update(&mut self, call: &Update) -> Result<(), Errno> {

@@ -7,10 +7,11 @@ use crate::frames::{Chain, Frame, Frames};
 use crate::heap::Heap;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
+use core::fmt;
 use core::ops::Range;
 use protocol::vmctl::{
-    Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_RUN, MapRun,
-    Part, ProtectRun, Release, Share, Sharing, UnmapRun,
+    Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
+    MapRun, Part, ProtectRun, Release, Share, Sharing, UnmapRun,
 };
 use protocol::{Transport, kernel, vmctl};
 
@@ -61,6 +62,29 @@ pub(crate) struct Machine<T, H> {
     pub(crate) heap: H,
     /// Where the server lives.
     pub(crate) own: Space,
+    /// What the kernel has refused, which it had no reason to.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// A change of pages that the kernel has refused, though it is right by the server's books: one of the two is wrong. The pages
+/// are as they were, and frames that are still mapped are used for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In which space.
+    pub space: u64,
+    /// The first page.
+    pub address: u64,
+    /// How many.
+    pub count: u32,
+    /// What the kernel says.
+    pub error: Errno,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { space, address, count, error } = self;
+        write!(f, "the kernel refuses to change {count} pages of space {space:#x} from {address:#x} on: {error}")
+    }
 }
 
 /// The steps of a run, none longer than the kernel does in one call.
@@ -72,7 +96,7 @@ fn steps(range: Range<u64>) -> impl Iterator<Item = (u64, u32)> {
 impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     /// One that makes its calls through `transport`.
     pub(crate) fn new(transport: T, frames: Frames, heap: H, own: Space) -> Self {
-        Self { transport, frames, heap, own }
+        Self { transport, frames, heap, own, refusal: None }
     }
 
     /// The calls about memory.
@@ -134,21 +158,24 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
             }
             for _ in 0..mapped.lacks {
                 let table = self.frames.take_own_table(&mut self.own.tables).ok_or(Errno::NoMem)?;
-                self.donate(self.own.name, table)?;
+                self.donate(self.own.name, table, 1)?;
             }
         }
     }
 
-    fn donate(&mut self, space: u64, table: Frame) -> Result<(), Errno> {
-        self.vmctl().donate(Donate { space, first: table.address(), count: 1 }).map(drop)
+    fn donate(&mut self, space: u64, first: Frame, count: u32) -> Result<(), Errno> {
+        self.vmctl().donate(Donate { space, first: first.address(), count: count.into() }).map(drop)
     }
 
-    /// Gives a space as many page tables as the kernel says.
+    /// Gives a space as many page tables as the kernel says: a few.
     #[cold]
     fn stock(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
-        for _ in 0..lacks {
-            let table = self.frames.take_table(&mut space.tables).ok_or(Errno::NoMem)?;
-            self.donate(space.name, table)?;
+        let mut left = lacks;
+        while left > 0 {
+            let most = left.min(MAX_CLEARED);
+            let (first, count) = self.frames.take_tables(&mut space.tables, most).ok_or(Errno::NoMem)?;
+            self.donate(space.name, first, count)?;
+            left -= count;
         }
         Ok(())
     }
@@ -159,7 +186,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     /// `ENOMEM`, and `ENOSPC` if there are as many as there can be.
     pub(crate) fn create(&mut self) -> Result<Space, Errno> {
         let mut tables = Chain::default();
-        let root = self.frames.take_table(&mut tables).ok_or(Errno::NoMem)?;
+        let (root, _) = self.frames.take_tables(&mut tables, 1).ok_or(Errno::NoMem)?;
         match self.vmctl().create(CreateSpace { root: root.address() }) {
             Ok(created) => Ok(Space { name: created.space, tables }),
             Err(error) => {
@@ -205,7 +232,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
             let result = self.vmctl().map(map_run(space.name, next, from, count, rights));
             let stocked = result.and_then(|mapped| {
                 next += u64::from(mapped.done);
-                self.stock(space, mapped.lacks)
+                if mapped.lacks == 0 { Ok(()) } else { self.stock(space, mapped.lacks) }
             });
             if let Err(error) = stocked {
                 self.unmap(space, pages.start..next);
@@ -240,7 +267,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
                 // A space of the kernel's own has ended with its last process.
                 Ok(()) | Err(Errno::Srch) => return,
                 Err(error) => {
-                    debug_assert!(false, "the kernel refuses what is right by the books: {error}");
+                    self.refusal = Some(Refusal { space: space.name, address, count, error });
                     return;
                 }
             }

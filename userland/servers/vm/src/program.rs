@@ -133,6 +133,7 @@ impl OwnMemory for Memory {
 
 fn answer(server: &mut Server, message: &mut Message) -> bool {
     let answered = server.answer(message);
+    report(server);
     check(server);
     answered
 }
@@ -146,7 +147,15 @@ fn notified(server: &mut Server, message: &Message) {
     {
         sys::log!("{segv}");
     }
+    report(server);
     check(server);
+}
+
+/// Says what the kernel has refused although it was right by the books.
+fn report(server: &mut Server) {
+    if let Some(refusal) = server.take_refusal() {
+        sys::log!("{refusal}");
+    }
 }
 
 /// Compares the books with the kernel's tables, if this is the program that does: what processes have each time, or more seldom if

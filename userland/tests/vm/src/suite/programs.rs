@@ -137,7 +137,11 @@ impl File {
 
     fn header(&mut self, kind: u32, flags: u32, (offset, address, file, memory): (u64, u64, u64, u64)) {
         let at = HEADER + ENTRY * usize::from(self.headers);
-        let align = if kind == PT_LOAD { PAGE_SIZE } else { 8 };
+        let align = match kind {
+            PT_LOAD => PAGE_SIZE,
+            PT_NOTE => 4,
+            _ => 8,
+        };
         let memory = if kind == PT_NOTE { file } else { memory };
         let words = [u64::from(kind) | u64::from(flags) << 32, offset, address, address, file, memory, align];
         self.bytes[at..][..ENTRY].copy_from_slice(words.as_bytes());
