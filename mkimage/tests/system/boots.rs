@@ -8,12 +8,23 @@ use std::path::Path;
 /// What the client says when all its calls were answered rightly.
 const AT_WORK: &str = "ping: echo answers: 1000 calls, all payloads right";
 
+/// MiB that programs can have at least on a machine with 64.
+const ENOUGH_OF_64: u64 = 40;
+
+/// How many MiB the memory server says are free for programs.
+fn free_for_programs(log: &str) -> Option<u64> {
+    let line = log.lines().find_map(|line| line.strip_prefix("vm: "))?;
+    line.strip_suffix(" MiB are free for programs")?.split(' ').next()?.parse().ok()
+}
+
 fn boots(name: &str, machine: impl Fn(&Path) -> Machine) {
     let image = made(SHIPPED).unwrap();
     let run = run(&format!("boots-{name}"), &machine(&image.iso), &Goal::Line(AT_WORK.into()));
     assert!(run.verdict.passed(), "{}\n{}", run.verdict, run.evidence.serial);
     let up = run.evidence.serial.lines().any(|line| line.starts_with("selix: up"));
     assert!(up, "no line tells that the system is up:\n{}", run.evidence.serial);
+    let free = free_for_programs(&run.evidence.serial);
+    assert!(free.is_some_and(|free| free > ENOUGH_OF_64), "{free:?} MiB are free:\n{}", run.evidence.serial);
 }
 
 #[test]

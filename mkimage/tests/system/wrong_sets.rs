@@ -3,7 +3,8 @@
 use crate::support::bios;
 use crate::{DEBUG_EXIT, changed, run};
 use abi::boot::{BootEntry, BootFlags, BootHeader};
-use abi::report::KERNEL_PANIC;
+use abi::note::AbiNote;
+use abi::report::{KERNEL_PANIC, SYSTEM_FAILED};
 use mkimage::image::{File, Image, Role};
 use qemu::{End, Goal};
 use zerocopy::{FromBytes, IntoBytes};
@@ -18,6 +19,20 @@ pub(crate) fn refusal(name: &str, change: impl FnOnce(&mut Image)) -> String {
     let (serial, end) = (&run.evidence.serial, &run.evidence.end);
     assert_eq!(*end, End::Exited(KERNEL_PANIC), "{name}: {}\n{serial}", run.verdict);
     let told = serial.lines().find_map(|line| line.strip_prefix("selix: cannot boot: "));
+    told.unwrap_or_else(|| panic!("{name}: nothing is told; {}\n{serial}", run.verdict)).to_owned()
+}
+
+/// The same with a change that the kernel does not notice, but the memory server does: gives what that says.
+pub(crate) fn refusal_of_server(name: &str, change: impl FnOnce(&mut Image)) -> String {
+    let disk = changed(|image| {
+        image.cmdline = DEBUG_EXIT.into();
+        change(image);
+    });
+    let run = run(&format!("wrong-{name}"), &bios(&disk.iso), &Goal::Line("ping: ".into()));
+    let (serial, end) = (&run.evidence.serial, &run.evidence.end);
+    assert_eq!(*end, End::Exited(SYSTEM_FAILED), "{name}: {}\n{serial}", run.verdict);
+    assert!(serial.contains("rs: cannot wait for program 1 of the boot table"), "{name}:\n{serial}");
+    let told = serial.lines().find_map(|line| line.strip_prefix("vm: cannot begin: "));
     told.unwrap_or_else(|| panic!("{name}: nothing is told; {}\n{serial}", run.verdict)).to_owned()
 }
 
@@ -96,12 +111,12 @@ fn a_boot_table_of_another_format() {
 fn a_boot_table_with_another_number_of_root_system_processes() {
     let all = |flags: BootFlags| move |image: &mut Image| change_entries(image, |all| set_flags(all, flags));
     stops("no-root", "names 0 root system processes, should be 1", all(BootFlags::empty()));
-    stops("roots", "names 3 root system processes, should be 1", all(BootFlags::ROOT));
+    stops("roots", "names 4 root system processes, should be 1", all(BootFlags::ROOT));
 }
 
 #[test]
 fn a_boot_table_with_two_memory_servers() {
-    stops("pagers", "names 2 memory servers, should be 0 or 1", |image| {
+    stops("pagers", "names 3 memory servers, should be 0 or 1", |image| {
         change_entries(image, |all| set_flags(&mut all[1..], BootFlags::PAGER));
     });
 }
@@ -147,26 +162,37 @@ fn a_truncated_module() {
 
 #[test]
 fn a_program_that_is_no_elf_file() {
-    stops("no-elf", "the boot program ping cannot be loaded", |image| replace(image, "ping", b"#!/bin/sh\n".to_vec()));
+    let script = || b"#!/bin/sh\n".to_vec();
+    stops("no-elf", "the boot program vm cannot be loaded", |image| replace(image, "vm", script()));
+    let told = refusal_of_server("no-elf-later", |image| replace(image, "ping", script()));
+    assert!(told.starts_with("the boot program ping: "), "{told}");
 }
 
 #[test]
 fn a_program_that_ends_early() {
-    stops("cut-elf", "the boot program ping cannot be loaded", |image| {
-        let mut elf = file(image, "ping").bytes.clone();
+    let cut = |image: &mut Image, name: &str| {
+        let mut elf = file(image, name).bytes.clone();
         elf.truncate(elf.len() - 1);
-        replace(image, "ping", elf);
-    });
+        replace(image, name, elf);
+    };
+    stops("cut-elf", "the boot program vm cannot be loaded", |image| cut(image, "vm"));
+    let told = refusal_of_server("cut-elf-later", |image| cut(image, "ping"));
+    assert!(told.starts_with("the boot program ping: "), "{told}");
 }
 
 #[test]
 fn a_program_for_another_abi() {
-    stops("other-abi", "is built for ABI 77", |image| {
-        let mut elf = file(image, "ping").bytes.clone();
-        let note = elf.windows(6).position(|w| w == b"Selix\0").expect("a program has the note");
-        elf[note + 8] = 77;
-        replace(image, "ping", elf);
-    });
+    let change = |image: &mut Image, name: &str| {
+        let mut elf = file(image, name).bytes.clone();
+        let note = AbiNote { version: 77, ..AbiNote::CURRENT };
+        let is_note = |window: &[u8]| window == AbiNote::CURRENT.as_bytes();
+        let at = elf.windows(size_of::<AbiNote>()).position(is_note).expect("a program has the note");
+        elf[at..][..size_of::<AbiNote>()].copy_from_slice(note.as_bytes());
+        replace(image, name, elf);
+    };
+    stops("other-abi", "is built for ABI 77", |image| change(image, "vm"));
+    let told = refusal_of_server("other-abi-later", |image| change(image, "ping"));
+    assert!(told.contains("is built for ABI 77"), "{told}");
 }
 
 #[test]

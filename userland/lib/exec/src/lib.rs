@@ -5,7 +5,10 @@
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::{Endpoint, Errno};
 use core::ops::Range;
-use libexec::{EndOfFile, ExecError, Failure, Fill, Loaded, Request, Reservation, Section, Start, Step, Target};
+use libexec::{EndOfFile, Failure, Fill, Reservation, Section, Start, Step, Target};
+
+pub use libexec::{ARG_MAX, Accept, ExecError, Facts, Loaded, Request, Trust};
+
 use protocol::kernel;
 use protocol::vm::{Access, Clear, Client, Map, MapFlags, Protect, SetBreak};
 use sys::Ipc;

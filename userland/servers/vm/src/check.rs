@@ -50,12 +50,14 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         Ok(self.check())
     }
 
-    /// Compares what processes have with the kernel's page tables. All frames, which takes longer, are not looked at.
+    /// Compares what some processes have with the kernel's page tables: `most` at a time, others each `turn`. The frames, which takes
+    /// longer, are not looked at.
     ///
     /// # Errors
     /// The first thing that is not as it should be.
-    pub fn check_processes(&self) -> Checked {
-        for process in self.processes.iter() {
+    pub fn check_processes(&self, turn: u64, most: u64) -> Checked {
+        let first = (turn * most).checked_rem(self.processes.len()).unwrap_or(0);
+        for process in self.processes.iter().skip(first as usize).take(most as usize) {
             check_regions(process)?;
             self.check_space(process)?;
         }
@@ -79,7 +81,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         for (_, frame) in self.objects.iter().flat_map(|(_, object)| object.pages.all()) {
             named[frame.number() as usize] += 1;
         }
-        self.check_processes()?;
+        self.check_processes(0, u64::MAX)?;
         for (_, frame) in self.processes.iter().flat_map(|process| process.memory.pages.all()) {
             named[frame.number() as usize] += 1;
             mapped[frame.number() as usize] += 1;

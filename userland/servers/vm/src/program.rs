@@ -6,7 +6,7 @@ use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use protocol::getinfo::{BootPolicy, GetBootPolicy};
 use protocol::kernel::GetBootEntry;
 use protocol::vm::MemoryInfo;
@@ -158,24 +158,23 @@ fn report(server: &mut Server) {
     }
 }
 
-/// Compares the books with the kernel's tables, if this is the program that does: what processes have each time, or more seldom if
-/// that is much, and all frames each so many times.
+/// Compares the books with the kernel's tables, if this is the program that does: what a few processes have each time, or more seldom
+/// if they have much, and everything each so many times.
 fn check(server: &mut Server) {
-    const FRAMES_EVERY: u32 = 128;
-    /// So many processes, or pages that are not free, are looked at each time.
-    const FEW_PROCESSES: u64 = 12;
+    const ALL_EVERY: u64 = 128;
+    const PROCESSES: u64 = 8;
     const FEW_PAGES: u64 = 1024;
-    static REQUESTS: AtomicU32 = AtomicU32::new(0);
+    static REQUESTS: AtomicU64 = AtomicU64::new(0);
     if !crate::CHECKS {
         return;
     }
-    let MemoryInfo { total, free, processes, .. } = server.memory_info();
-    let every = 1 + processes / FEW_PROCESSES + (total - free) / FEW_PAGES;
+    let MemoryInfo { total, free, .. } = server.memory_info();
+    let every = 1 + (total - free) / FEW_PAGES;
     let requests = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let checked = if requests.is_multiple_of(FRAMES_EVERY) {
+    let checked = if requests.is_multiple_of(ALL_EVERY) {
         server.checked()
-    } else if u64::from(requests).is_multiple_of(every) {
-        Ok(server.check_processes())
+    } else if requests.is_multiple_of(every) {
+        Ok(server.check_processes(requests / every, PROCESSES))
     } else {
         return;
     };

@@ -4,7 +4,7 @@ use crate::player::{Player, free_pages, server};
 use crate::programs::{DATA, File, MARK, Plan, STEP};
 use abi::Errno;
 use abi::layout::{PAGE_SIZE, PIE_BASE, PROGRAM_BASE, STACK_TOP};
-use libexec::{ARG_MAX, Accept, ExecError, Facts, Request, Trust};
+use exec::{ARG_MAX, Accept, ExecError, Facts, Request, Trust};
 use protocol::vm::{SetLimits, UNLIMITED};
 use suite::{Failure, Outcome, check, check_eq};
 use vm_suite::Do;

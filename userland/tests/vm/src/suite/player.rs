@@ -4,7 +4,7 @@ use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use libexec::Request;
+use exec::Request;
 use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::{
