@@ -1,4 +1,4 @@
-//! The memory server: who has which memory.
+//! The memory server: who has which memory. See `docs/vm.md`.
 //!
 //! Which of the calls a process may make says its call mask, a bit for each number; users share one, and who has none may make none.
 //! `ENOSYS` for a call that is not in it. Memory is of whole pages: a length is rounded up to them, an address must be a
@@ -64,7 +64,7 @@ crate::protocol! {
     5 fn will_exit(WillExit { process: Endpoint, reserved: u32 }) -> WillExitDone {};
     /// Maps memory, new and filled with zeros, or that of a file. `EINVAL` for a length of 0, unknown or contradictory flags, an
     /// address that is no user's, and a file descriptor beside [`MapFlags::ANONYMOUS`]; `EPERM` for
-    /// [`MapFlags::UNINITIALIZED`] by who may not act for others; `ENXIO` for what files cannot do.
+    /// [`MapFlags::UNINITIALIZED`] by who may not act for others; `ENOSYS` for files, as long as there is no file server.
     10 fn mmap(Map {
         /// Where; 0 for anywhere.
         address: u64,

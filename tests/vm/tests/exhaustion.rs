@@ -214,6 +214,27 @@ fn giving_back_needs_nothing() {
 }
 
 #[test]
+fn what_is_kept_back_lets_memory_be_given_up() {
+    /// Splits that take more of the heap than it has unused.
+    const PAGES: u64 = 2 * 900;
+    test(|bench| {
+        let who = bench.child(bench.first);
+        let first = bench.mmap(who, PAGES, MapFlags::empty()).expect("nothing is there yet");
+        let hog = Hog::new(bench);
+        let heap = crate::heap::pages();
+        assert!(bench.vm.memory_info().free >= 32, "something is kept back");
+        for page in (1..PAGES).step_by(2) {
+            bench.munmap(who, first + page * P, 1).expect("there is memory for that");
+        }
+        assert!(crate::heap::pages() > heap, "it has been used");
+        bench.check();
+        bench.end(hog.process);
+        bench.end(who);
+        bench.assert_all_free();
+    });
+}
+
+#[test]
 fn tables_alone_can_use_up_memory() {
     test(|bench| {
         /// What a page table maps.

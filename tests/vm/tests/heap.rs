@@ -1,7 +1,6 @@
 //! A heap that knows whether the server has reserved what it allocates.
 //!
-//! As the real one, it has some bytes to spare at its end; what is freed may be of no use to the same request. Between
-//! requests, all that is free is to spare again.
+//! A request may allocate as much as it has reserved, and no more, however much there is; what it frees is of no use to itself.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -17,15 +16,23 @@ struct Account {
     mapped: usize,
     /// Bytes that it has.
     used: usize,
-    /// Bytes at the end.
-    spare: usize,
+    /// Bytes that this request has freed.
+    freed: usize,
+    /// Bytes that this request may still allocate.
+    reserved: usize,
+    /// What was reserved last, if the heap grows to that.
+    wanted: usize,
     /// It has allocated what it had not reserved.
     overdrawn: bool,
 }
 
+impl Account {
+    const NEW: Self = Self { open: false, mapped: 0, used: 0, freed: 0, reserved: 0, wanted: 0, overdrawn: false };
+}
+
 thread_local! {
     static ACCOUNT: Cell<Account> =
-        const { Cell::new(Account { open: false, mapped: 0, used: 0, spare: 0, overdrawn: false }) };
+        const { Cell::new(Account::NEW) };
 }
 
 fn change(act: impl FnOnce(&mut Account)) {
@@ -46,8 +53,8 @@ unsafe impl GlobalAlloc for Counting {
             if account.open {
                 let bytes = layout.size() + OVERHEAD;
                 account.used += bytes;
-                account.overdrawn |= account.spare < bytes;
-                account.spare = account.spare.saturating_sub(bytes);
+                account.overdrawn |= account.reserved < bytes;
+                account.reserved = account.reserved.saturating_sub(bytes);
             }
         });
         // SAFETY: the caller keeps the contract of this function, which is the same.
@@ -57,7 +64,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         change(|account| {
             if account.open {
-                account.used = account.used.saturating_sub(layout.size() + OVERHEAD);
+                account.freed += layout.size() + OVERHEAD;
             }
         });
         // SAFETY: the caller keeps the contract of this function, which is the same.
@@ -76,14 +83,22 @@ pub(crate) struct CountedHeap {
 
 impl CountedHeap {
     pub(crate) fn new(first: u64) -> Self {
-        change(|account| *account = Account { open: false, mapped: 0, used: 0, spare: 0, overdrawn: false });
+        change(|account| *account = Account::NEW);
         Self { end: first }
     }
 }
 
 impl vm::Heap for CountedHeap {
     fn lacks(&self, bytes: usize) -> u64 {
-        bytes.saturating_sub(ACCOUNT.get().spare).div_ceil(PAGE) as u64
+        let Account { mapped, used, .. } = ACCOUNT.get();
+        let lacking = bytes.saturating_sub(mapped.saturating_sub(used));
+        change(|account| {
+            account.wanted = bytes;
+            if lacking == 0 {
+                account.reserved = account.reserved.max(bytes);
+            }
+        });
+        lacking.div_ceil(PAGE) as u64
     }
 
     fn end(&self) -> u64 {
@@ -94,7 +109,9 @@ impl vm::Heap for CountedHeap {
         self.end += pages;
         change(|account| {
             account.mapped += pages as usize * PAGE;
-            account.spare += pages as usize * PAGE;
+            if account.mapped - account.used >= account.wanted {
+                account.reserved = account.reserved.max(account.wanted);
+            }
         });
     }
 }
@@ -108,10 +125,13 @@ pub(crate) fn pages() -> u64 {
 pub(crate) fn served<R>(act: impl FnOnce() -> R) -> R {
     change(|account| {
         account.open = true;
-        account.spare = account.mapped.saturating_sub(account.used);
+        account.reserved = 0;
     });
     let result = act();
-    change(|account| account.open = false);
+    change(|account| {
+        account.open = false;
+        account.used = account.used.saturating_sub(std::mem::take(&mut account.freed));
+    });
     assert!(!ACCOUNT.get().overdrawn, "the server has allocated more than it has reserved");
     result
 }

@@ -169,6 +169,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
                 check(is(&[FrameKind::PageTable]) && named[at] == 0, "a chained frame is a page table")?;
                 continue;
             }
+            let is_known = frames.free().contains(number) || frames.used().contains(number);
+            check(!is(&[FrameKind::Idle]) || is_known, "what is idle is known to be free")?;
             if frames.free().contains(number) {
                 check(is(&[FrameKind::Idle]) && named[at] == 0, "a free frame is idle and named by nothing")?;
                 check(!frames.used().contains(number), "a free frame need not be given back")?;
