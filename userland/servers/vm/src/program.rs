@@ -163,7 +163,7 @@ fn report(server: &mut Server) {
 fn check(server: &mut Server) {
     const ALL_EVERY: u64 = 128;
     const PROCESSES: u64 = 8;
-    const FEW_PAGES: u64 = 1024;
+    const FEW_PAGES: u64 = 256;
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     if !crate::CHECKS {
         return;
