@@ -7,10 +7,10 @@ use crate::layout::direct;
 use crate::machine::X86;
 use crate::paging::{self, Entry, Flags, Table};
 use crate::{cpu, smp};
-use abi::layout::{PAGE_SIZE, USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, user_range};
 use kernel_core::frames::FrameNumber;
 use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights, Tables};
-use kernel_core::{CpuId, Fault, MemoryAccess, Stretch, Stretches};
+use kernel_core::{CpuId, Fault, MemoryAccess, Stretch};
 
 /// The table in a frame.
 #[inline(always)]
@@ -162,60 +162,38 @@ impl Needed {
         // One comparison for frame and flags of each.
         let compared = self.with | self.without;
         let mut next = first.frame_and(compared);
-        let continues = |entry: &Entry| {
+        let mut count = 0;
+        for entry in others {
             next += PAGE_SIZE;
-            entry.frame_and(compared) == next
-        };
-        others.take_while(continues).count()
-    }
-}
-
-/// Finds the bytes of a range of a program's memory; see [`kernel_core::Machine::locate`].
-///
-/// # Errors
-/// The first address that the program itself could not access, or where a device is.
-#[inline(always)]
-pub(crate) fn locate(
-    root: FrameNumber,
-    address: u64,
-    len: u64,
-    access: MemoryAccess,
-    stretches: &mut Stretches,
-) -> Result<(), Fault> {
-    let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
-    let end = end.ok_or(Fault { address })?;
-    let needed = Needed::for_access(access);
-    let mut at = address;
-    while at < end {
-        let leaf = table(root).leaf(at).ok_or(Fault { address: at })?;
-        let mut index = (at / PAGE_SIZE) as usize % ENTRIES;
-        // As far as this table goes.
-        while at < end && index < ENTRIES {
-            let first = leaf.entry(index);
-            if !needed.fits(first) {
-                return Err(Fault { address: at });
+            if entry.frame_and(compared) != next {
+                break;
             }
-            let offset = at % PAGE_SIZE;
-            let others = leaf.entries(index + 1..index + (offset + (end - at)).div_ceil(PAGE_SIZE) as usize);
-            let pages = 1 + needed.followers(first, others);
-            let len = (pages as u64 * PAGE_SIZE - offset).min(end - at);
-            let stretch = Stretch { first: direct(first.physical()) + offset, len };
-            stretches.try_push(stretch).map_err(|_| Fault { address: at })?;
-            at += len;
-            index += pages;
+            count += 1;
         }
+        count
     }
-    Ok(())
 }
 
-/// Finds a byte of a program's memory; see [`kernel_core::Machine::locate_byte`].
+/// Finds bytes of a program's memory: those of pages whose frames follow each other, as far as one table maps them. See
+/// [`kernel_core::Machine::stretch`].
 #[inline(always)]
-pub(crate) fn locate_byte(root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
-    if !(USER_START..USER_END).contains(&address) {
+pub(crate) fn stretch(root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch> {
+    // Nothing is ever mapped behind programs' memory, where the last table goes on.
+    user_range(address, 1)?;
+    let needed = Needed::for_access(access);
+    let (leaf, index) = (table(root).leaf(address)?, (address / PAGE_SIZE) as usize % ENTRIES);
+    let entry = leaf.entry(index);
+    if !needed.fits(entry) {
         return None;
     }
-    let entry = table(root).leaf(address)?.entry((address / PAGE_SIZE) as usize % ENTRIES);
-    Needed::for_access(access).fits(entry).then(|| direct(entry.physical()) + address % PAGE_SIZE)
+    let offset = address % PAGE_SIZE;
+    let first = direct(entry.physical()) + offset;
+    if len <= PAGE_SIZE - offset {
+        return Some(Stretch { first, len });
+    }
+    let pages = (offset + len).div_ceil(PAGE_SIZE) as usize;
+    let found = 1 + needed.followers(entry, leaf.entries(index + 1..index + pages));
+    Some(Stretch { first, len: len.min(found as u64 * PAGE_SIZE - offset) })
 }
 
 /// Copies bytes of located pages. Programs may access them meanwhile on other processors; what they see then is theirs to know.
@@ -253,9 +231,7 @@ fn part(root: FrameNumber, address: u64, len: usize) -> Result<(u64, usize), Fau
 /// The same, of a page that the program can access like this.
 fn part_for(root: FrameNumber, address: u64, len: usize, wanted: MemoryAccess) -> Result<(u64, usize), Fault> {
     let fault = Fault { address };
-    if !(USER_START..USER_END).contains(&address) {
-        return Err(fault);
-    }
+    user_range(address, 1).ok_or(fault)?;
     let (entry, _) = table(root).find(address).ok_or(fault)?;
     if !Needed::for_access(wanted).fits(entry) {
         return Err(fault);

@@ -100,7 +100,7 @@ pub struct Spaces<'t> {
     lendings: Lendings<'t>,
     /// The root table that each CPU has loaded; [`KERNELS_OWN`] for the kernel's.
     loaded: [FrameNumber; MAX_CPUS],
-    /// How often something was taken away from a space, that CPUs might remember.
+    /// How often something was taken away from a space, that CPUs might remember, or a process came to live elsewhere.
     changes: u64,
     /// Where to look for a free entry: so that none is used again soon.
     next: usize,
@@ -203,6 +203,7 @@ impl<'t> Spaces<'t> {
     /// One more process lives in a space; `None` if it has ended.
     pub fn bind(&mut self, id: SpaceId) -> Option<Home> {
         let root = self.root(id)?;
+        self.changes += 1;
         self.space_mut(id).bound += 1; // There are fewer processes than a u16 counts.
         Some(Home { id, root })
     }
@@ -210,6 +211,7 @@ impl<'t> Spaces<'t> {
     /// One process less does, for it ended or moved. It does not run any more, on any CPU. A space of the kernel's own ends
     /// with the last one, as [`sweep`](Self::sweep) goes on.
     pub fn unbind(&mut self, tables: &mut impl Tables, id: SpaceId) {
+        self.changes += 1;
         let space = self.space_mut(id);
         space.bound -= 1;
         if space.bound == 0 && space.root.is_some_and(|root| self.frames.is_of_pool(root)) {
@@ -259,8 +261,8 @@ impl<'t> Spaces<'t> {
         }
     }
 
-    /// Whoever remembers where a page is forgets it when this number changes: as CPUs must, each time that pages are taken away
-    /// or may be used for less, or the tables that map them go.
+    /// Whoever remembers where a page of a process is forgets it when this number changes: as CPUs must, each time that pages are
+    /// taken away or may be used for less, or the tables that map them go; and when a process gets another space.
     #[inline(always)]
     pub(crate) fn changes(&self) -> u64 {
         self.changes

@@ -7,7 +7,7 @@ use crate::frames::FrameNumber;
 use crate::spaces::walk::{Pages, index};
 use crate::spaces::{Home, SpaceId};
 use crate::tables::{Access, ENTRIES, Page, Rights};
-use abi::layout::{PAGE_SIZE, USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, user_range};
 use abi::{Endpoint, Errno};
 use protocol::kernel::MAX_LENT;
 
@@ -279,9 +279,7 @@ impl Spaces<'_> {
 
     /// The page at an address of a program.
     fn page_at(&self, tables: &impl Tables, home: Home, address: u64) -> Option<Page> {
-        if !(USER_START..USER_END).contains(&address) {
-            return None;
-        }
+        user_range(address, 1)?;
         let [leaf, ..] = self.way(tables, home.root(), address)?;
         tables.page(leaf, index(address, 0))
     }
