@@ -1,9 +1,8 @@
 //! Verification of grants: whether somebody may access memory of somebody else, and where that memory is.
 //!
 //! The entries stand in their granters' own memory, where they can change at any moment, also while they are read. So each word
-//! is read once, into the kernel: the flags before what they make valid, and the sequence number before and after all. Whoever
-//! makes a grant clears the flags first, then changes the sequence number, and the flags last; so nobody sees half of one grant
-//! and half of the next.
+//! is read once, into the kernel; after that it is looked whether flags and sequence number are still the same. Whoever takes a
+//! grant back changes these first, so nobody sees half of one grant and half of the next.
 //!
 //! An entry is read at each use. Only where the page is that it stands in is remembered: see [`FoundPage`].
 
@@ -200,15 +199,14 @@ impl<M: Machine> Kernel<'_, M> {
                 None => self.find_entry(machine, granter, grantee, id)?,
             };
             let word = |field: usize| machine.load(name + field as u64);
-            // Flags that are valid when this number stands there are those of its grant. What they make valid is its, too, if the
-            // number still stands there when all was read.
+            // The sequence number first: flags that are valid after it came are those of this grant, not of the last one.
             if word(SEQUENCE) != id.sequence() {
                 return Err(Errno::Perm);
             }
             let head = word(HEAD);
             let part = Part { start: word(START), len: word(LEN) };
             let (parent, other) = (GrantId::from_raw(word(PARENT)), Endpoint::from_raw(word(OTHER) as u32));
-            if word(SEQUENCE) != id.sequence() {
+            if word(HEAD) != head || word(SEQUENCE) != id.sequence() {
                 return Err(Errno::Perm);
             }
             let flags = GrantFlags::from_bits_retain(head as u32);
@@ -262,7 +260,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         let address = entry_address(self.privileges(slot), granter, grantee, id)?;
         let root = self.root_of(slot).ok_or(Errno::Perm)?;
-        let name = machine.stretch(root, address, GRANT_SIZE, MemoryAccess::Read).ok_or(Errno::Perm)?.first;
+        let name = machine.locate_byte(root, address, MemoryAccess::Read).ok_or(Errno::Perm)?;
         let changes = self.spaces.changes();
         let privileges = self.privileges_mut(slot);
         privileges.grant_page = privileges.grant_table.page_of(id, name, changes);

@@ -101,6 +101,12 @@ pub trait Machine: Devices + Tables {
     /// a device's.
     fn stretch(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch>;
 
+    /// The name of the byte at an address, as [`Machine::stretch`] finds it; those behind it follow until the end of the page.
+    #[inline(always)]
+    fn locate_byte(&self, root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
+        self.stretch(root, address, 1, access).map(|stretch| stretch.first)
+    }
+
     /// The name of the first byte of a frame of a program's memory; those of the others follow.
     fn name_of(&self, frame: FrameNumber) -> u64;
 

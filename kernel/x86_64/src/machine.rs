@@ -60,6 +60,11 @@ impl Machine for X86 {
         space::stretch(root, address, len, access)
     }
 
+    #[inline(always)]
+    fn locate_byte(&self, root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
+        space::locate_byte(root, address, access)
+    }
+
     fn name_of(&self, frame: FrameNumber) -> u64 {
         direct(frame.address())
     }

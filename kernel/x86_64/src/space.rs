@@ -156,44 +156,59 @@ impl Needed {
         entry.has_of(self.with | self.without, self.with)
     }
 
-    /// How many entries continue what the first maps: they fit, too, and their frames follow each other.
+    /// How many entries of a table continue one that fits, up to a last one: they fit, too, and their frames follow.
     #[inline(always)]
-    fn followers(self, first: Entry, others: impl Iterator<Item = Entry>) -> usize {
+    fn followers(self, leaf: Table, first: usize, entry: Entry, last: usize) -> usize {
+        /// So many are compared without a look at the end.
+        const TOGETHER: usize = 8;
         // One comparison for frame and flags of each.
         let compared = self.with | self.without;
-        let mut next = first.frame_and(compared);
-        let mut count = 0;
-        for entry in others {
-            next += PAGE_SIZE;
-            if entry.frame_and(compared) != next {
-                break;
-            }
-            count += 1;
+        let start = entry.frame_and(compared);
+        let follows = |at: usize| leaf.entry(at).frame_and(compared) == start + (at - first) as u64 * PAGE_SIZE;
+        let end = ENTRIES.min(last + 1);
+        let mut next = first + 1;
+        while next < end.saturating_sub(TOGETHER - 1) && (next..next + TOGETHER).all(follows) {
+            next += TOGETHER;
         }
-        count
+        while next < end && follows(next) {
+            next += 1;
+        }
+        next - 1 - first
     }
+}
+
+/// The table of the last level that maps an address of a program, the index there, and the entry, if it is as needed.
+#[inline(always)]
+fn find(root: FrameNumber, address: u64, needed: Needed) -> Option<(Table, usize, Entry)> {
+    user_range(address, 1)?;
+    let (leaf, index) = (table(root).leaf(address)?, (address / PAGE_SIZE) as usize % ENTRIES);
+    let entry = leaf.entry(index);
+    needed.fits(entry).then_some((leaf, index, entry))
 }
 
 /// Finds bytes of a program's memory: those of pages whose frames follow each other, as far as one table maps them. See
 /// [`kernel_core::Machine::stretch`].
 #[inline(always)]
 pub(crate) fn stretch(root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch> {
-    // Nothing is ever mapped behind programs' memory, where the last table goes on.
-    user_range(address, 1)?;
-    let needed = Needed::for_access(access);
-    let (leaf, index) = (table(root).leaf(address)?, (address / PAGE_SIZE) as usize % ENTRIES);
-    let entry = leaf.entry(index);
-    if !needed.fits(entry) {
-        return None;
+    /// A function of its own has enough registers for its loop.
+    #[inline(never)]
+    fn apart(root: FrameNumber, address: u64, len: u64, needed: Needed) -> Option<Stretch> {
+        let (leaf, index, entry) = find(root, address, needed)?;
+        let offset = address % PAGE_SIZE;
+        let end = offset + len;
+        // Nothing is ever mapped behind programs' memory, where the last table goes on.
+        let others = needed.followers(leaf, index, entry, index + ((end - 1) / PAGE_SIZE) as usize);
+        let found = (1 + others) as u64 * PAGE_SIZE;
+        Some(Stretch { first: direct(entry.physical()) + offset, len: end.min(found) - offset })
     }
-    let offset = address % PAGE_SIZE;
-    let first = direct(entry.physical()) + offset;
-    if len <= PAGE_SIZE - offset {
-        return Some(Stretch { first, len });
-    }
-    let pages = (offset + len).div_ceil(PAGE_SIZE) as usize;
-    let found = 1 + needed.followers(entry, leaf.entries(index + 1..index + pages));
-    Some(Stretch { first, len: len.min(found as u64 * PAGE_SIZE - offset) })
+    apart(root, address, len, Needed::for_access(access))
+}
+
+/// Finds a byte of a program's memory; see [`kernel_core::Machine::locate_byte`].
+#[inline(always)]
+pub(crate) fn locate_byte(root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
+    let (_, _, entry) = find(root, address, Needed::for_access(access))?;
+    Some(direct(entry.physical()) + address % PAGE_SIZE)
 }
 
 /// Copies bytes of located pages. Programs may access them meanwhile on other processors; what they see then is theirs to know.

@@ -198,12 +198,15 @@ impl<M: Machine> Context<'_, '_, M> {
         if len == 0 {
             return Err(Errno::Dom.into());
         }
-        let at_once =
-            len <= MAX_COPIED && !is_worth_sharing(from, to, len) && self.copy_at_once(from, to, len).is_some();
-        if at_once { Ok(len) } else { self.copy_many(from, to, len, missing) }
+        let at_once = match len {
+            ..=PAGE_SIZE => self.copy_in_pages(from, to, len),
+            ..=MAX_COPIED if !is_worth_sharing(from, to, len) => self.copy_at_once(from, to, len),
+            _ => None,
+        };
+        if at_once.is_some() { Ok(len) } else { self.copy_many(from, to, len, missing) }
     }
 
-    /// The same for what is long, or in several places, or not there.
+    /// The same for what is long, or not there.
     #[inline(never)]
     fn copy_many(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<u64, Stop> {
         if is_worth_sharing(from, to, len)
@@ -214,8 +217,21 @@ impl<M: Machine> Context<'_, '_, M> {
         self.copy_step(from, to, len, len.min(MAX_COPIED), missing)
     }
 
-    /// Copies what is one stretch on each side: most copies. `None`, with nothing copied, if it is not.
+    /// Copies what lies in one page on each side, and is there: most copies. `None`, with nothing copied, if it is otherwise.
     #[inline(always)]
+    fn copy_in_pages(&mut self, from: Side, to: Side, len: u64) -> Option<()> {
+        let last_start = (from.address % PAGE_SIZE).max(to.address % PAGE_SIZE);
+        if len > PAGE_SIZE - last_start {
+            return None;
+        }
+        // Where the first byte is, the others are, too.
+        let source = self.machine.locate_byte(self.root_of(from)?, from.address, MemoryAccess::Read)?;
+        let destination = self.machine.locate_byte(self.root_of(to)?, to.address, MemoryAccess::Write)?;
+        self.machine.copy(source, destination, len);
+        Some(())
+    }
+
+    /// Copies what is one stretch on each side. `None`, with nothing copied, if it is not.
     fn copy_at_once(&mut self, from: Side, to: Side, len: u64) -> Option<()> {
         let source = self.stretch(from, len, MemoryAccess::Read)?;
         let destination = self.stretch(to, len, MemoryAccess::Write)?;
@@ -227,10 +243,15 @@ impl<M: Machine> Context<'_, '_, M> {
     }
 
     /// Bytes of a side, from its first on, if they are there; physical memory is left to others.
-    #[inline(always)]
     fn stretch(&self, side: Side, len: u64, access: MemoryAccess) -> Option<Stretch> {
+        self.machine.stretch(self.root_of(side)?, side.address, len, access)
+    }
+
+    /// The root table of a side's space; physical memory is in none.
+    #[inline(always)]
+    fn root_of(&self, side: Side) -> Option<FrameNumber> {
         match side.memory {
-            Memory::Of(slot) => self.machine.stretch(self.kernel.root_of(slot)?, side.address, len, access),
+            Memory::Of(slot) => self.kernel.root_of(slot),
             Memory::Physical => None,
         }
     }
