@@ -39,6 +39,16 @@ impl Flags {
     /// A table that maps programs' memory.
     pub(crate) const USER_TABLE: Self = Self::KERNEL_TABLE.union(Self::USER);
 
+    /// All that say what a program may do with a page, and what it is.
+    pub(crate) const RIGHTS: Self = Self::PRESENT
+        .union(Self::WRITE)
+        .union(Self::USER)
+        .union(Self::WRITE_THROUGH)
+        .union(Self::CACHE_DISABLE)
+        .union(Self::DEVICE)
+        .union(Self::WITHHELD)
+        .union(Self::NO_EXECUTE);
+
     /// How memory is cached: see [`init_cache_types`].
     pub(crate) const fn of_cache(cache: Cache) -> Self {
         match cache {

@@ -94,6 +94,14 @@ impl Tables for X86 {
         frame(entry).map(|frame| Page { frame, rights: rights(entry) })
     }
 
+    #[inline(always)]
+    fn frame_with(&self, leaf: FrameNumber, index: usize, rights: Rights) -> Option<FrameNumber> {
+        let entry = table(leaf).entry(index);
+        let number = FrameNumber::containing(entry.physical());
+        // Not one after the other: so both become one comparison.
+        if entry.has_of(Flags::RIGHTS, Flags::of(rights)) & number.is_some() { number } else { None }
+    }
+
     fn flags(rights: Rights) -> Flags {
         Flags::of(rights)
     }

@@ -2,7 +2,7 @@
 
 use super::{Context, Stop};
 use crate::grants::Use;
-use crate::spaces::lending::{Link, Links, Loan, Refusal, Side, Wish};
+use crate::spaces::lending::{Link, Links, Loan, Refusal, Side};
 use crate::tables::Access;
 use crate::{Machine, MemoryAccess};
 use abi::Errno;
@@ -32,7 +32,7 @@ impl<M: Machine> Context<'_, '_, M> {
         let borrower = Side { home: home(self.me)?, address };
         user_range(address, len).ok_or(Errno::Fault)?;
         let count = (len / PAGE_SIZE).min(MAX_LENT.into()) as u32;
-        match self.kernel.spaces.lend(self.machine, &Loan { owner, borrower, count }, Wish::See(access, links)) {
+        match self.kernel.spaces.lend(self.machine, &Loan { owner, borrower, count }, access, links) {
             Ok(()) => Ok(SafeMapped { done: u64::from(count) * PAGE_SIZE }),
             Err(Refusal::Again) => Ok(SafeMapped { done: 0 }),
             Err(Refusal::Failed(errno)) => Err(errno.into()),

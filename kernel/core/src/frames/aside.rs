@@ -32,15 +32,21 @@ impl Frames<'_> {
         info.is_some_and(|info| info.kind == FrameKind::User && info.pins == 0 && info.value == places)
     }
 
-    /// Sets a program's frame, which was mapped in one place and not pinned, aside as a page of a lending: in front of those
-    /// that are, which belong to pages behind it.
+    /// Sets programs' frames, each of which was mapped in one place and not pinned, aside as the pages of a lending.
     #[inline(always)]
-    pub(crate) fn set_aside(&mut self, frame: FrameNumber, page: u32, aside: &mut Aside) {
-        let info = &mut self.table[frame.index()];
-        // A lending has fewer pages than this counts.
-        (info.kind, info.pins, info.value) = (FrameKind::Aside, page as u16, aside.first);
-        aside.first = frame.link();
-        aside.len += 1;
+    pub(crate) fn set_aside(
+        &mut self,
+        frames: impl DoubleEndedIterator<Item = FrameNumber> + ExactSizeIterator,
+    ) -> Aside {
+        let len = frames.len() as u32;
+        let mut first = 0;
+        for (page, frame) in frames.enumerate().rev() {
+            let info = &mut self.table[frame.index()];
+            // A lending has fewer pages than this counts.
+            (info.kind, info.pins, info.value) = (FrameKind::Aside, page as u16, first);
+            first = frame.link();
+        }
+        Aside { first, len }
     }
 
     /// The first frame that is still aside, and which page it is.

@@ -47,7 +47,7 @@ impl Spaces<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spaces::lending::{Link, Links, Loan, Side, Wish};
+    use crate::spaces::lending::{Link, Links, Loan, Side};
     use crate::support::*;
     use crate::{Slot, Violation};
     use abi::grant::GrantId;
@@ -69,7 +69,7 @@ mod tests {
         }
         let [owner, borrower] = homes.map(|home| Side { home, address: ADDRESS });
         let links = Links::from_iter([Link { granter: A, grant: GrantId::from_raw(0) }]);
-        let lent = kernel.spaces.lend(machine, &Loan { owner, borrower, count: 2 }, Wish::See(Access::Write, links));
+        let lent = kernel.spaces.lend(machine, &Loan { owner, borrower, count: 2 }, Access::Write, links);
         assert_eq!(lent, Ok(()));
         damage(&mut kernel.spaces, homes.map(|home| home.id()));
         kernel.check_invariants()

@@ -14,7 +14,6 @@ mod records;
 mod steps;
 
 pub use make::Refusal;
-pub(crate) use make::{Loan, Wish};
 pub use records::{Lending, Lendings, Link, Links};
 pub(crate) use steps::Written;
 
@@ -45,7 +44,31 @@ impl Side {
     }
 }
 
+/// Pages of one space that another one sees in the place of its own.
+pub(crate) struct Loan {
+    pub(crate) owner: Side,
+    pub(crate) borrower: Side,
+    /// Pages, not more than [`protocol::kernel::MAX_LENT`].
+    pub(crate) count: u32,
+}
+
+/// Pages of a loan that one table maps on each side.
+struct Window {
+    /// The first one, with the owner and with the borrower.
+    there: Entry,
+    here: Entry,
+    count: usize,
+}
+
 impl Spaces<'_> {
+    /// The pages of a loan from one of them on, as far as the tables go that map it; `None` if there is none for it.
+    #[inline(always)]
+    fn window(&self, tables: &impl Tables, loan: &Loan, page: u32) -> Option<Window> {
+        let (there, here) = (self.entry(tables, loan.owner, page)?, self.entry(tables, loan.borrower, page)?);
+        let count = (ENTRIES - there.1.max(here.1)).min((loan.count - page) as usize);
+        Some(Window { there, here, count })
+    }
+
     /// The entry of a page of one side, if there is a table for it.
     #[inline(always)]
     fn entry(&self, tables: &impl Tables, side: Side, page: u32) -> Option<Entry> {
