@@ -24,7 +24,7 @@ use abi::boot::MAX_PROGRAMS;
 use arrayvec::ArrayVec;
 use core::num::NonZeroU16;
 use core::ops::Range;
-use lending::Lendings;
+use lending::{Lendings, Shares};
 use walk::Pages;
 
 /// How many spaces there can be.
@@ -76,15 +76,15 @@ pub struct Space {
     generation: u32,
     /// How many processes live in it.
     bound: u16,
-    /// How many lendings it takes part in.
-    shares: u16,
+    /// The lendings that it takes part in.
+    shares: Shares,
     /// Page tables that it does not need yet.
     stock: Stock,
 }
 
 impl Space {
     /// An entry that was never used.
-    pub const FREE: Self = Self { root: None, generation: 1, bound: 0, shares: 0, stock: Stock::EMPTY };
+    pub const FREE: Self = Self { root: None, generation: 1, bound: 0, shares: Shares::NONE, stock: Stock::EMPTY };
 }
 
 /// The table of spaces.

@@ -1,5 +1,6 @@
 //! Lending pages.
 
+use super::lists::ALONE;
 use super::records::{Lending, Links, Stage};
 use super::{Loan, PLAIN, Side, Spaces, Window};
 use crate::Tables;
@@ -45,10 +46,18 @@ impl Spaces<'_> {
         if loan.owner.home.id() == loan.borrower.home.id() {
             return Err(Refusal::Failed(Errno::Inval));
         }
-        self.check_lendings(tables, loan)?;
         let mut room = NO_PAIRS;
         let pairs = room.get_mut(..loan.count as usize).ok_or(Refusal::Failed(Errno::Inval))?;
-        self.find_pairs(tables, loan, access, pairs)?;
+        // Most often the owner can write all, and nobody sees any of it but the two.
+        let alone = |leaf, at| tables.frame_with(leaf, at, PLAIN).filter(|&frame| self.frames.is_just_mapped(frame, 1));
+        let all_alone = self.pairs(tables, loan, alone, pairs);
+        if !all_alone {
+            self.check_lendings(tables, loan)?;
+        }
+        self.check_room(tables, loan)?;
+        if !all_alone {
+            self.find_pairs(tables, loan, access, pairs)?;
+        }
         let flags = T::flags(Rights { access, withheld: false, ..PLAIN });
         self.exchange(tables, loan, pairs, flags, Stage::Live, links);
         Ok(())
@@ -65,7 +74,8 @@ impl Spaces<'_> {
         if loan.owner.home.id() == loan.borrower.home.id() || !self.pairs(tables, loan, lent, pairs) {
             return false;
         }
-        if self.check_lendings(tables, loan).is_err() {
+        if self.lendings.is_full() {
+            self.make_room(tables);
             return false;
         }
         self.drive_others_out(tables, loan.owner.home.root());
@@ -76,49 +86,39 @@ impl Spaces<'_> {
         true
     }
 
-    /// What other lendings there are of these pages, and whether there is room for one more.
+    /// What other lendings there are of these pages. Pages that are mapped in one place and can be written have to do with none.
+    #[cold]
     fn check_lendings(&mut self, tables: &mut impl Tables, loan: &Loan) -> Result<(), Refusal> {
         let (owner, borrower, count) = (loan.owner.home.id(), loan.borrower.home.id(), loan.count);
-        let (from, to) = (loan.owner.address, loan.borrower.address);
-        let mut lent = 0;
-        let mut in_the_way = false;
-        for lending in self.lendings.all_mut() {
-            let running = lending.is_running();
-            lent += usize::from(running && lending.owner == owner);
-            if running && lending.borrows(owner, from, count) {
-                return Err(Refusal::Failed(Errno::Perm));
-            }
-            if running && lending.meets(borrower, to, count) {
-                return Err(Refusal::Failed(Errno::Busy));
-            }
-            if lending.stage != Stage::Live && (lending.meets(owner, from, count) || lending.meets(borrower, to, count))
-            {
-                lending.stage = Stage::Leaving;
-                in_the_way = true;
-            }
+        let runs = |lending: &Lending| lending.stage.is_running();
+        let borrows = |lending: &Lending| runs(lending) && lending.borrows(owner, loan.owner.address, count);
+        if self.lendings_of(owner).any(|(_, lending)| borrows(lending)) {
+            return Err(Refusal::Failed(Errno::Perm));
         }
-        if lent >= self.lendings.quota() {
-            return Err(Refusal::Failed(Errno::NoSpc));
+        let meets = |lending: &Lending| runs(lending) && lending.meets(borrower, loan.borrower.address, count);
+        if self.lendings_of(borrower).any(|(_, lending)| meets(lending)) {
+            return Err(Refusal::Failed(Errno::Busy));
         }
-        if self.lendings.is_full() && !in_the_way {
-            // What was taken back can be copied, to have its place.
-            let kept = self.lendings.all_mut().iter_mut().find(|lending| lending.stage != Stage::Live);
-            kept.ok_or(Refusal::Failed(Errno::NoSpc))?.stage = Stage::Leaving;
-            in_the_way = true;
-        }
-        if in_the_way {
-            self.settle_lendings(tables);
-            return Err(Refusal::Again);
-        }
-        Ok(())
+        if self.clear_the_way(tables, loan) { Err(Refusal::Again) } else { Ok(()) }
     }
 
-    /// Finds the frames of pages that the borrower is to see.
-    fn find_pairs(&self, tables: &impl Tables, loan: &Loan, access: Access, pairs: &mut [Pair]) -> Result<(), Refusal> {
-        // Most often the owner can write all of it.
-        if self.pairs(tables, loan, |leaf, at| tables.frame_with(leaf, at, PLAIN), pairs) {
-            return Ok(());
+    /// Whether there is room for one more.
+    fn check_room(&mut self, tables: &mut impl Tables, loan: &Loan) -> Result<(), Refusal> {
+        let lent = self.space(loan.owner.home.id()).shares.running;
+        if usize::from(lent) >= self.lendings.quota() {
+            return Err(Refusal::Failed(Errno::NoSpc));
         }
+        match self.lendings.is_full() {
+            false => Ok(()),
+            // What was taken back can be copied, to have its place.
+            true if self.make_room(tables) => Err(Refusal::Again),
+            true => Err(Refusal::Failed(Errno::NoSpc)),
+        }
+    }
+
+    /// Finds the frames of pages that the borrower is to see, some of which are shared, or cannot be written.
+    #[cold]
+    fn find_pairs(&self, tables: &impl Tables, loan: &Loan, access: Access, pairs: &mut [Pair]) -> Result<(), Refusal> {
         self.check_owner(tables, loan, access)?;
         self.check_borrower(tables, loan)?;
         let found = self.pairs(tables, loan, |leaf, at| tables.page(leaf, at).map(|page| page.frame), pairs);
@@ -172,7 +172,8 @@ impl Spaces<'_> {
     /// Whether the owner has all pages, and as they must be.
     #[cold]
     fn check_owner(&self, tables: &impl Tables, loan: &Loan, access: Access) -> Result<(), Refusal> {
-        let lends = self.lendings.all().iter().any(|l| l.lends(loan.owner.home.id(), loan.owner.address, loan.count));
+        let (owner, from) = (loan.owner.home.id(), loan.owner.address);
+        let lends = self.lendings_of(owner).any(|(_, lending)| lending.lends(owner, from, loan.count));
         self.look_at(tables, loan.owner, loan.count, |page| {
             let page = page.ok_or(Refusal::OwnerLacks(access))?;
             if page.rights.backing != Backing::Memory {
@@ -223,9 +224,11 @@ impl Spaces<'_> {
         self.forget_run(tables, loan.borrower, loan.count);
         let (owner, borrower) = (loan.owner.home.id(), loan.borrower.home.id());
         let (from, to) = (loan.owner.address, loan.borrower.address);
-        self.lendings.push(Lending { owner, borrower, from, to, count: loan.count, stage, aside, links });
-        self.space_mut(owner).shares += 1;
-        self.space_mut(borrower).shares += 1;
+        let neighbours = ALONE;
+        let lending = Lending { owner, borrower, from, to, count: loan.count, stage, aside, links, neighbours };
+        if let Some(shares) = Self::shares(self.table, [owner, borrower]) {
+            self.lendings.add(lending, shares);
+        }
     }
 
     /// The owner may not write its pages any more, until somebody tries to.
