@@ -32,6 +32,12 @@ impl Frames<'_> {
         info.is_some_and(|info| info.kind == FrameKind::User && info.pins == 0 && info.value == places)
     }
 
+    /// The same as mapped in one place, of a frame that is mapped to a program as memory, pinned or not.
+    #[inline(always)]
+    pub(crate) fn is_mapped_once(&self, frame: FrameNumber) -> bool {
+        self.table.get(frame.index()).is_some_and(|info| info.value == 1)
+    }
+
     /// Sets programs' frames, each of which was mapped in one place and not pinned, aside as the pages of a lending.
     #[inline(always)]
     pub(crate) fn set_aside(

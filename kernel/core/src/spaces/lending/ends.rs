@@ -72,21 +72,28 @@ impl Spaces<'_> {
     /// Makes all pages of a run, and of the lendings that it belongs to, private to their spaces, one step; whether more are
     /// needed.
     pub(crate) fn part(&mut self, tables: &mut impl Tables, id: SpaceId, address: u64, count: u32) -> bool {
-        self.leave_all(tables, id, |lending| lending.meets(id, address, count))
+        self.leave_all(tables, id, |lending| lending.meets(id, address, count), &mut Step::new())
     }
 
     /// The same for all pages of a space.
     pub(in crate::spaces) fn part_all(&mut self, tables: &mut impl Tables, id: SpaceId) -> bool {
-        self.leave_all(tables, id, |_| true)
+        self.leave_all(tables, id, |_| true, &mut Step::new())
     }
 
-    fn leave_all(&mut self, tables: &mut impl Tables, id: SpaceId, which: impl Fn(&Lending) -> bool) -> bool {
-        let mut step = Step::new();
+    /// Makes all pages of lendings of a space private, as far as a step goes; whether there are more.
+    fn leave_all(
+        &mut self,
+        tables: &mut impl Tables,
+        id: SpaceId,
+        which: impl Fn(&Lending) -> bool,
+        step: &mut Step,
+    ) -> bool {
+        // No lending is in both.
         let Shares { lent, borrowed, .. } = self.space(id).shares;
-        self.leave(tables, lent, &which, &mut step) || self.leave(tables, borrowed, &which, &mut step)
+        self.leave(tables, lent, &which, step) || self.leave(tables, borrowed, &which, step)
     }
 
-    /// Makes all pages of those of a list private to their spaces, as far as a step goes; whether there are more.
+    /// The same for those of a list.
     fn leave(
         &mut self,
         tables: &mut impl Tables,
@@ -115,11 +122,10 @@ impl Spaces<'_> {
             let meets = |(id, address)| lending.meets(id, address, loan.count);
             !lending.stage.is_running() && (meets(owner) || meets(borrower))
         };
-        let lists = [owner, borrower].map(|(id, _)| self.space(id).shares);
         let mut found = false;
-        for list in lists.into_iter().flat_map(|Shares { lent, borrowed, .. }| [lent, borrowed]) {
-            found |= self.lendings.of(list).any(|(_, lending)| in_the_way(lending));
-            if self.leave(tables, list, in_the_way, &mut step) {
+        for (id, _) in [owner, borrower] {
+            found |= self.lendings_of(id).any(|(_, lending)| in_the_way(lending));
+            if self.leave_all(tables, id, in_the_way, &mut step) {
                 break;
             }
         }

@@ -4,7 +4,7 @@ use super::lists::ALONE;
 use super::records::{Lending, Links, Stage};
 use super::{Loan, PLAIN, Side, Spaces, Window};
 use crate::Tables;
-use crate::frames::FrameNumber;
+use crate::frames::{FrameNumber, Frames};
 use crate::tables::{Access, Backing, ENTRIES, Page, Rights};
 use abi::Errno;
 use protocol::kernel::MAX_LENT;
@@ -49,7 +49,9 @@ impl Spaces<'_> {
         let mut room = NO_PAIRS;
         let pairs = room.get_mut(..loan.count as usize).ok_or(Refusal::Failed(Errno::Inval))?;
         // Most often the owner can write all, and nobody sees any of it but the two.
-        let alone = |leaf, at| tables.frame_with(leaf, at, PLAIN).filter(|&frame| self.frames.is_just_mapped(frame, 1));
+        let alone = |frames: &Frames<'_>, leaf, at| {
+            tables.frame_with(leaf, at, PLAIN).filter(|&frame| frames.is_mapped_once(frame))
+        };
         let all_alone = self.pairs(tables, loan, alone, pairs);
         if !all_alone {
             self.check_lendings(tables, loan)?;
@@ -69,8 +71,9 @@ impl Spaces<'_> {
         let Some(pairs) = room.get_mut(..loan.count as usize) else {
             return false;
         };
-        let alone = |page: Page| self.frames.is_just_mapped(page.frame, 1).then_some(page.frame);
-        let lent = |leaf, at| tables.page(leaf, at).and_then(alone);
+        let lent = |frames: &Frames<'_>, leaf, at| {
+            tables.page(leaf, at).map(|page| page.frame).filter(|&frame| frames.is_just_mapped(frame, 1))
+        };
         if loan.owner.home.id() == loan.borrower.home.id() || !self.pairs(tables, loan, lent, pairs) {
             return false;
         }
@@ -121,7 +124,8 @@ impl Spaces<'_> {
     fn find_pairs(&self, tables: &impl Tables, loan: &Loan, access: Access, pairs: &mut [Pair]) -> Result<(), Refusal> {
         self.check_owner(tables, loan, access)?;
         self.check_borrower(tables, loan)?;
-        let found = self.pairs(tables, loan, |leaf, at| tables.page(leaf, at).map(|page| page.frame), pairs);
+        let found =
+            self.pairs(tables, loan, |_: &Frames<'_>, leaf, at| tables.page(leaf, at).map(|page| page.frame), pairs);
         if found { Ok(()) } else { Err(Refusal::BorrowerLacks) }
     }
 
@@ -131,7 +135,7 @@ impl Spaces<'_> {
         &self,
         tables: &impl Tables,
         loan: &Loan,
-        lent: impl Fn(FrameNumber, usize) -> Option<FrameNumber>,
+        lent: impl Fn(&Frames<'_>, FrameNumber, usize) -> Option<FrameNumber>,
         pairs: &mut [Pair],
     ) -> bool {
         let mut left = pairs;
@@ -154,19 +158,22 @@ impl Spaces<'_> {
         &self,
         tables: &impl Tables,
         Window { there, here, .. }: Window,
-        lent: &impl Fn(FrameNumber, usize) -> Option<FrameNumber>,
+        lent: &impl Fn(&Frames<'_>, FrameNumber, usize) -> Option<FrameNumber>,
         pairs: &mut [Pair],
     ) -> bool {
-        pairs.iter_mut().enumerate().all(|(on, pair)| {
-            let (lent, own) = (lent(there.0, there.1 + on), tables.frame_with(here.0, here.1 + on, PLAIN));
-            match (lent, own) {
-                (Some(lent), Some(own)) if self.frames.is_just_mapped(own, 1) => {
-                    *pair = (lent, own);
-                    true
-                }
-                _ => false,
+        for (on, pair) in pairs.iter_mut().enumerate() {
+            let Some(lent) = lent(&self.frames, there.0, there.1 + on) else {
+                return false;
+            };
+            let Some(own) = tables.frame_with(here.0, here.1 + on, PLAIN) else {
+                return false;
+            };
+            if !self.frames.is_just_mapped(own, 1) {
+                return false;
             }
-        })
+            *pair = (lent, own);
+        }
+        true
     }
 
     /// Whether the owner has all pages, and as they must be.
