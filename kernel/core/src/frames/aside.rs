@@ -55,10 +55,9 @@ impl Frames<'_> {
         Aside { first, len }
     }
 
-    /// The first frame that is still aside, and which page it is.
-    pub(crate) fn first_aside(&self, aside: &Aside) -> Option<(FrameNumber, u32)> {
-        let frame = FrameNumber::from_link(aside.first)?;
-        Some((frame, self.table[frame.index()].pins.into()))
+    /// The first page whose frame is still aside.
+    pub(crate) fn first_aside(&self, aside: &Aside) -> Option<u32> {
+        self.all_aside(aside).next().map(|(_, page)| page)
     }
 
     /// All frames that are still aside, and which pages they are.
@@ -68,25 +67,30 @@ impl Frames<'_> {
         frames.map(|frame| (frame, self.table[frame.index()].pins.into()))
     }
 
-    /// The frame of a page, if it is still aside.
-    pub(crate) fn aside_of(&self, aside: &Aside, page: u32) -> Option<FrameNumber> {
-        self.all_aside(aside).find(|&(_, number)| number == page).map(|(frame, _)| frame)
+    /// Whether the frame of a page is still aside.
+    pub(crate) fn is_aside(&self, aside: &Aside, page: u32) -> bool {
+        self.all_aside(aside).any(|(_, number)| number == page)
     }
 
-    /// A frame that was set aside is a program's again, mapped in one place.
-    pub(crate) fn end_aside(&mut self, frame: FrameNumber, aside: &mut Aside) {
-        let behind = self.table[frame.index()].value;
-        if aside.first == frame.link() {
-            aside.first = behind;
-        } else {
-            let next = |at: &FrameNumber| FrameNumber::from_link(self.table[at.index()].value);
-            let mut frames = core::iter::successors(FrameNumber::from_link(aside.first), next);
-            if let Some(before) = frames.find(|at| self.table[at.index()].value == frame.link()) {
-                self.table[before.index()].value = behind;
+    /// The frame of a page, if it is still aside: it is a program's again, mapped in one place.
+    #[inline(always)]
+    pub(crate) fn take_aside(&mut self, aside: &mut Aside, page: u32) -> Option<FrameNumber> {
+        let mut before: Option<usize> = None;
+        let mut next = aside.first;
+        loop {
+            let frame = FrameNumber::from_link(next)?;
+            let info = self.table.get_mut(frame.index())?;
+            if u32::from(info.pins) == page {
+                next = info.value;
+                (info.kind, info.pins, info.value) = (FrameKind::User, 0, 1);
+                aside.len -= 1;
+                match before {
+                    None => aside.first = next,
+                    Some(before) => self.table[before].value = next,
+                }
+                return Some(frame);
             }
+            (before, next) = (Some(frame.index()), info.value);
         }
-        aside.len -= 1;
-        let info = &mut self.table[frame.index()];
-        (info.kind, info.pins, info.value) = (FrameKind::User, 0, 1);
     }
 }

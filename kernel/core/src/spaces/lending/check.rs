@@ -128,8 +128,7 @@ mod tests {
         assert_eq!(found(both), wrong, "the borrower has lent nothing");
         let give_back = |spaces: &mut Spaces<'_>, _| {
             let mut aside = spaces.lendings.get(ONLY).aside;
-            let (frame, _) = spaces.frames.first_aside(&aside).expect("there are two");
-            spaces.frames.end_aside(frame, &mut aside);
+            spaces.frames.take_aside(&mut aside, 1).expect("there are two");
         };
         assert_eq!(found(give_back), wrong, "a frame is aside no more, and still in the list");
     }

@@ -94,69 +94,68 @@ impl Spaces<'_> {
                 // Nothing of it is left.
                 return loan.count;
             };
-            while let Some(entries) = window.entries(page).filter(|_| !step.is_over()) {
-                step.spend(1);
-                self.keep_page(tables, entries, page, aside, step);
-                page += 1;
-            }
+            page = self.keep_window(tables, &window, aside, step);
         }
         page
     }
 
-    /// The same for one page.
-    #[inline(always)]
-    fn keep_page<T: Tables>(
-        &mut self,
-        tables: &mut T,
-        [there, here]: [Entry; 2],
-        page: u32,
-        aside: &mut Aside,
-        step: &mut Step,
-    ) {
+    /// The same for pages that one table maps on each side.
+    #[inline(never)] // A function of its own has enough registers for its loop.
+    fn keep_window<T: Tables>(&mut self, tables: &mut T, window: &Window, aside: &mut Aside, step: &mut Step) -> u32 {
+        /// What the owner has and the borrower sees.
         const BOTH: u32 = 2;
-        let Some(lent) = tables.page(there.0, there.1) else {
-            return;
-        };
-        if self.frames.is_just_mapped(lent.frame, BOTH) {
-            if lent.rights.access == Access::Write {
-                Self::withhold(tables, there, lent);
+        let mut page = window.page;
+        while let Some([there, here]) = window.entries(page).filter(|_| !step.is_over()) {
+            step.spend(1);
+            if let Some(lent) = tables.page(there.0, there.1) {
+                if self.frames.is_just_mapped(lent.frame, BOTH) {
+                    if lent.rights.access == Access::Write {
+                        Self::withhold(tables, there, lent);
+                    }
+                    tables.set_page(here.0, here.1, lent.frame, T::flags(Rights { withheld: true, ..PLAIN }));
+                } else if let Some(own) = self.frames.take_aside(aside, page) {
+                    step.spend(Step::COPY);
+                    self.part_page(tables, (there, lent), here, own);
+                }
             }
-            // As long as the lending lives, the borrower sees the same frame.
-            debug_assert_eq!(tables.page(here.0, here.1).map(|seen| seen.frame), Some(lent.frame));
-            tables.set_page(here.0, here.1, lent.frame, T::flags(Rights { withheld: true, ..PLAIN }));
-        } else if let Some(own) = self.frames.aside_of(aside, page) {
-            step.spend(Step::COPY);
-            self.part_page(tables, [there, here], own, aside);
+            page += 1;
         }
+        page
     }
 
     /// Copies all pages that are left.
     fn part_pages(&mut self, tables: &mut impl Tables, loan: &Loan, aside: &mut Aside, step: &mut Step) {
         let mut window = None;
-        while let Some((own, page)) = self.frames.first_aside(aside).filter(|_| !step.is_over()) {
-            step.spend(Step::COPY);
+        while let Some(page) = self.frames.first_aside(aside).filter(|_| !step.is_over()) {
+            step.spend(1 + Step::COPY);
             let known = window.filter(|window: &Window| window.entries(page).is_some());
             window = known.or_else(|| self.window(tables, loan, page));
-            let Some(entries) = window.and_then(|window| window.entries(page)) else {
+            let Some([there, here]) = window.and_then(|window| window.entries(page)) else {
                 return;
             };
-            self.part_page(tables, entries, own, aside);
+            self.part_page_aside(tables, [there, here], page, aside);
+        }
+    }
+
+    /// Copies a page that is left.
+    fn part_page_aside(&mut self, tables: &mut impl Tables, [there, here]: [Entry; 2], page: u32, aside: &mut Aside) {
+        if let Some(lent) = tables.page(there.0, there.1)
+            && let Some(own) = self.frames.take_aside(aside, page)
+        {
+            self.part_page(tables, (there, lent), here, own);
         }
     }
 
     /// Gives the borrower its own frame back, with what it saw last; the owner can write again.
     #[inline(always)]
-    fn part_page<T: Tables>(&mut self, tables: &mut T, [there, here]: [Entry; 2], own: FrameNumber, aside: &mut Aside) {
-        if let Some(seen) = tables.page(here.0, here.1) {
-            tables.copy_frame(seen.frame, own);
-            self.frames.end_aside(own, aside);
-            tables.set_page(here.0, here.1, own, T::flags(PLAIN));
-            let counted = self.frames.unmap(seen.frame);
-            debug_assert_eq!(counted, Ok(()));
-        }
-        if let Some(lent) = tables.page(there.0, there.1)
-            && lent.rights.withheld
-        {
+    fn part_page<T: Tables>(&mut self, tables: &mut T, (there, lent): (Entry, Page), here: Entry, own: FrameNumber) {
+        // As long as the page is not parted, both see the same frame.
+        debug_assert_eq!(tables.page(here.0, here.1).map(|seen| seen.frame), Some(lent.frame));
+        tables.copy_frame(lent.frame, own);
+        tables.set_page(here.0, here.1, own, T::flags(PLAIN));
+        let counted = self.frames.unmap(lent.frame);
+        debug_assert_eq!(counted, Ok(()));
+        if lent.rights.withheld {
             tables.set_page(there.0, there.1, lent.frame, T::flags(Rights { withheld: false, ..lent.rights }));
         }
     }
@@ -188,20 +187,21 @@ impl Spaces<'_> {
             }
             let first = if lending.borrows(home.id(), start, 1) { lending.to } else { lending.from };
             let page = ((start - first) / PAGE_SIZE) as u32;
-            Some((place, page, self.frames.aside_of(&lending.aside, page)?))
+            self.frames.is_aside(&lending.aside, page).then_some((place, page))
         };
-        let Some((place, page, own)) = self.lendings_of(home.id()).find_map(keeps) else {
+        let Some((place, page)) = self.lendings_of(home.id()).find_map(keeps) else {
             return Written::Unknown;
         };
+        let mut aside = self.lendings.get(place).aside;
         let Some(loan) = self.loan(place) else {
             return Written::Unknown;
         };
-        let Some(entries) = self.window(tables, &loan, page).and_then(|window| window.entries(page)) else {
+        let window = self.window(tables, &loan, page);
+        let Some(entries) = window.and_then(|window| window.entries(page)) else {
             return Written::Unknown;
         };
         self.drive_others_out(tables, loan.borrower.home.root());
-        let mut aside = self.lendings.get(place).aside;
-        self.part_page(tables, entries, own, &mut aside);
+        self.part_page_aside(tables, entries, page, &mut aside);
         self.forget_run(tables, Side { address: loan.borrower.page(page), ..loan.borrower }, 1);
         self.keep_aside(place, aside);
         Written::Allowed
