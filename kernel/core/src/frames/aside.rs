@@ -7,20 +7,14 @@ use super::{FrameKind, FrameNumber, Frames};
 pub(crate) struct Aside {
     /// Link to the first.
     first: u32,
-    len: u32,
 }
 
 impl Aside {
-    pub(crate) const EMPTY: Self = Self { first: 0, len: 0 };
+    pub(crate) const EMPTY: Self = Self { first: 0 };
 
     /// Whether none is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Whether so many are left.
-    pub(crate) fn has(&self, frames: u32) -> bool {
-        self.len == frames
+        self.first == 0
     }
 }
 
@@ -29,7 +23,7 @@ impl Frames<'_> {
     #[inline(always)]
     pub(crate) fn is_just_mapped(&self, frame: FrameNumber, places: u32) -> bool {
         let info = self.table.get(frame.index());
-        info.is_some_and(|info| info.kind == FrameKind::User && info.pins == 0 && info.value == places)
+        info.is_some_and(|info| info.value == places && info.pins == 0 && info.kind == FrameKind::User)
     }
 
     /// The same as mapped in one place, of a frame that is mapped to a program as memory, pinned or not.
@@ -44,7 +38,6 @@ impl Frames<'_> {
         &mut self,
         frames: impl DoubleEndedIterator<Item = FrameNumber> + ExactSizeIterator,
     ) -> Aside {
-        let len = frames.len() as u32;
         let mut first = 0;
         for (page, frame) in frames.enumerate().rev() {
             let info = &mut self.table[frame.index()];
@@ -52,7 +45,7 @@ impl Frames<'_> {
             (info.kind, info.pins, info.value) = (FrameKind::Aside, page as u16, first);
             first = frame.link();
         }
-        Aside { first, len }
+        Aside { first }
     }
 
     /// The first page whose frame is still aside.
@@ -83,7 +76,6 @@ impl Frames<'_> {
             if u32::from(info.pins) == page {
                 next = info.value;
                 (info.kind, info.pins, info.value) = (FrameKind::User, 0, 1);
-                aside.len -= 1;
                 match before {
                     None => aside.first = next,
                     Some(before) => self.table[before].value = next,

@@ -305,11 +305,15 @@ impl<'t> Spaces<'t> {
     /// Makes every CPU forget a run of pages that were taken from a space.
     #[inline(always)]
     fn forget(&mut self, tables: &mut impl Tables, root: FrameNumber, pages: Pages) {
+        if self.drive_others_out(tables, root) {
+            Self::flush(tables, pages);
+        }
+    }
+
+    /// Makes this CPU forget a run of pages of the space that it has loaded.
+    fn flush(tables: &mut impl Tables, pages: Pages) {
         /// More pages than this are not worth forgetting one by one.
         const MOST_SINGLY: u32 = 16;
-        if !self.drive_others_out(tables, root) {
-            return;
-        }
         if pages.count > MOST_SINGLY {
             tables.flush_all();
         } else {

@@ -53,7 +53,6 @@ impl Spaces<'_> {
         live && lending.owner != lending.borrower
             && (1..=MAX_LENT).contains(&lending.count)
             && left > 0
-            && lending.aside.has(left)
             && (whole || lending.stage != Stage::Live)
             && (lending.stage.is_running() || lending.links.is_empty())
     }

@@ -81,9 +81,11 @@ impl Spaces<'_> {
             self.make_room(tables);
             return false;
         }
-        self.drive_others_out(tables, loan.owner.home.root());
+        let loaded = self.drive_others_out(tables, loan.owner.home.root());
         self.withhold_all(tables, loan.owner, loan.count);
-        self.forget_run(tables, loan.owner, loan.count);
+        if loaded {
+            Self::flush(tables, loan.owner.pages(loan.count));
+        }
         let flags = T::flags(Rights { withheld: true, ..PLAIN });
         self.exchange(tables, loan, pairs, flags, Stage::Kept, Links::new());
         true
@@ -215,7 +217,7 @@ impl Spaces<'_> {
         links: Links,
     ) {
         // Others may remember how it was; nobody runs there until this is done.
-        self.drive_others_out(tables, loan.borrower.home.root());
+        let loaded = self.drive_others_out(tables, loan.borrower.home.root());
         let aside = self.frames.set_aside(pairs.iter().map(|&(_, own)| own));
         let mut done = 0;
         while let Some(left) = pairs.get(done..).filter(|left| !left.is_empty())
@@ -228,7 +230,9 @@ impl Spaces<'_> {
             }
             done += ENTRIES - first;
         }
-        self.forget_run(tables, loan.borrower, loan.count);
+        if loaded {
+            Self::flush(tables, loan.borrower.pages(loan.count));
+        }
         let (owner, borrower) = (loan.owner.home.id(), loan.borrower.home.id());
         let (from, to) = (loan.owner.address, loan.borrower.address);
         let neighbours = ALONE;

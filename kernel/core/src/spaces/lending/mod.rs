@@ -21,7 +21,7 @@ pub(super) use records::Shares;
 pub use records::{Lending, Lendings, Link, Links};
 pub(crate) use steps::Written;
 
-use super::walk::index;
+use super::walk::{Pages, index};
 use super::{Home, SpaceId, SpaceTable, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
@@ -46,6 +46,11 @@ impl Side {
     /// The address of a page.
     fn page(&self, page: u32) -> u64 {
         self.address + u64::from(page) * PAGE_SIZE
+    }
+
+    /// Its first pages.
+    fn pages(&self, count: u32) -> Pages {
+        Pages { start: self.address, count }
     }
 }
 

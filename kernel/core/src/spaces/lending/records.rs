@@ -42,6 +42,11 @@ impl Stage {
     pub(super) fn is_running(self) -> bool {
         matches!(self, Self::Live | Self::Ending(_))
     }
+
+    /// Whether something is still to be done, by itself.
+    fn is_waiting(self) -> bool {
+        matches!(self, Self::Ending(_) | Self::Leaving)
+    }
 }
 
 /// A run of pages that one space has borrowed from another.
@@ -265,11 +270,15 @@ impl<'t> Lendings<'t> {
     /// One comes to another stage; `owner` are its owner's lendings.
     pub(super) fn turn(&mut self, place: Place, stage: Stage, owner: &mut Shares) {
         let before = core::mem::replace(&mut self.table[place.index()].stage, stage);
-        if let Some(list) = self.ended.of(before) {
-            list.remove(self.table, place.node(Role::Stage));
-        }
-        if let Some(list) = self.ended.of(stage) {
-            list.push_back(self.table, place.node(Role::Stage));
+        if before.is_waiting() && stage.is_waiting() {
+            // It keeps its place.
+        } else {
+            if let Some(list) = self.ended.of(before) {
+                list.remove(self.table, place.node(Role::Stage));
+            }
+            if let Some(list) = self.ended.of(stage) {
+                list.push_back(self.table, place.node(Role::Stage));
+            }
         }
         if before.is_running() && !stage.is_running() {
             owner.running -= 1;

@@ -2,7 +2,7 @@
 
 use super::lists::Place;
 use super::records::{Lending, Stage};
-use super::{Entry, Loan, PLAIN, Side, Spaces, Window};
+use super::{Entry, Loan, PLAIN, Spaces, Window};
 use crate::Tables;
 use crate::frames::{Aside, FrameNumber};
 use crate::spaces::Home;
@@ -49,8 +49,7 @@ impl Spaces<'_> {
         let Some(loan) = self.loan(place).filter(|_| !step.is_over()) else {
             return false;
         };
-        self.drive_others_out(tables, loan.owner.home.root());
-        self.drive_others_out(tables, loan.borrower.home.root());
+        let loaded = [loan.owner, loan.borrower].map(|side| self.drive_others_out(tables, side.home.root()));
         let &Lending { stage, mut aside, .. } = self.lendings.get(place);
         match stage {
             Stage::Ending(done) => {
@@ -61,8 +60,9 @@ impl Spaces<'_> {
             Stage::Live | Stage::Kept => {}
         }
         step.spend(Step::LENDING);
-        self.forget_run(tables, loan.owner, loan.count);
-        self.forget_run(tables, loan.borrower, loan.count);
+        for (side, _) in [loan.owner, loan.borrower].iter().zip(loaded).filter(|(_, loaded)| *loaded) {
+            Self::flush(tables, side.pages(loan.count));
+        }
         self.keep_aside(place, aside);
         aside.is_empty() || self.lendings.get(place).stage == Stage::Kept
     }
@@ -156,7 +156,15 @@ impl Spaces<'_> {
         let counted = self.frames.unmap(lent.frame);
         debug_assert_eq!(counted, Ok(()));
         if lent.rights.withheld {
-            tables.set_page(there.0, there.1, lent.frame, T::flags(Rights { withheld: false, ..lent.rights }));
+            Self::allow(tables, there);
+        }
+    }
+
+    /// A page is withheld no more.
+    #[cold]
+    fn allow<T: Tables>(tables: &mut T, (leaf, at): Entry) {
+        if let Some(page) = tables.page(leaf, at) {
+            tables.set_page(leaf, at, page.frame, T::flags(Rights { withheld: false, ..page.rights }));
         }
     }
 
@@ -200,9 +208,11 @@ impl Spaces<'_> {
         let Some(entries) = window.and_then(|window| window.entries(page)) else {
             return Written::Unknown;
         };
-        self.drive_others_out(tables, loan.borrower.home.root());
+        let loaded = self.drive_others_out(tables, loan.borrower.home.root());
         self.part_page_aside(tables, entries, page, &mut aside);
-        self.forget_run(tables, Side { address: loan.borrower.page(page), ..loan.borrower }, 1);
+        if loaded {
+            Self::flush(tables, Pages { start: loan.borrower.page(page), count: 1 });
+        }
         self.keep_aside(place, aside);
         Written::Allowed
     }
@@ -212,10 +222,5 @@ impl Spaces<'_> {
         user_range(address, 1)?;
         let [leaf, ..] = self.way(tables, home.root(), address)?;
         tables.page(leaf, index(address, 0))
-    }
-
-    /// Makes every CPU forget a run of pages of one side.
-    pub(super) fn forget_run(&mut self, tables: &mut impl Tables, side: Side, count: u32) {
-        self.forget(tables, side.home.root(), Pages { start: side.address, count });
     }
 }
