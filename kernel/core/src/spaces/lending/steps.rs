@@ -23,6 +23,7 @@ pub(crate) enum Written {
 }
 
 /// What one step may still do: pages that it looks at.
+#[derive(Clone, Copy)]
 pub(super) struct Step(u32);
 
 impl Step {
@@ -43,6 +44,15 @@ impl Step {
     }
 }
 
+/// How far the end of a lending has come.
+#[derive(Clone, Copy)]
+struct Progress {
+    /// The next page.
+    page: u32,
+    aside: Aside,
+    step: Step,
+}
+
 impl Spaces<'_> {
     /// Goes on with the end of a lending; whether that is reached.
     pub(super) fn settle(&mut self, tables: &mut impl Tables, place: Place, step: &mut Step) -> bool {
@@ -52,9 +62,11 @@ impl Spaces<'_> {
         let loaded = [loan.owner, loan.borrower].map(|side| self.drive_others_out(tables, side.home.root()));
         let &Lending { stage, mut aside, .. } = self.lendings.get(place);
         match stage {
-            Stage::Ending(done) => {
-                let done = self.keep_pages(tables, &loan, done, &mut aside, step);
-                self.turn(place, if done < loan.count { Stage::Ending(done) } else { Stage::Kept });
+            Stage::Ending(page) => {
+                let Progress { page, aside: left, step: now } =
+                    self.keep_pages(tables, &loan, Progress { page, aside, step: *step });
+                (aside, *step) = (left, now);
+                self.turn(place, if page < loan.count { Stage::Ending(page) } else { Stage::Kept });
             }
             Stage::Leaving => self.part_pages(tables, &loan, &mut aside, step),
             Stage::Live | Stage::Kept => {}
@@ -80,31 +92,23 @@ impl Spaces<'_> {
     }
 
     /// From a page on, neither side may write any more; what others see, too, is copied. Returns how far that came.
-    fn keep_pages(
-        &mut self,
-        tables: &mut impl Tables,
-        loan: &Loan,
-        done: u32,
-        aside: &mut Aside,
-        step: &mut Step,
-    ) -> u32 {
-        let mut page = done;
-        while page < loan.count && !step.is_over() {
-            let Some(window) = self.window(tables, loan, page) else {
+    fn keep_pages(&mut self, tables: &mut impl Tables, loan: &Loan, mut progress: Progress) -> Progress {
+        while progress.page < loan.count && !progress.step.is_over() {
+            progress = match self.window(tables, loan, progress.page) {
+                Some(window) => self.keep_window(tables, &window, progress),
                 // Nothing of it is left.
-                return loan.count;
+                None => Progress { page: loan.count, ..progress },
             };
-            page = self.keep_window(tables, &window, aside, step);
         }
-        page
+        progress
     }
 
     /// The same for pages that one table maps on each side.
     #[inline(never)] // A function of its own has enough registers for its loop.
-    fn keep_window<T: Tables>(&mut self, tables: &mut T, window: &Window, aside: &mut Aside, step: &mut Step) -> u32 {
+    fn keep_window<T: Tables>(&mut self, tables: &mut T, window: &Window, progress: Progress) -> Progress {
         /// What the owner has and the borrower sees.
         const BOTH: u32 = 2;
-        let mut page = window.page;
+        let Progress { mut page, mut aside, mut step } = progress;
         while let Some([there, here]) = window.entries(page).filter(|_| !step.is_over()) {
             step.spend(1);
             if let Some(lent) = tables.page(there.0, there.1) {
@@ -113,14 +117,14 @@ impl Spaces<'_> {
                         Self::withhold(tables, there, lent);
                     }
                     tables.set_page(here.0, here.1, lent.frame, T::flags(Rights { withheld: true, ..PLAIN }));
-                } else if let Some(own) = self.frames.take_aside(aside, page) {
+                } else if let Some(own) = self.frames.take_aside(&mut aside, page) {
                     step.spend(Step::COPY);
                     self.part_page(tables, (there, lent), here, own);
                 }
             }
             page += 1;
         }
-        page
+        Progress { page, aside, step }
     }
 
     /// Copies all pages that are left.
