@@ -311,6 +311,7 @@ impl<'t> Spaces<'t> {
     }
 
     /// Makes this CPU forget a run of pages of the space that it has loaded.
+    #[inline(always)]
     fn flush(tables: &mut impl Tables, pages: Pages) {
         /// More pages than this are not worth forgetting one by one.
         const MOST_SINGLY: u32 = 16;
