@@ -1,10 +1,12 @@
-//! Loading a boot program: until there is a memory server, the kernel does it for all of them.
+//! Loading a boot program: the kernel does it for those that are there before the memory server is.
 
 use abi::Errno;
-use abi::layout::{PAGE_SIZE, PIE_BASE, STACK_SIZE, STACK_TOP};
+use abi::layout::{PAGE_SIZE, PIE_BASE, STACK_SIZE, STACK_TOP, USER_START};
 use core::fmt;
+use kernel_core::boot::BootMemory;
 use kernel_core::tables::Access;
 use kernel_core::{Fault, SpaceId, Spaces};
+use kernel_x86_64::layout::direct;
 use kernel_x86_64::{Frame, X86, space};
 use libexec::{ElfError, Placed, Placement};
 
@@ -14,6 +16,8 @@ pub(crate) enum Error {
     Elf(ElfError),
     /// It was built for another ABI, or for none of ours.
     Abi(Option<u32>),
+    /// Its file shares a page with something else.
+    Shared,
     /// A page cannot be mapped.
     Map(u64, Errno),
     /// The file describes memory that it does not have.
@@ -28,6 +32,7 @@ impl fmt::Display for Error {
                 write!(f, "it is built for ABI {found}, this kernel has {}: see UPDATING.md", abi::ABI_VERSION)
             }
             Self::Abi(None) => f.write_str("it has no Selix ABI note: build it with the rt crate"),
+            Self::Shared => f.write_str("the boot loader put it into pages with something else: use GRUB"),
             Self::Map(address, Errno::NoMem) => write!(f, "no memory is left for the page at {address:#x}"),
             Self::Map(address, error) => write!(f, "the page at {address:#x} cannot be mapped: {error}"),
             Self::Fault(Fault { address }) => write!(f, "it has no memory at {address:#x}"),
@@ -51,7 +56,7 @@ impl From<Fault> for Error {
 ///
 /// # Errors
 /// See [`Error`]; the boot ends then, so nothing is given back.
-pub(crate) fn load(elf: &[u8], spaces: &mut Spaces<'_>, machine: &mut X86) -> Result<(Frame, SpaceId), Error> {
+pub(crate) fn load(elf: &[u8], spaces: &mut Spaces<'_>, machine: &mut X86) -> Result<(Frame, BootMemory), Error> {
     let plan = libexec::plan(elf)?;
     if plan.abi_version() != Some(abi::ABI_VERSION) {
         return Err(Error::Abi(plan.abi_version()));
@@ -69,7 +74,20 @@ pub(crate) fn load(elf: &[u8], spaces: &mut Spaces<'_>, machine: &mut X86) -> Re
     program.map_pages(STACK_TOP - STACK_SIZE..STACK_TOP, Access::Write)?;
     // An empty System V frame: no arguments, no environment, no auxiliary vector; all words are zero.
     const EMPTY_FRAME: u64 = 64;
-    Ok((Frame::starting_at(placed.entry(), STACK_TOP - EMPTY_FRAME), space))
+    Ok((Frame::starting_at(placed.entry(), STACK_TOP - EMPTY_FRAME), BootMemory::Space(space)))
+}
+
+/// Hands an ELF file over to the memory server, which will load it: nobody executes at the address of the frame.
+///
+/// # Errors
+/// [`Error::Shared`].
+pub(crate) fn keep(elf: &[u8], spaces: &mut Spaces<'_>) -> Result<(Frame, BootMemory), Error> {
+    let start = elf.as_ptr() as u64 - direct(0);
+    if !start.is_multiple_of(PAGE_SIZE) {
+        return Err(Error::Shared);
+    }
+    let first = spaces.hand_over(start..start + elf.len() as u64).map_err(|_| Error::Shared)?;
+    Ok((Frame::starting_at(USER_START, STACK_TOP), BootMemory::File(first)))
 }
 
 /// A program that is being loaded, and what that takes.

@@ -10,6 +10,7 @@ mod panic;
 
 use libbare as _; // The memory functions.
 
+use abi::boot::BootFlags;
 use abi::layout::PAGE_SIZE;
 use abi::note::AbiNote;
 use core::ops::Range;
@@ -82,15 +83,22 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     unsafe { run::start(local, run::State { kernel, machine }) }
 }
 
-/// Loads every program of the boot table; returns how many there are.
+/// Makes every program of the boot table, and loads those that the memory server does not; returns how many there are.
 fn start_programs(boot: &BootInfo<'_>, kernel: &mut Kernel<'_, X86>, machine: &mut X86) -> usize {
     let modules = modules(boot);
     let programs = match_modules(&modules).unwrap_or_else(|error| fail(error));
     for BootProgram { entry, elf } in &programs {
-        let name = entry.name().unwrap_or_default();
-        match load::load(elf, &mut kernel.spaces, machine) {
-            Ok((frame, space)) => _ = kernel.add_boot_program(entry, frame, space),
-            Err(error) => fail(format_args!("the boot program {name} cannot be loaded: {error}")),
+        let made = if entry.has(BootFlags::SERVED) {
+            load::keep(elf, &mut kernel.spaces)
+        } else {
+            load::load(elf, &mut kernel.spaces, machine)
+        };
+        match made {
+            Ok((frame, memory)) => _ = kernel.add_boot_program(entry, frame, memory),
+            Err(error) => {
+                let name = entry.name().unwrap_or_default();
+                fail(format_args!("the boot program {name} cannot be loaded: {error}"))
+            }
         }
     }
     programs.len()

@@ -24,7 +24,8 @@ pub fn compile(manifest: &Manifest, files: &[Vec<u8>]) -> Vec<u8> {
             priority: program.priority,
             cpu: program.cpu,
             flags: program.flags.bits(),
-            reserved: [0; 12],
+            reserved: [0; 4],
+            memory: program.memory,
         })
         .collect();
     [BootHeader::of(&entries).as_bytes(), entries.as_bytes()].concat()

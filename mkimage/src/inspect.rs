@@ -2,7 +2,7 @@
 
 use crate::elf::{self, Unreadable};
 use crate::image::{self, File, Image, Role, VerifyError};
-use crate::manifest::{call_names, flag_names, trap_names};
+use crate::manifest::{call_names, flag_names, memory_names, trap_names};
 use abi::boot::BootEntry;
 use serde::Serialize;
 use std::fmt;
@@ -62,7 +62,7 @@ pub struct Policy {
     pub priority: u8,
     /// Number of the processor that it runs on.
     pub cpu: u8,
-    /// What it is to the system: `root`, `pager`.
+    /// What it is to the system: `root`, `pager`, `served`.
     pub flags: Vec<String>,
     /// Traps.
     pub traps: Vec<String>,
@@ -70,6 +70,8 @@ pub struct Policy {
     pub sends: Vec<String>,
     /// Kernel calls, and groups of them.
     pub calls: Vec<String>,
+    /// Calls of the memory server.
+    pub memory: Vec<String>,
 }
 
 /// Why an image cannot be described.
@@ -126,6 +128,7 @@ fn policy(entry: &BootEntry, entries: &[BootEntry]) -> Policy {
     let in_mask = |mask: u64, bit: usize| mask.checked_shr(bit as u32).is_some_and(|rest| rest & 1 != 0);
     let targets = entries.iter().enumerate().filter(|&(slot, _)| in_mask(entry.sends, slot));
     let calls = call_names().filter(|(_, right)| entry.calls & right != 0);
+    let memory = memory_names().filter(|(_, right)| entry.memory & right != 0);
     Policy {
         priority: entry.priority,
         cpu: entry.cpu,
@@ -133,6 +136,7 @@ fn policy(entry: &BootEntry, entries: &[BootEntry]) -> Policy {
         traps: trap_names().filter(|(_, trap)| entry.traps & trap.bits() != 0).map(|(name, _)| name).collect(),
         sends: targets.filter_map(|(_, e)| e.name()).map(str::to_owned).collect(),
         calls: calls.map(|(name, _)| name.to_owned()).collect(),
+        memory: memory.map(|(name, _)| name.to_owned()).collect(),
     }
 }
 
@@ -164,6 +168,7 @@ impl fmt::Display for FileReport {
         writeln!(f, "    priority {}, processor {}{flags}", policy.priority, policy.cpu)?;
         writeln!(f, "    traps    {}", list(&policy.traps))?;
         writeln!(f, "    sends to {}", list(&policy.sends))?;
-        writeln!(f, "    calls    {}", list(&policy.calls))
+        writeln!(f, "    calls    {}", list(&policy.calls))?;
+        writeln!(f, "    memory   {}", list(&policy.memory))
     }
 }

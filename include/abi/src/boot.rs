@@ -14,7 +14,7 @@ pub const KERNEL_LOG_NAME: &str = "selix";
 /// First bytes of a boot table.
 pub const TABLE_MAGIC: [u8; 8] = *b"SELIXBT\0";
 /// Version of the layout of header and entries.
-pub const TABLE_FORMAT: u32 = 2;
+pub const TABLE_FORMAT: u32 = 3;
 /// Most programs in a boot table: each has a privilege id that goes with its place, see [`crate::PrivilegeId`].
 pub const MAX_PROGRAMS: usize = 58;
 /// Bytes of a program's name, padded with zeros; so a name has 1 to 15 characters.
@@ -66,7 +66,9 @@ pub struct BootEntry {
     /// What it is to the system: bits of [`BootFlags`].
     pub flags: u16,
     /// Zero.
-    pub reserved: [u8; 12],
+    pub reserved: [u8; 4],
+    /// Calls of the memory server that it may make: a bit for each number.
+    pub memory: u64,
 }
 
 bitflags! {
@@ -78,6 +80,9 @@ bitflags! {
         const ROOT = 1;
         /// The memory server. A table has at most one.
         const PAGER = 1 << 1;
+        /// The memory server loads it: the kernel makes a process without memory and keeps its file for the server. Neither the
+        /// root system process nor the memory server itself, and only in a table that has one.
+        const SERVED = 1 << 2;
     }
 }
 
@@ -115,6 +120,8 @@ pub enum TableError {
     Roots(usize),
     /// So many entries have the flag [`BootFlags::PAGER`]; it must be one at most.
     Pagers(usize),
+    /// The entry has the flag [`BootFlags::SERVED`] and cannot.
+    Served(usize),
 }
 
 impl core::fmt::Display for TableError {
@@ -142,6 +149,9 @@ impl core::fmt::Display for TableError {
             }
             Self::Roots(n) => write!(f, "names {n} root system processes, should be 1"),
             Self::Pagers(n) => write!(f, "names {n} memory servers, should be 0 or 1"),
+            Self::Served(i) => {
+                write!(f, "lets the memory server load entry {i}, which it cannot")
+            }
         }
     }
 }
@@ -196,7 +206,8 @@ impl BootEntry {
             priority: 0,
             cpu: 0,
             flags: 0,
-            reserved: [0; 12],
+            memory: 0,
+            reserved: [0; 4],
         };
         entry.name().map(|_| name)
     }
@@ -242,16 +253,20 @@ pub fn parse(bytes: &[u8]) -> Result<&[BootEntry], TableError> {
             && BootFlags::from_bits(e.flags).is_some()
             && e.sends & !targets == 0;
         let in_range = usize::from(e.priority) < PRIORITIES && usize::from(e.cpu) < MAX_CPUS;
-        if !known || !in_range || e.reserved != [0; 12] {
+        if !known || !in_range || e.reserved != [0; 4] {
             return Err(TableError::Entry(i));
         }
     }
     let count = |flag| entries.iter().filter(|e| e.has(flag)).count();
     match (count(BootFlags::ROOT), count(BootFlags::PAGER)) {
-        (1, 0 | 1) => Ok(entries),
-        (1, pagers) => Err(TableError::Pagers(pagers)),
-        (roots, _) => Err(TableError::Roots(roots)),
+        (1, 0 | 1) => {}
+        (1, pagers) => return Err(TableError::Pagers(pagers)),
+        (roots, _) => return Err(TableError::Roots(roots)),
     }
+    let has_server = count(BootFlags::PAGER) > 0;
+    let cannot =
+        |e: &BootEntry| e.has(BootFlags::SERVED) && (!has_server || e.has(BootFlags::ROOT) || e.has(BootFlags::PAGER));
+    entries.iter().position(cannot).map_or(Ok(entries), |i| Err(TableError::Served(i)))
 }
 
 #[cfg(test)]
@@ -271,7 +286,8 @@ mod tests {
             priority: 7,
             cpu: 0,
             flags: BootFlags::ROOT.bits(),
-            reserved: [0; 12],
+            memory: 0,
+            reserved: [0; 4],
         }
     }
 
@@ -342,8 +358,8 @@ mod tests {
         assert_eq!(refused(BootEntry { sends: 2, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { priority: 16, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { cpu: 8, ..good }), TableError::Entry(0));
-        assert_eq!(refused(BootEntry { flags: good.flags | 1 << 2, ..good }), TableError::Entry(0));
-        assert_eq!(refused(BootEntry { reserved: [1; 12], ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { flags: good.flags | 1 << 3, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { reserved: [1; 4], ..good }), TableError::Entry(0));
         let twice = [good, plain("ping"), good];
         assert_eq!(check(BootHeader::of(&twice), &twice), Err(TableError::Duplicate(0, 2)));
     }
@@ -359,6 +375,11 @@ mod tests {
             check(BootHeader::of(&entries), &entries)
         };
         let (none, root, pager) = (BootFlags::empty(), BootFlags::ROOT, BootFlags::PAGER);
+        let served = BootFlags::SERVED;
+        assert_eq!(table([root, served, pager]), Ok(3));
+        assert_eq!(table([root, served, none]), Err(TableError::Served(1)));
+        assert_eq!(table([root | served, none, pager]), Err(TableError::Served(0)));
+        assert_eq!(table([root, none, pager | served]), Err(TableError::Served(2)));
         assert_eq!(table([none, none, root]), Ok(3));
         assert_eq!(table([pager, root, none]), Ok(3));
         assert_eq!(table([none, none, pager]), Err(TableError::Roots(0)));

@@ -131,6 +131,13 @@ pub trait Transport {
     fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno>;
 }
 
+impl<T: Transport + ?Sized> Transport for &mut T {
+    #[inline]
+    fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno> {
+        (**self).sendrec(to, message)
+    }
+}
+
 /// A message with `value` as payload; the rest of the payload is zero.
 #[inline]
 pub fn encode<T: IntoBytes + Immutable>(kind: Kind, value: &T) -> Message {

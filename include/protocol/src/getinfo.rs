@@ -19,7 +19,9 @@ crate::protocol! {
         flags: u16,
         /// Number of a processor.
         cpu: u32,
-        endpoint: Endpoint
+        endpoint: Endpoint,
+        /// Calls of the memory server, a bit each.
+        memory: u64
     };
     /// The process in a slot. `EDOM` beyond the last slot, `ESRCH` if it is free.
     2 fn process(GetProcess { slot: u64 }) -> ProcessInfo {

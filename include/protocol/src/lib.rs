@@ -16,6 +16,7 @@ pub mod privctl;
 pub mod sched;
 pub mod statectl;
 pub mod trace;
+pub mod vm;
 pub mod vmctl;
 
 #[doc(hidden)]
@@ -37,6 +38,7 @@ pub const ALL: &[Protocol] = &[
     vmctl::PROTOCOL,
     trace::PROTOCOL,
     sched::PROTOCOL,
+    vm::PROTOCOL,
     echo::PROTOCOL,
 ];
 

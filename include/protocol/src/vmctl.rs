@@ -32,7 +32,7 @@ crate::protocol! {
     };
     /// Maps frames. One that is idle is cleared and becomes a program's first. `EEXIST` if something is mapped at a page,
     /// `ENOSPC` for a frame that is mapped too often, `EINVAL` for memory that is not to be cached, `EPERM` for devices
-    /// that the caller has no right to. When page tables are missing it stops and says how many.
+    /// to which neither the caller has a right nor any process that lives in the space. When page tables are missing it stops and says how many.
     3 fn map(MapRun {
         space: u64,
         /// The first page.
@@ -115,8 +115,47 @@ crate::protocol! {
         /// 1 if steps remain: the caller repeats the call.
         more: u64
     };
+    /// Maps what a run of one space shows at the same addresses of another; holes are passed over. `EEXIST` if something is there,
+    /// `ENOSPC` for a frame that is mapped too often, `EBUSY` for pages that are shared through a grant, `EINVAL` if both spaces are
+    /// the same. When page tables are missing it stops and says how many.
+    18 fn share(Share {
+        from: u64,
+        to: u64,
+        /// The first page.
+        address: u64,
+        count: u32,
+        sharing: Sharing
+    }) -> RunShared {
+        /// How many pages of the run are dealt with.
+        done: u32,
+        /// How many frames must be donated to the second space before it can go on.
+        lacks: u32
+    };
+    /// Pins programs' frames: they are not made idle before they are unpinned, wherever else they are mapped. `ENOSPC` for one that is pinned as often as
+    /// can be counted.
+    19 fn pin(Pin { first: u64, count: u64 }) -> Pinned { done: u64 };
+    /// Takes one pin away from each. `ENOSPC` for a frame that has none.
+    20 fn unpin(Unpin { first: u64, count: u64 }) -> Unpinned { done: u64 };
+    /// The file of a boot program: whole frames that are programs' memory, mapped nowhere. `EDOM` beyond the end of the boot table, `ENOENT` for a
+    /// program that the kernel has loaded itself.
+    21 fn boot_file(GetBootFile {
+        /// Place in the boot table.
+        index: u64
+    }) -> BootFile {
+        /// The physical address of its first byte.
+        first: u64,
+        /// Bytes.
+        len: u64
+    };
+    /// Gives a page a frame of its own with what it shows now: an idle frame, which becomes a program's, takes the place of the
+    /// one that is there. `EINVAL` if no memory is there, `EBUSY` for a page that is shared through a grant.
+    22 fn copy(CopyPage { space: u64, address: u64, frame: u64, access: Access, reserved: u32 }) -> PageCopied {
+        /// The frame that was there.
+        before: u64
+    };
 }
 
+/// An enum that is a field of a message.
 macro_rules! field_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $number:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -128,6 +167,7 @@ macro_rules! field_enum {
         pub enum $name { $($(#[$value_doc])* $value = $number),+ }
     };
 }
+pub(crate) use field_enum;
 
 field_enum! {
     /// What a program may do with a page, besides reading it. Never both.
@@ -160,6 +200,16 @@ field_enum! {
         Memory = 0,
         /// A device's registers or memory: no RAM, and nothing that the kernel uses itself.
         Device = 1,
+    }
+}
+
+field_enum! {
+    /// What becomes of pages that two spaces show.
+    Sharing {
+        /// Both may only read them, or execute them: whoever writes gets a copy from the memory server.
+        CopyOnWrite = 0,
+        /// They keep their access in both.
+        Same = 1,
     }
 }
 

@@ -4,7 +4,7 @@ use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
 use protocol::{
-    ALL, Answer, Caller, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, trace, vmctl,
+    ALL, Answer, Caller, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, trace, vm, vmctl,
 };
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.
@@ -52,10 +52,12 @@ record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> Spa
     frame_info(GetFrameInfo) -> FrameUse, settle(Settle) -> Settled,
     clear_page_fault(ClearPageFault) -> PageFaultCleared, next_event(NextEvent) -> EventTold,
     answer_request(AnswerRequest) -> RequestAnswered, space_of(GetSpaceOf) -> SpaceOf,
-    part(Part) -> Parted);
+    part(Part) -> Parted, share(Share) -> RunShared, pin(Pin) -> Pinned, unpin(Unpin) -> Unpinned,
+    boot_file(GetBootFile) -> BootFile, copy(CopyPage) -> PageCopied);
 record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) -> Detached, step(Step) -> Stepped,
     until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
     get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);
+record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, brk(Brk) -> BrkDone, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped);
 record!(sched: out_of_quantum(OutOfQuantum) -> Acknowledged);
 record!(echo: reverse(Reverse) -> Reversed, count(Count) -> Counted);
 
@@ -71,6 +73,7 @@ const DISPATCHED: &[Dispatched] = &[
     (vmctl::PROTOCOL, vmctl::dispatch),
     (trace::PROTOCOL, trace::dispatch),
     (sched::PROTOCOL, sched::dispatch),
+    (vm::PROTOCOL, vm::dispatch),
     (echo::PROTOCOL, echo::dispatch),
 ];
 

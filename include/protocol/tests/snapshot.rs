@@ -5,7 +5,8 @@
 
 use abi::PrivilegeSpec;
 use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
-use protocol::vmctl::{Access, Backing, Cache, Found, FrameKind};
+use protocol::vm::RegionKind;
+use protocol::vmctl::{Access, Backing, Cache, Found, FrameKind, Sharing};
 use protocol::zerocopy::{FromZeros, Immutable, KnownLayout, TryFromBytes};
 use protocol::{ALL, CallInfo, Protocol};
 use std::collections::BTreeSet;
@@ -35,6 +36,8 @@ const ENUMS: &[Listed] = &[
     ("Backing", values_of::<Backing>),
     ("Found", values_of::<Found>),
     ("FrameKind", values_of::<FrameKind>),
+    ("Sharing", values_of::<Sharing>),
+    ("RegionKind", values_of::<RegionKind>),
 ];
 
 /// Types of fields of which it lists the fields.

@@ -1,5 +1,7 @@
 //! Matching the modules that the boot loader brought with the boot table.
 
+use crate::SpaceId;
+use crate::frames::FrameNumber;
 use abi::boot::{BootEntry, MAX_PROGRAMS, TABLE_MODULE, TableError};
 use arrayvec::ArrayVec;
 use core::fmt;
@@ -68,6 +70,15 @@ pub struct BootProgram<'a> {
     pub elf: &'a [u8],
 }
 
+/// The memory of a program that is made at boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootMemory {
+    /// The space that it was loaded into.
+    Space(SpaceId),
+    /// It has none: its file begins in this frame, and the memory server will load it.
+    File(FrameNumber),
+}
+
 /// The programs of the boot table with their modules, in the order of the table. The order of the modules is free.
 ///
 /// # Errors
@@ -121,7 +132,8 @@ mod tests {
                 priority: 0,
                 cpu: 0,
                 flags: 0,
-                reserved: [0; 12],
+                memory: 0,
+                reserved: [0; 4],
             })
             .collect();
         entries[0].flags = BootFlags::ROOT.bits();

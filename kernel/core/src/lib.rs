@@ -61,7 +61,9 @@ pub use spaces::{SpaceId, Spaces};
 pub use tables::Tables;
 
 use crate::alarms::Alarms;
+use crate::boot::BootMemory;
 use crate::filters::Filters;
+use crate::frames::FrameNumber;
 use crate::irq::Hooks;
 use crate::list::List;
 use crate::process::Pending;
@@ -88,6 +90,8 @@ pub struct Kernel<'t, M: Machine> {
     kicks: u32,
     /// The boot table.
     boot: ArrayVec<BootEntry, MAX_PROGRAMS>,
+    /// Where the file of each begins that the memory server loads.
+    boot_files: ArrayVec<Option<FrameNumber>, MAX_PROGRAMS>,
     /// The root system process.
     root: Endpoint,
     /// The memory server; [`Endpoint::NONE`] as long as there is none.
@@ -150,6 +154,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             here: CpuId::BOOT,
             kicks: 0,
             boot: ArrayVec::new(),
+            boot_files: ArrayVec::new(),
             root: Endpoint::NONE,
             pager: Endpoint::NONE,
             alive: SlotSet::EMPTY,
@@ -183,11 +188,15 @@ impl<'t, M: Machine> Kernel<'t, M> {
     /// Its slot and endpoint are its place in the order of these calls. It waits for its privileges, unless it is the root
     /// system process. Returns `None`, with nothing changed, for a space that has ended, and once there are [`MAX_PROGRAMS`] of
     /// them.
-    pub fn add_boot_program(&mut self, entry: &BootEntry, frame: M::Frame, space: SpaceId) -> Option<Slot> {
+    pub fn add_boot_program(&mut self, entry: &BootEntry, frame: M::Frame, memory: BootMemory) -> Option<Slot> {
         let place = self.boot.len();
         let endpoint = Endpoint::new(place, 0).filter(|_| !self.boot.is_full())?;
-        let space = self.spaces.bind(space)?;
+        let (space, file) = match memory {
+            BootMemory::Space(space) => (Some(self.spaces.bind(space)?), None),
+            BootMemory::File(first) => (None, Some(first)),
+        };
         self.boot.push(*entry);
+        self.boot_files.push(file);
         let slot = Slot::of(endpoint);
         let cpu = CpuId::new(entry.cpu.into()).filter(|id| self.is_online(*id)).unwrap_or(CpuId::BOOT);
         *self.process_mut(slot) = Process::new(endpoint, entry, cpu, frame, space);

@@ -227,11 +227,12 @@ impl<M: Machine> Process<M> {
     }
 
     /// A process of the boot table, which waits for its privileges and is in no queue.
-    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: Home) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, entry: &BootEntry, cpu: CpuId, frame: M::Frame, space: Option<Home>) -> Self {
+        let homeless = if space.is_none() { Rts::NO_SPACE } else { Rts::empty() };
         Self {
-            space: Some(space),
+            space,
             endpoint,
-            rts: Rts::NO_PRIV,
+            rts: Rts::NO_PRIV | homeless,
             cpu,
             priority: entry.priority,
             urgency: entry.priority,

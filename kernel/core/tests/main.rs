@@ -33,6 +33,7 @@ mod schedule;
 mod scheduling;
 mod senda;
 mod senda_tables;
+mod served;
 mod sigframe;
 mod signals;
 mod spaces;

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Trap, TrapMask};
+use kernel_core::boot::BootMemory;
 use kernel_core::devices::Width;
 use kernel_core::ranges::{MAX_LINES, MAX_MEMORY_RANGES, MAX_PORT_RANGES};
 use kernel_core::{CpuId, Rts, Slot};
@@ -51,7 +52,7 @@ fn the_root_may_stand_anywhere_in_the_boot_table() {
         for i in 0..4 {
             let entry = if i == place { root_entry() } else { program(&format!("p{i}")) };
             let space = new_space(&mut kernel, &mut machine, i);
-            kernel.add_boot_program(&entry, Regs::default(), space).unwrap();
+            kernel.add_boot_program(&entry, Regs::default(), BootMemory::Space(space)).unwrap();
         }
         assert_eq!(kernel.schedule(&mut machine, CpuId::BOOT).map(|slot| slot.index()), Some(place));
         kernel.check_invariants().unwrap();

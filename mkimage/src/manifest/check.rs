@@ -7,6 +7,7 @@ use super::{is_cmdline, is_image_name, raw};
 use abi::TrapMask;
 use abi::boot::{BootEntry, BootFlags, KERNEL_LOG_NAME, MAX_CPUS, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
 use protocol::kernel::{GROUPS, PROTOCOL, right_by_name};
+use protocol::vm;
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -19,7 +20,8 @@ pub(super) fn check(raw: raw::Manifest, text: &str, path: &Path) -> Result<Manif
     let kernel = checker.source(&raw.kernel.package, raw.kernel.bin.as_ref());
     let names = checker.program_names(&raw.program);
     checker.special_programs(&raw.program);
-    let programs = raw.program.get_ref().iter().map(|p| checker.program(p, &names)).collect();
+    let is_served = raw.program.get_ref().iter().any(|p| set(p.loads.as_ref()).is_some());
+    let programs = raw.program.get_ref().iter().map(|p| checker.program(p, &names, is_served)).collect();
     if checker.faults.is_empty() {
         Ok(Manifest { path: path.into(), name: raw.name.into_inner(), cmdline, kernel, programs })
     } else {
@@ -117,9 +119,13 @@ impl Checker<'_> {
         for pager in all.iter().filter_map(|p| set(p.pager.as_ref())).skip(1) {
             self.fault(pager.span(), "a program before this one is the memory server: there is one at most".to_owned());
         }
+        for loads in all.iter().filter(|p| set(p.pager.as_ref()).is_none()).filter_map(|p| set(p.loads.as_ref())) {
+            let message = "only the memory server loads the others: it needs `pager = true`";
+            self.fault(loads.span(), message.to_owned());
+        }
     }
 
-    fn program(&mut self, raw: &raw::Program, names: &[String]) -> Program {
+    fn program(&mut self, raw: &raw::Program, names: &[String], is_served: bool) -> Program {
         let mut sends = 0;
         let mut calls = 0;
         let mut traps = TrapMask::empty();
@@ -144,16 +150,27 @@ impl Checker<'_> {
                 None => self.fault(name.span(), unknown("trap", name.get_ref(), trap_names().map(|(n, _)| n))),
             }
         }
+        let mut memory = 0;
+        for name in self.each_once(&raw.memory) {
+            match memory_names().find(|(known, _)| known == name.get_ref()) {
+                Some((_, right)) => memory |= right,
+                None => {
+                    let known = memory_names().map(|(name, _)| name.to_owned());
+                    self.fault(name.span(), unknown("call of the memory server", name.get_ref(), known));
+                }
+            }
+        }
         let source = self.source(&raw.package, raw.bin.as_ref());
         Program {
             name: raw.name.get_ref().clone(),
             source,
             priority: self.priority(raw),
             cpu: self.cpu(raw),
-            flags: flags(raw),
+            flags: flags(raw, is_served),
             traps,
             sends,
             calls,
+            memory,
         }
     }
 
@@ -203,14 +220,25 @@ pub(crate) fn call_names() -> impl Iterator<Item = (&'static str, u64)> {
     calls.chain(groups).filter_map(|name| Some((name, right_by_name(name)?)))
 }
 
+/// Every call of the memory server as a manifest names it, with its bit in masks of them, and the right to act for others.
+pub(crate) fn memory_names() -> impl Iterator<Item = (&'static str, u64)> {
+    let calls = vm::PROTOCOL.calls.iter().map(|call| {
+        let name = call.name.split_once('.').map_or(call.name, |(_, name)| name);
+        (name, 1 << call.number)
+    });
+    calls.chain([("for_others", vm::FOR_OTHERS)])
+}
+
 /// Every flag of a program as a manifest names it.
 pub(crate) fn flag_names() -> impl Iterator<Item = (String, BootFlags)> {
     BootFlags::all().iter_names().map(|(name, flag)| (name.to_ascii_lowercase(), flag))
 }
 
-fn flags(raw: &raw::Program) -> BootFlags {
+/// What a program is to the system. Where the memory server loads, it loads all but itself and the root system process.
+fn flags(raw: &raw::Program, is_served: bool) -> BootFlags {
     let given = |key: &Option<Spanned<bool>>, flag| if set(key.as_ref()).is_some() { flag } else { BootFlags::empty() };
-    given(&raw.root, BootFlags::ROOT) | given(&raw.pager, BootFlags::PAGER)
+    let flags = given(&raw.root, BootFlags::ROOT) | given(&raw.pager, BootFlags::PAGER);
+    if is_served && flags.is_empty() { BootFlags::SERVED } else { flags }
 }
 
 /// A key that is there and true.

@@ -4,7 +4,7 @@
 //! line and column. docs/images.md describes the keys.
 
 mod check;
-pub(crate) use check::{call_names, flag_names, trap_names};
+pub(crate) use check::{call_names, flag_names, memory_names, trap_names};
 mod raw;
 
 use abi::TrapMask;
@@ -70,6 +70,8 @@ pub struct Program {
     pub sends: u64,
     /// Kernel calls it may make: a bit for each number, or for a group.
     pub calls: u64,
+    /// Calls of the memory server that it may make: a bit for each number.
+    pub memory: u64,
 }
 
 /// A place in a text file.

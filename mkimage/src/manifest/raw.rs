@@ -34,12 +34,15 @@ pub(super) struct Program {
     pub(super) cpu: Option<Spanned<i64>>,
     pub(super) root: Option<Spanned<bool>>,
     pub(super) pager: Option<Spanned<bool>>,
+    pub(super) loads: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) traps: Names,
     #[serde(default)]
     pub(super) sends: Names,
     #[serde(default)]
     pub(super) calls: Names,
+    #[serde(default)]
+    pub(super) memory: Names,
 }
 
 /// Read first: what other formats have beside it is not known.

@@ -187,6 +187,28 @@ fn one_program_at_most_is_the_memory_server() {
 }
 
 #[test]
+fn the_memory_server_loads_the_others_if_it_should() {
+    let vm = "\n[[program]]\nname = \"vm\"\npackage = \"vm\"\npager = true\nloads = true\n";
+    let text = sample::manifest_text("") + vm;
+    let manifest = parse(&text).unwrap();
+    let flags: Vec<_> = manifest.programs.iter().map(|program| program.flags).collect();
+    assert_eq!(flags, [BootFlags::SERVED, BootFlags::ROOT, BootFlags::PAGER]);
+    let manifest = parse(&text.replace("loads = true", "loads = false")).unwrap();
+    assert_eq!(manifest.programs[0].flags, BootFlags::empty());
+    refused(&text.replace("pager = true\n", ""), "26:9", "it needs `pager = true`");
+}
+
+#[test]
+fn calls_of_the_memory_server_are_named() {
+    let manifest = parse(&changed("calls = [\"exit\"]", "memory = [\"exit\", \"mmap\", \"for_others\"]")).unwrap();
+    assert_eq!(manifest.programs[0].memory, 1 | 1 << 10 | 1 << 63);
+    assert_eq!(manifest.programs[1].memory, 0);
+    let wrong = changed("calls = [\"exit\"]", "memory = [\"times\"]");
+    refused(&wrong, "12:11", "no call of the memory server `times`: known are exit, fork,");
+    refused(&changed("calls = [\"exit\"]", "memory = [\"brk\", \"brk\"]"), "12:18", "stands in this list twice");
+}
+
+#[test]
 fn columns_count_characters() {
     refused(&changed("sends = [\"echo\"]", "sends = [\"echo\", \"é\", ]"), "19:18", "`é`");
     refused(&changed("sends = [\"echo\"]", "sends = [ # ü\n\t\"x\"]"), "20:2", "`x`");

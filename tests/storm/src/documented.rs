@@ -105,6 +105,11 @@ pub const DOCUMENTED: &[Documented] = &[
     ("vmctl.answer_request", &[Inval]),
     ("vmctl.space_of", &[Inval]),
     ("vmctl.part", &[Inval, Srch, Fault]),
+    ("vmctl.share", &[Inval, Srch, Fault, Exist, NoSpc, Busy]),
+    ("vmctl.pin", &[Inval, Dom, Perm, NoSpc]),
+    ("vmctl.unpin", &[Inval, Dom, Perm, NoSpc]),
+    ("vmctl.boot_file", &[Dom, NoEnt]),
+    ("vmctl.copy", &[Inval, Srch, Fault, Dom, Perm, Busy]),
     ("trace.stop", &[Inval]),
     ("trace.resume", &[Inval]),
     ("trace.detach", &[Inval]),
@@ -117,7 +122,11 @@ pub const DOCUMENTED: &[Documented] = &[
 ];
 
 /// Documented, and not to be had in a storm.
-pub const UNREACHABLE: &[Unreachable] = &[("vmctl.map", NoSpc, "a frame would have to be mapped in 4294967295 places")];
+pub const UNREACHABLE: &[Unreachable] = &[
+    ("vmctl.map", NoSpc, "a frame would have to be mapped in 4294967295 places"),
+    ("vmctl.share", NoSpc, "a frame would have to be mapped in 4294967295 places"),
+    ("vmctl.pin", NoSpc, "a frame would have to be pinned 65535 times"),
+];
 
 /// The documented errors of a call that can come up.
 pub fn reachable(name: &str) -> impl Iterator<Item = Errno> {

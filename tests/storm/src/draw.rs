@@ -184,7 +184,7 @@ impl Draw<'_> {
     fn mapped(&mut self, name: &str) -> Option<u64> {
         let mapped = self.mapped?;
         match name {
-            "space" => Some(mapped.space),
+            "space" | "from" => Some(mapped.space),
             "address" => Some(mapped.page),
             "first" => Some(mapped.frame),
             _ => None,
@@ -196,6 +196,10 @@ impl Draw<'_> {
         let recent = &self.known.recent;
         match name {
             "space" => recent.space,
+            "from" if of_pages => recent.space,
+            "to" if of_pages => recent.to,
+            // What a page shows already cannot take its place.
+            "frame" if self.call.name == "vmctl.copy" => None,
             "frame" | "root" | "first" if of_pages && self.same_page => recent.frame,
             "address" if of_pages && self.same_page => recent.page,
             _ => None,
@@ -215,6 +219,7 @@ impl Draw<'_> {
         let (random, known) = (&mut *self.random, self.known);
         match (name, self.call.name) {
             ("address", _) if of_pages => page(random, known),
+            ("from" | "to", _) if of_pages => space(random, known),
             ("address", "kernel.vdevio") if chance(random, 60) => known.samples.ports,
             ("address", "statectl.add_blacklist" | "statectl.add_whitelist") if chance(random, 70) => {
                 known.samples.filters

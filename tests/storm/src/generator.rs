@@ -126,7 +126,7 @@ impl Generator {
     /// A request: what is drawn for each of its fields.
     fn request(&mut self, call: &'static CallInfo, follows: bool, same_page: bool) -> [u64; BODY_WORDS] {
         let mapped = self.known.mapped.pick(&mut self.random);
-        let often = if call.name == "vmctl.unmap" { UNMAPPED } else { MAPPED };
+        let often = if ["vmctl.unmap", "vmctl.copy", "vmctl.share"].contains(&call.name) { UNMAPPED } else { MAPPED };
         let mapped = mapped.filter(|_| chance(&mut self.random, often) && !follows);
         let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page, mapped };
         let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
@@ -189,7 +189,7 @@ impl Generator {
                 _ => {}
             }
         }
-        if ["vmctl.create", "vmctl.donate"].contains(&call.name)
+        if ["vmctl.create", "vmctl.donate", "vmctl.copy"].contains(&call.name)
             && let Some(frame) = self.known.recent.frame.take()
         {
             self.known.frames.remove(frame); // It is a page table now.
@@ -220,6 +220,8 @@ impl Generator {
             match field.name {
                 "process" | "source" => recent.endpoint = Some(abi::Endpoint::from_raw(word as u32)),
                 "space" if word != 0 => recent.space = Some(word),
+                "from" if call.name == "vmctl.share" => recent.space = Some(word),
+                "to" if call.name == "vmctl.share" => recent.to = Some(word),
                 "frame" | "root" | "first" if len == 8 => recent.frame = Some(word),
                 "address" => recent.page = Some(word),
                 _ => {}

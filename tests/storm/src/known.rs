@@ -67,6 +67,8 @@ pub struct Samples {
 pub(crate) struct Recent {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) space: Option<u64>,
+    /// The second space.
+    pub(crate) to: Option<u64>,
     pub(crate) frame: Option<u64>,
     pub(crate) page: Option<u64>,
 }
@@ -92,6 +94,8 @@ pub struct Known {
     pub granters: Ring<8, Endpoint>,
     /// Processes that no call may name: the run would end with them.
     pub spared: ArrayVec<Endpoint, 8>,
+    /// Kernel calls that others may be given: who executes anything makes any call with any arguments.
+    pub given_calls: u64,
     /// Address spaces.
     pub spaces: Ring<16>,
     /// Spaces that no call may name.
@@ -133,6 +137,7 @@ impl Known {
             endpoints: Ring::default(),
             granters: Ring::default(),
             spared: ArrayVec::new(),
+            given_calls: u64::MAX,
             spaces: Ring::default(),
             spared_spaces: ArrayVec::new(),
             frames: Ring::default(),

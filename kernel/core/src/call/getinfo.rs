@@ -18,6 +18,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             flags: entry.flags,
             cpu: entry.cpu.into(),
             endpoint,
+            memory: entry.memory,
         });
         policy.ok_or(Errno::Dom).into()
     }

@@ -1,6 +1,7 @@
 //! Address spaces and memory events, for the memory server.
 
 use super::Context;
+use crate::spaces::Home;
 use crate::{Kernel, Machine, Rts, Slot};
 use abi::Errno;
 use protocol::vmctl::*;
@@ -17,9 +18,16 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn map(&mut self, _: Caller, call: MapRun) -> Answer<RunMapped> {
-        let resources = &self.kernel.privileges[self.kernel.process(self.me).privilege_id.index()].resources;
-        let may_use = |range: core::ops::Range<u64>| resources.allows_memory(range.start, range.end - range.start);
-        let mapped = self.kernel.spaces.map(self.machine, &call, may_use);
+        let Kernel { spaces, privileges, procs, alive, .. } = &mut *self.kernel;
+        let home = spaces.find(call.space);
+        let may_use = |range: core::ops::Range<u64>| {
+            let lives_there = |slot: &Slot| procs[slot.index()].space.map(Home::id) == home.ok() || *slot == self.me;
+            alive.iter().filter(lives_there).any(|slot| {
+                let resources = &privileges[procs[slot.index()].privilege_id.index()].resources;
+                resources.allows_memory(range.start, range.end - range.start)
+            })
+        };
+        let mapped = spaces.map(self.machine, &call, may_use);
         mapped.map(|mapped| RunMapped { done: mapped.done, lacks: mapped.lacks }).into()
     }
 
@@ -86,6 +94,27 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         more.map(|more| Parted { more: more.into() }).into()
     }
 
+    fn share(&mut self, _: Caller, call: Share) -> Answer<RunShared> {
+        let shared = self.kernel.spaces.share(self.machine, &call);
+        shared.map(|shared| RunShared { done: shared.done, lacks: shared.lacks }).into()
+    }
+
+    fn pin(&mut self, _: Caller, call: Pin) -> Answer<Pinned> {
+        self.kernel.spaces.pin_run(call.first, call.count).map(|done| Pinned { done }).into()
+    }
+
+    fn unpin(&mut self, _: Caller, call: Unpin) -> Answer<Unpinned> {
+        self.kernel.spaces.unpin_run(call.first, call.count).map(|done| Unpinned { done }).into()
+    }
+
+    fn copy(&mut self, _: Caller, call: CopyPage) -> Answer<PageCopied> {
+        self.kernel.spaces.copy_page(self.machine, &call).map(|before| PageCopied { before }).into()
+    }
+
+    fn boot_file(&mut self, _: Caller, call: GetBootFile) -> Answer<BootFile> {
+        self.kernel.boot_file(call.index).into()
+    }
+
     fn space_of(&mut self, _: Caller, call: GetSpaceOf) -> Answer<SpaceOf> {
         let space_of = |slot| self.kernel.process(slot).space.map_or(0, |home| self.kernel.spaces.name(home.id()));
         self.kernel.named(call.process).map(|slot| SpaceOf { space: space_of(slot) }).into()
@@ -93,6 +122,12 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 }
 
 impl<M: Machine> Kernel<'_, M> {
+    fn boot_file(&self, index: u64) -> Result<BootFile, Errno> {
+        let place = usize::try_from(index).ok().filter(|place| *place < self.boot.len()).ok_or(Errno::Dom)?;
+        let first = self.boot_files[place].ok_or(Errno::NoEnt)?;
+        Ok(BootFile { first: first.address(), len: self.boot[place].size })
+    }
+
     /// Lets a process that does not run live in a space.
     fn settle(&mut self, machine: &mut M, slot: Slot, space: u64) -> Result<(), Errno> {
         let space = if space == 0 { None } else { Some(self.spaces.find(space)?) };

@@ -232,6 +232,22 @@ impl<'t> Frames<'t> {
         }
     }
 
+    /// Turns the kernel frames that a range touches into programs' memory that the memory server has claimed: a file that it will
+    /// read. Returns the first.
+    ///
+    /// # Errors
+    /// If one of them is none of the kernel's, or there are none; nothing has changed then.
+    pub fn hand_over(&mut self, range: Range<u64>) -> Result<FrameNumber, FrameError> {
+        let first = FrameNumber::containing(range.start).ok_or(FrameError::OutOfRange)?;
+        let end = range.end.div_ceil(PAGE_SIZE) as usize;
+        let run = self.table.get_mut(first.index()..end).filter(|run| !run.is_empty()).ok_or(FrameError::OutOfRange)?;
+        if let Some(other) = run.iter().find(|info| info.kind != FrameKind::Kernel) {
+            return Err(FrameError::WrongKind(other.kind));
+        }
+        run.fill(FrameInfo { kind: FrameKind::User, origin: Origin::Claimed, pins: 0, value: 0 });
+        Ok(first)
+    }
+
     /// Keeps the registers of a device for the kernel alone: nobody can map them. `false` if no more can be kept.
     #[must_use]
     pub fn keep_device(&mut self, range: Range<u64>) -> bool {

@@ -134,3 +134,21 @@ fn boot_memory_can_be_reclaimed_once() {
     f.reclaim(P..3 * P);
     assert_eq!(f.free_count(), 2);
 }
+
+#[test]
+fn a_file_is_handed_over_whole_or_not_at_all() {
+    let mut t = table(8);
+    let mut f = Frames::new(&mut t);
+    f.add_kernel(P..5 * P);
+    f.add_free(0..8 * P);
+    assert_eq!(f.hand_over(4 * P..5 * P + 1), Err(FrameError::WrongKind(FrameKind::Free)));
+    assert_eq!(f.hand_over(4 * P..100 * P), Err(FrameError::OutOfRange));
+    assert_eq!(f.hand_over(4 * P..4 * P), Err(FrameError::OutOfRange));
+    assert_eq!(f.hand_over(2 * P..3 * P + 1), Ok(FrameNumber(2)));
+    let kinds: Vec<_> = (1..5).map(|i| f.kind(FrameNumber(i)).unwrap()).collect();
+    assert_eq!(kinds, [FrameKind::Kernel, FrameKind::User, FrameKind::User, FrameKind::Kernel]);
+    // It is the memory server's then: not boot memory any more, and idle when it is released.
+    f.reclaim(0..8 * P);
+    assert_eq!(f.release(FrameNumber(2)), Ok(()));
+    assert_eq!(f.kind(FrameNumber(2)), Ok(FrameKind::Idle));
+}

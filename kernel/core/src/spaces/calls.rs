@@ -42,7 +42,7 @@ pub(super) fn user_pages(address: u64, count: u64) -> Result<Pages, Errno> {
 
 /// The first frame of a run, all of which can be named.
 #[inline(always)]
-fn frames_at(physical: u64, count: u32) -> Result<FrameNumber, Errno> {
+pub(super) fn frames_at(physical: u64, count: u32) -> Result<FrameNumber, Errno> {
     if !physical.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::Inval);
     }
@@ -215,11 +215,11 @@ impl Spaces<'_> {
         Ok(self.part(tables, id, pages.start, pages.count))
     }
 
-    fn check_private(&self, id: SpaceId, pages: Pages) -> Result<(), Errno> {
+    pub(super) fn check_private(&self, id: SpaceId, pages: Pages) -> Result<(), Errno> {
         if self.is_shared(id, pages.start, pages.count) { Err(Errno::Busy) } else { Ok(()) }
     }
 
-    fn find_root(&self, space: u64) -> Result<(SpaceId, FrameNumber), Errno> {
+    pub(super) fn find_root(&self, space: u64) -> Result<(SpaceId, FrameNumber), Errno> {
         let id = self.find(space)?;
         Ok((id, self.root(id).ok_or(Errno::Srch)?))
     }
@@ -265,6 +265,24 @@ impl Spaces<'_> {
     pub fn release(&mut self, first: u64, count: u64) -> Result<u64, Errno> {
         let count = check_count(count)?;
         each_frame(first, count, count, |frame| self.frames.release(frame))
+    }
+
+    /// [`vmctl::Pin`]: returns how many frames are pinned.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn pin_run(&mut self, first: u64, count: u64) -> Result<u64, Errno> {
+        let count = check_count(count)?;
+        each_frame(first, count, count, |frame| self.frames.pin(frame))
+    }
+
+    /// [`vmctl::Unpin`]: returns how many frames are pinned once less.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn unpin_run(&mut self, first: u64, count: u64) -> Result<u64, Errno> {
+        let count = check_count(count)?;
+        each_frame(first, count, count, |frame| self.frames.unpin(frame))
     }
 
     /// [`vmctl::GetFrameInfo`].

@@ -13,6 +13,7 @@ mod calls;
 pub mod lending;
 mod own;
 mod runs;
+mod share;
 mod walk;
 
 pub use calls::Mapped;
@@ -130,6 +131,14 @@ impl<'t> Spaces<'t> {
     /// See [`Frames::reclaim`].
     pub fn reclaim(&mut self, range: Range<u64>) {
         self.frames.reclaim(range);
+    }
+
+    /// See [`Frames::hand_over`].
+    ///
+    /// # Errors
+    /// Those.
+    pub fn hand_over(&mut self, range: Range<u64>) -> Result<FrameNumber, Errno> {
+        Ok(self.frames.hand_over(range)?)
     }
 
     /// Pins a program's frame, whose address is given to a device: see [`Frames::pin`].

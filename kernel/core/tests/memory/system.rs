@@ -7,6 +7,7 @@ use abi::boot::{BootEntry, BootFlags};
 use abi::layout::PAGE_SIZE;
 use abi::layout::USER_START;
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Trap, TrapMask};
+use kernel_core::boot::BootMemory;
 use kernel_core::{Action, CpuId, Kernel, Rts, Slot};
 use protocol::Call;
 use protocol::kernel::{Clear, EndKSig, Exec, Fork, GetKSig, KEEP, RunAction, RunCtl, SchedCtl, Scheduler};
@@ -65,7 +66,8 @@ fn program(slot: usize) -> BootEntry {
         priority: 0,
         flags,
         cpu: slot as u8,
-        reserved: [0; 12],
+        memory: 0,
+        reserved: [0; 4],
     }
 }
 
@@ -90,7 +92,10 @@ impl<'t> System<'t> {
         let mut system = Self { kernel, machine: Computer::new(), restarts: 0 };
         for number in ROOT..PLAYERS.end {
             let space = system.kernel.spaces.create_own(&mut system.machine).expect("there is memory");
-            system.kernel.add_boot_program(&program(number), Regs::default(), space).expect("there is room");
+            system
+                .kernel
+                .add_boot_program(&program(number), Regs::default(), BootMemory::Space(space))
+                .expect("there is room");
         }
         let users = PrivilegeSpec { flags: 0, ..system.spec(USER) };
         system.root_does(&UpdateSys { spec: users, process: Endpoint::NONE, reset_ranges: 0 });

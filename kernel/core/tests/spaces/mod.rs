@@ -5,6 +5,7 @@ mod hostile;
 mod model;
 mod processors;
 mod random;
+mod share;
 mod steps;
 mod walk;
 

@@ -10,6 +10,8 @@ use abi::filter::{FilterElement, MAX_FILTER_ELEMENTS};
 use abi::grant::{GrantEntry, GrantFlags, GrantId};
 use abi::layout::{PAGE_SIZE, USER_START};
 use abi::{Endpoint, Errno, Kind, Message, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
+use kernel_core::boot::BootMemory;
+use kernel_core::frames::FrameNumber;
 use kernel_core::ranges::{MAX_LINES, MAX_PORT_RANGES};
 use kernel_core::spaces::SPACES;
 use kernel_core::tables::Access;
@@ -45,6 +47,8 @@ pub(crate) const STORM: usize = 2;
 pub(crate) const PEERS: Range<usize> = 3..7;
 /// Programs that wait for their privileges for ever: so few ids are left for others.
 const SLEEPERS: Range<usize> = 7..MAX_PROGRAMS - 6;
+/// The one that the memory server should load.
+const SERVED: usize = SLEEPERS.start + 4;
 /// Who is made later, in slots of their own.
 pub(crate) const USERS: Range<usize> = 64..68;
 pub(crate) const VICTIMS: Range<usize> = 68..74;
@@ -105,7 +109,19 @@ fn program(name: &str, slot: usize) -> BootEntry {
     let flags = if slot == ROOT { BootFlags::ROOT.bits() } else { 0 };
     let priority = if slot == ROOT { 0 } else { PRIORITY };
     let name = BootEntry::encode_name(name).expect("a good name");
-    BootEntry { name, size: 0, crc32: 0, traps: 0, sends: 0, calls: 0, priority, flags, cpu: 0, reserved: [0; 12] }
+    BootEntry {
+        name,
+        size: 0,
+        crc32: 0,
+        traps: 0,
+        sends: 0,
+        calls: 0,
+        priority,
+        flags,
+        cpu: 0,
+        memory: 0,
+        reserved: [0; 4],
+    }
 }
 
 impl<'t> World<'t> {
@@ -114,10 +130,9 @@ impl<'t> World<'t> {
         let storage = tables.storage();
         let mut world = Self { kernel: Kernel::new(storage, CPUS), machine: Computer::new(), rights };
         for slot in ROOT..SLEEPERS.end {
-            let space = if SLEEPERS.contains(&slot) { world.bare_space() } else { world.space() };
-            let space = space.expect("there is memory");
             let entry = program("program", slot);
-            world.kernel.add_boot_program(&entry, Regs::default(), space).expect("there is room");
+            let memory = world.boot_memory(slot).expect("there is memory");
+            world.kernel.add_boot_program(&entry, Regs::default(), memory).expect("there is room");
         }
         world.boot().expect("nobody has stormed yet");
         match world.rights.scarce {
@@ -130,6 +145,15 @@ impl<'t> World<'t> {
             Scarce::Ranges => world.fill_ranges().expect("nobody has stormed yet"),
         }
         world
+    }
+
+    /// What a program has at the start.
+    fn boot_memory(&mut self, slot: usize) -> Option<BootMemory> {
+        match slot {
+            SERVED => FrameNumber::containing(0).map(BootMemory::File),
+            slot if SLEEPERS.contains(&slot) => self.bare_space().map(BootMemory::Space),
+            _ => self.space().map(BootMemory::Space),
+        }
     }
 
     /// A new space; `None` if there is no room.

@@ -21,6 +21,7 @@ pub(crate) use tables::{Entry, TestMemory};
 use abi::boot::{BootEntry, PRIORITIES};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeId, Signal, TrapMask};
+use kernel_core::boot::BootMemory;
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
 use kernel_core::spaces::lending::{Lending, Lendings};
@@ -56,7 +57,8 @@ pub(crate) fn program(name: &str) -> BootEntry {
         priority: PRIORITY,
         cpu: 0,
         flags: 0,
-        reserved: [0; 12],
+        memory: 0,
+        reserved: [0; 4],
     }
 }
 
@@ -196,7 +198,7 @@ impl<'t> World<'t> {
     fn start(&mut self, entry: &BootEntry) -> Option<Slot> {
         let place = self.entries.len();
         let space = new_space(&mut self.kernel, &mut self.machine, place);
-        let Some(slot) = self.kernel.add_boot_program(entry, Regs::default(), space) else {
+        let Some(slot) = self.kernel.add_boot_program(entry, Regs::default(), BootMemory::Space(space)) else {
             let (spaces, root) = (&mut self.kernel.spaces, place as u64 * PAGE_SIZE);
             assert_eq!(spaces.destroy(&mut self.machine, spaces.name(space)), Ok(false));
             assert_eq!(spaces.give_back(root, 1), Ok(1));

@@ -3,21 +3,47 @@
 #![no_main]
 
 use abi::event::SystemEvent;
-use abi::{Endpoint, Message};
+use abi::{Endpoint, Errno, Message};
 use core::fmt::Display;
+use protocol::Transport;
 use protocol::kernel::AbortHow;
-use rs::Root;
-use sys::{KernelTransport, Traps};
+use rs::{Root, Servers};
+use sys::{Ipc, KernelTransport, Traps};
 
 sys::entry!(main);
 
 fn main() -> u64 {
     let mut root = Root::new(KernelTransport);
-    if let Err(failure) = root.boot() {
+    if let Err(failure) = root.boot(&mut Others::default()) {
         give_up(failure);
     }
     let stopped = sys::serve_over(&mut Traps, &mut root, refuse, notified);
     give_up(format_args!("cannot receive any more: {}", stopped.error))
+}
+
+/// The way to other servers, before anybody can ask anything.
+#[derive(Default)]
+struct Others(Ipc);
+
+impl Transport for Others {
+    fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno> {
+        self.0.sendrec(to, message)
+    }
+}
+
+impl Servers for Others {
+    fn wait_until_ready(&mut self, server: Endpoint) -> Result<(), Errno> {
+        loop {
+            let Message { peer, body, .. } = rt::receive(Endpoint::ANY)?.message;
+            if peer == server {
+                return Ok(());
+            }
+            // Nobody else runs: the signal is the server's.
+            if peer == Endpoint::SYSTEM && SystemEvent::read(&body).signaled.is_some() {
+                return Err(Errno::DeadSrcDst);
+            }
+        }
+    }
 }
 
 /// The root system process has no calls yet.

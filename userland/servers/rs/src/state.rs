@@ -10,7 +10,8 @@ use core::fmt;
 use protocol::getinfo::{BootPolicy, GetBootPolicy};
 use protocol::kernel::{Clear, EndKSig, GetKSig, WhoAmI};
 use protocol::privctl::{Allow, SetSys, UpdateSys};
-use protocol::{Transport, getinfo, kernel, privctl};
+use protocol::vm::SetCalls;
+use protocol::{Transport, getinfo, kernel, privctl, vm};
 
 /// The root system process. Copies of `transport` carry its kernel calls.
 #[derive(Debug)]
@@ -31,6 +32,10 @@ pub enum Step {
     Connect,
     /// Letting it run.
     Allow,
+    /// Waiting until it is ready.
+    Ready,
+    /// Telling the memory server what it may ask there.
+    Memory,
 }
 
 /// Why the system cannot boot.
@@ -52,9 +57,20 @@ impl fmt::Display for BootFailure {
             Step::Give => "give privileges to",
             Step::Connect => "set the targets of",
             Step::Allow => "start",
+            Step::Ready => "wait for",
+            Step::Memory => "set the memory calls of",
         };
         write!(f, "cannot {what} program {} of the boot table: {}", self.place, self.error)
     }
+}
+
+/// The way to other servers.
+pub trait Servers: Transport {
+    /// Waits until a server that was started notifies.
+    ///
+    /// # Errors
+    /// That it has ended, or that the caller cannot receive.
+    fn wait_until_ready(&mut self, server: Endpoint) -> Result<(), Errno>;
 }
 
 impl<T: Transport + Copy> Root<T> {
@@ -63,11 +79,12 @@ impl<T: Transport + Copy> Root<T> {
         Self { transport }
     }
 
-    /// Gives each program of the boot table the privileges that stand there, then lets them run, in the order of the table.
+    /// Gives each program of the boot table the privileges that stand there, then lets them run, in the order of the table. If the
+    /// memory server loads some, it runs first, and the others when it has done so.
     ///
     /// # Errors
     /// The first call that fails. Without all its programs the system is not what its policy says: it must not go on.
-    pub fn boot(&self) -> Result<(), BootFailure> {
+    pub fn boot(&self, servers: &mut impl Servers) -> Result<(), BootFailure> {
         let identity = self.kernel().whoami(WhoAmI {});
         let me = identity.map_err(|error| BootFailure { step: Step::Identify, place: 0, error })?.endpoint;
         self.for_each_other(me, Step::Give, |place, policy| self.give(place, &spec(policy, me), policy.endpoint))?;
@@ -76,9 +93,36 @@ impl<T: Transport + Copy> Root<T> {
             let call = UpdateSys { spec: spec(policy, me), process: policy.endpoint, reset_ranges: 0 };
             self.privctl().update_sys(call).map(drop)
         })?;
-        self.for_each_other(me, Step::Allow, |_, policy| {
-            self.privctl().allow(Allow { process: policy.endpoint }).map(drop)
+        let runs = self.have_loaded(me, servers)?;
+        self.for_each_other(me, Step::Allow, |_, policy| match policy.endpoint {
+            process if Some(process) == runs => Ok(()),
+            process => self.privctl().allow(Allow { process }).map(drop),
         })
+    }
+
+    /// Starts the memory server if it loads programs, waits until it has, and tells it what they may ask it for. Returns who runs now.
+    fn have_loaded(&self, me: Endpoint, servers: &mut impl Servers) -> Result<Option<Endpoint>, BootFailure> {
+        let (mut pager, mut serves) = (None, false);
+        self.for_each_other(me, Step::Read, |_, policy| {
+            pager = pager.or(is_pager(policy).then_some(policy.endpoint));
+            serves |= is_served(policy);
+            Ok(())
+        })?;
+        let Some(pager) = pager.filter(|_| serves) else {
+            return Ok(None);
+        };
+        let failed = |step| move |error| BootFailure { step, place: pager.slot() as u64, error };
+        self.privctl().allow(Allow { process: pager }).map_err(failed(Step::Allow))?;
+        servers.wait_until_ready(pager).map_err(failed(Step::Ready))?;
+        let mut server = vm::Client { to: pager, transport: servers };
+        self.for_each_other(me, Step::Memory, |_, policy| {
+            if !is_served(policy) {
+                return Ok(());
+            }
+            let call = SetCalls { process: policy.endpoint, is_user: 0, calls: policy.memory };
+            server.set_calls(call).map(drop)
+        })?;
+        Ok(Some(pager))
     }
 
     /// Deals with what a notification from the kernel tells, and with every other process that has signals.
@@ -157,11 +201,18 @@ pub fn refuse(request: &Message) -> Message {
     protocol::reply::<u64>(request, Err(Errno::NoSys))
 }
 
+fn is_pager(policy: &BootPolicy) -> bool {
+    policy.flags & BootFlags::PAGER.bits() != 0
+}
+
+fn is_served(policy: &BootPolicy) -> bool {
+    policy.flags & BootFlags::SERVED.bits() != 0
+}
+
 /// The privileges of a boot program, whose signals go to `manager`.
 fn spec(policy: &BootPolicy, manager: Endpoint) -> PrivilegeSpec {
     // Whoever waits for memory waits for the memory server: nothing takes its turn from it.
-    let is_pager = policy.flags & BootFlags::PAGER.bits() != 0;
-    let flags = if is_pager { PrivilegeFlags::PAGER } else { PrivilegeFlags::PREEMPTIBLE };
+    let flags = if is_pager(policy) { PrivilegeFlags::PAGER } else { PrivilegeFlags::PREEMPTIBLE };
     PrivilegeSpec {
         sends: PrivilegeId::mask_of_boot_programs(policy.sends),
         calls: policy.calls,

@@ -5,6 +5,7 @@ use core::cell::RefCell;
 use protocol::Call;
 use protocol::kernel::{Cleared, EndedKSig, Identity, KSig};
 use protocol::privctl::{Allowed, SysSet, SysUpdated};
+use protocol::vm::CallsSet;
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -16,6 +17,8 @@ enum Deed {
     Allowed(Endpoint),
     Cleared(Endpoint),
     Continued(Endpoint),
+    Waited(Endpoint),
+    MayAsk { process: Endpoint, calls: u64 },
 }
 
 /// A kernel that notes what it is asked to do.
@@ -68,6 +71,11 @@ impl Fake {
                 deeds.push(Deed::Continued(call.process));
                 Ok(EndedKSig {})
             }),
+            SetCalls::KIND => serve(m, |SetCalls { process, is_user, calls }| {
+                assert_eq!(is_user, 0);
+                deeds.push(Deed::MayAsk { process, calls });
+                Ok(CallsSet {})
+            }),
             other => panic!("the root system process has no use for {other:?}"),
         }
     }
@@ -84,8 +92,23 @@ struct Shared(RefCell<Fake>);
 
 impl Transport for &Shared {
     fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno> {
-        assert_eq!(to, Endpoint::SYSTEM);
+        let server = if message.kind == SetCalls::KIND { endpoint(0) } else { Endpoint::SYSTEM };
+        assert_eq!(to, server);
         *message = self.0.borrow_mut().answer(message);
+        Ok(())
+    }
+}
+
+/// Stands for a notification in [`Fake::denies`].
+const READY: Kind = Kind::NOTIFY;
+
+impl Servers for &Shared {
+    fn wait_until_ready(&mut self, server: Endpoint) -> Result<(), Errno> {
+        let mut fake = self.0.borrow_mut();
+        if let Some((_, errno)) = fake.denies.filter(|(kind, _)| *kind == READY) {
+            return Err(errno);
+        }
+        fake.deeds.push(Deed::Waited(server));
         Ok(())
     }
 }
@@ -103,6 +126,7 @@ fn program(place: usize, flags: BootFlags) -> BootPolicy {
         flags: flags.bits(),
         cpu: 0,
         endpoint: endpoint(place),
+        memory: 1 << place,
     }
 }
 
@@ -115,7 +139,7 @@ fn fake() -> Fake {
 /// What happens at a boot with this kernel.
 fn boot(kernel: Fake) -> (Result<(), BootFailure>, Vec<Deed>) {
     let kernel = Shared(RefCell::new(kernel));
-    let result = Root::new(&kernel).boot();
+    let result = Root::new(&kernel).boot(&mut &kernel);
     (result, kernel.0.into_inner().deeds)
 }
 
@@ -135,6 +159,36 @@ fn everybody_has_privileges_before_anybody_runs() {
         .collect();
     let twice = |what| [(what, first), (what, last)];
     assert_eq!(kinds, [twice("set"), twice("update"), twice("allow")].concat());
+}
+
+/// The same, but that the memory server loads the plain program.
+fn served() -> Fake {
+    let flags = [BootFlags::PAGER, BootFlags::ROOT, BootFlags::SERVED];
+    Fake { programs: (0..).zip(flags).map(|(place, flags)| program(place, flags)).collect(), ..Fake::default() }
+}
+
+#[test]
+fn where_the_memory_server_loads_it_runs_first() {
+    let (result, deeds) = boot(served());
+    assert_eq!(result, Ok(()));
+    let (vm, late) = (endpoint(0), endpoint(2));
+    let expected =
+        [Deed::Allowed(vm), Deed::Waited(vm), Deed::MayAsk { process: late, calls: 1 << 2 }, Deed::Allowed(late)];
+    assert_eq!(deeds[4..], expected);
+}
+
+#[test]
+fn without_its_memory_server_nobody_runs() {
+    for (kind, step, place, most, text) in [
+        (Allow::KIND, Step::Allow, 0, 4, "start program 0"),
+        (READY, Step::Ready, 0, 5, "wait for program 0"),
+        (SetCalls::KIND, Step::Memory, 2, 6, "set the memory calls of program 2"),
+    ] {
+        let (result, deeds) = boot(Fake { denies: Some((kind, Errno::DeadSrcDst)), ..served() });
+        let failure = BootFailure { step, place, error: Errno::DeadSrcDst };
+        assert_eq!((result, deeds.len()), (Err(failure), most));
+        assert!(failure.to_string().contains(text), "{failure}");
+    }
 }
 
 #[test]

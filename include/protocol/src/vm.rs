@@ -1,0 +1,199 @@
+//! The memory server: who has which memory.
+//!
+//! Which of the calls a process may make says its call mask, a bit for each number; users share one, and who has none may make none.
+//! `ENOSYS` for a call that is not in it. Memory is of whole pages: a length is rounded up to them, an address must be a
+//! multiple of the page size. Where a call names a process, [`abi::Endpoint::SELF`] is the caller; `ESRCH` if the server knows no
+//! such process, `EPERM` if it is another than the caller and that one may not act for others. `ENOMEM` if there is no
+//! memory, no place in the space, or no more for this process. A call that fails has changed nothing.
+
+pub use crate::kernel::UpdateDirection;
+pub use crate::vmctl::{Access, Cache};
+use abi::Endpoint;
+
+/// The bit of a call mask that lets a process act for others.
+pub const FOR_OTHERS: u64 = 1 << 63;
+
+/// A process may grow without end: for a limit.
+pub const UNLIMITED: u64 = u64::MAX;
+
+bitflags::bitflags! {
+    /// How memory is mapped: the flags of [`Map`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct MapFlags: u32 {
+        /// Seen by whoever is forked or maps the same. Without it, a copy is made of what is written.
+        const SHARED = 1;
+        /// At this address and nowhere else; what is there is unmapped. Without it the address is a wish.
+        const FIXED = 0x10;
+        /// No file. Without it, the file that `fd` is.
+        const ANONYMOUS = 0x1000;
+        /// Its contents do not matter, since all of it will be written: for who may act for others. It may come as zeros.
+        const UNINITIALIZED = 0x4_0000;
+        /// All of it at once, not when it is touched.
+        const PREALLOCATED = 0x8_0000;
+        /// Neighbouring frames, which stay where they are: for devices. Only with [`Self::PREALLOCATED`].
+        const CONTIGUOUS = 0x10_0000;
+        /// Frames below 16 MiB; only with [`Self::CONTIGUOUS`].
+        const LOW_16M = 0x20_0000;
+        /// Frames below 1 MiB; only with [`Self::CONTIGUOUS`].
+        const LOW_1M = 0x40_0000;
+        /// The first frame at a multiple of 64 KiB; only with [`Self::CONTIGUOUS`].
+        const ALIGNED_64K = 0x100_0000;
+    }
+}
+
+crate::protocol! {
+    vm = 0xc00;
+
+    /// Takes away all that a process has, which has been announced with [`WillExit`]: `EINVAL` if not.
+    0 fn exit(Exit { process: Endpoint, reserved: u32 }) -> ExitDone {};
+    /// Makes a process in a free slot: a copy of the parent, which waits for an answer. What either of them writes, the other does
+    /// not see. The child waits, too. `EINVAL` if the slot is taken or the parent does not wait.
+    1 fn fork(Fork { parent: Endpoint, slot: u32 }) -> ForkDone { child: Endpoint, reserved: u32 };
+    /// Sets the end of the caller's data segment. When it shrinks, the pages behind the new end come back as zeros. `ENOMEM` if
+    /// something else is in the way, `EINVAL` for an end before the beginning, or if there is no such segment.
+    2 fn brk(Brk {
+        /// The new end; 0 asks only.
+        end: u64
+    }) -> BrkDone {
+        /// The end now.
+        end: u64
+    };
+    /// A process is about to end: its faults are answered no more.
+    5 fn will_exit(WillExit { process: Endpoint, reserved: u32 }) -> WillExitDone {};
+    /// Maps memory, new and filled with zeros, or that of a file. `EINVAL` for a length of 0, unknown or contradictory flags, an
+    /// address that is no user's, and a file descriptor beside [`MapFlags::ANONYMOUS`]; `EPERM` for
+    /// [`MapFlags::UNINITIALIZED`] by who may not act for others; `ENXIO` for what files cannot do.
+    10 fn mmap(Map {
+        /// Where; 0 for anywhere.
+        address: u64,
+        len: u64,
+        /// Where in the file.
+        offset: u64,
+        /// Bits of [`MapFlags`].
+        flags: u32,
+        access: Access,
+        /// -1 for none.
+        fd: i32,
+        process: Endpoint
+    }) -> Mapped { address: u64 };
+    /// Device registers or memory. `EPERM` for what the process has no privilege to. The answer keeps the offset in the page.
+    15 fn map_physical(MapPhysical { physical: u64, len: u64, process: Endpoint, access: Access, cache: Cache, reserved: u32 }) -> PhysicalMapped { address: u64 };
+    /// Ends it: `EINVAL` if no such mapping begins there.
+    16 fn unmap_physical(UnmapPhysical { address: u64, process: Endpoint, reserved: u32 }) -> PhysicalUnmapped {};
+    /// Unmaps what there is in a range; holes are passed over. `EINVAL` for a length of 0 or an address that is no user's.
+    17 fn munmap(Unmap { address: u64, len: u64, process: Endpoint, reserved: u32 }) -> Unmapped {};
+    /// Changes what a process may do with a range. `ENOMEM` if there is a hole, `EPERM` for what a mapping can never allow; nothing
+    /// has changed then.
+    18 fn protect(Protect { address: u64, len: u64, process: Endpoint, access: Access }) -> Protected {};
+    /// Offers pages of the caller, a file system, to the cache as blocks of a device, and perhaps of a file. `EINVAL` for no
+    /// pages, `EFAULT` if a page is not its own alone.
+    26 fn set_cache(SetCache { address: u64, device: u64, offset: u64, inode: u64, inode_offset: u64, pages: u32, flags: u32 }) -> CacheSet {};
+    /// Maps blocks of the cache, one after the other. `ENOENT` if one is not there; nothing is mapped then.
+    27 fn map_cache(MapCache { device: u64, offset: u64, inode: u64, inode_offset: u64, pages: u32, flags: u32 }) -> CacheMapped { address: u64 };
+    /// Drops blocks from the cache.
+    28 fn forget_cache(ForgetCache { device: u64, offset: u64, pages: u64 }) -> CacheForgotten {};
+    /// Drops all of a device.
+    29 fn clear_cache(ClearCache { device: u64 }) -> CacheCleared {};
+    /// The answer to what the server has asked the file server. `EINVAL` if it has not.
+    30 fn file_answer(FileAnswer { request: u32, status: i32, device: u64, inode: u64, size: u64, fd: i32, reserved: u32 }) -> FileAnswered {};
+    /// Maps a whole region of another process, to be seen by both. `EINVAL` if none begins there, `EFAULT` if its size is another.
+    33 fn remap(Remap {
+        source: Endpoint,
+        /// Who gets it.
+        process: Endpoint,
+        source_address: u64,
+        /// Where; 0 for anywhere.
+        address: u64,
+        len: u64,
+        access: Access,
+        reserved: u32
+    }) -> Remapped { address: u64 };
+    /// How many regions show the memory at an address, and which memory it is. `EINVAL` if there is none.
+    36 fn sharers(Sharers { process: Endpoint, reserved: u32, address: u64 }) -> SharersCounted { count: u64, memory: u64 };
+    /// Sets the call mask of a service, or lets a process share that of users.
+    37 fn set_calls(SetCalls { process: Endpoint, is_user: u32, calls: u64 }) -> CallsSet {};
+    /// Memory as a whole, in pages.
+    40 fn memory(GetMemory {}) -> MemoryInfo {
+        /// All that there was for programs when the server started.
+        total: u64,
+        free: u64,
+        /// Neighbours among the free.
+        largest_run: u64,
+        /// Held by the page cache alone.
+        cached: u64,
+        /// Of the server itself, and page tables.
+        overhead: u64,
+        processes: u64
+    };
+    /// Swaps the memory of two services, after the kernel has swapped their slots. Errors are those of [`crate::kernel::Update`].
+    41 fn update(Update { source: Endpoint, destination: Endpoint, flags: u32, direction: UpdateDirection }) -> UpdateDone {};
+    /// Makes all that a process has present, and keeps it so.
+    42 fn pin(Pin { process: Endpoint, reserved: u32 }) -> Pinned {};
+    /// A process begins anew: all that it has is taken away, and it has an empty space.
+    45 fn clear(Clear { process: Endpoint, reserved: u32 }) -> ClearDone {};
+    /// Sets how much a process may have.
+    46 fn set_limits(SetLimits {
+        process: Endpoint,
+        reserved: u32,
+        /// Most pages that are mapped, touched or not; [`UNLIMITED`].
+        pages: u64,
+        /// Most pages that are there.
+        resident: u64
+    }) -> LimitsSet {};
+    /// What a process has used.
+    47 fn usage(GetUsage { process: Endpoint, reserved: u32 }) -> Usage {
+        /// Pages of its regions.
+        pages: u64,
+        /// Those that are there now.
+        resident: u64,
+        most_resident: u64,
+        /// Page faults for which memory was found at once.
+        minor_faults: u64,
+        /// Those for which a file had to be read.
+        major_faults: u64,
+        regions: u64
+    };
+    /// The first region of a process that ends behind an address. `ENOENT` if there is none.
+    48 fn region(GetRegion { process: Endpoint, reserved: u32, address: u64 }) -> RegionInfo {
+        start: u64,
+        len: u64,
+        access: Access,
+        kind: RegionKind,
+        resident: u64
+    };
+    /// Makes a range available, to be read or written, and keeps it so until [`Unfix`]. Answered when it is. `EFAULT` if it cannot be.
+    49 fn fix(Fix { process: Endpoint, write: u32, address: u64, len: u64 }) -> Fixed {};
+    /// Ends a [`Fix`]: `EINVAL` if there was none.
+    50 fn unfix(Unfix { process: Endpoint, write: u32, address: u64, len: u64 }) -> Unfixed {};
+    /// Maps a part of an open file of the caller's for another process, which is being loaded. What lies behind `clear_end` bytes of its last page
+    /// is zero.
+    51 fn map_file(MapFile {
+        process: Endpoint,
+        access: Access,
+        address: u64,
+        len: u64,
+        offset: u64,
+        device: u64,
+        inode: u64,
+        fd: i32,
+        clear_end: u32
+    }) -> FileMapped {};
+}
+
+crate::vmctl::field_enum! {
+    /// What a region shows.
+    RegionKind {
+        /// Memory of its own.
+        Anonymous = 0,
+        /// Neighbouring frames.
+        Contiguous = 1,
+        /// Memory that other regions show too.
+        Shared = 2,
+        /// A device.
+        Physical = 3,
+        /// A file.
+        File = 4,
+        /// Blocks of the cache.
+        Cache = 5,
+    }
+}
