@@ -270,14 +270,14 @@ impl<'t> Lendings<'t> {
     /// One comes to another stage; `owner` are its owner's lendings.
     pub(super) fn turn(&mut self, place: Place, stage: Stage, owner: &mut Shares) {
         let before = core::mem::replace(&mut self.table[place.index()].stage, stage);
-        if before.is_waiting() && stage.is_waiting() {
-            // It keeps its place.
-        } else {
+        // One that waits still keeps its place.
+        if !(before.is_waiting() && stage.is_waiting()) {
+            let node = place.node(Role::Stage);
             if let Some(list) = self.ended.of(before) {
-                list.remove(self.table, place.node(Role::Stage));
+                list.remove(self.table, node);
             }
             if let Some(list) = self.ended.of(stage) {
-                list.push_back(self.table, place.node(Role::Stage));
+                list.push_back(self.table, node);
             }
         }
         if before.is_running() && !stage.is_running() {
