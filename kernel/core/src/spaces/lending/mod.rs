@@ -161,7 +161,9 @@ impl Spaces<'_> {
     }
 
     /// Whether a run of pages belongs to a lending, on one side or the other.
+    #[inline(always)]
     pub(super) fn is_shared(&self, id: SpaceId, address: u64, count: u32) -> bool {
-        self.lendings_of(id).any(|(_, lending)| lending.meets(id, address, count))
+        // Most often there are none at all.
+        self.space(id).shares.any() && self.lendings_of(id).any(|(_, lending)| lending.meets(id, address, count))
     }
 }

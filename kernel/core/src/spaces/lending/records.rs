@@ -115,6 +115,12 @@ pub(in crate::spaces) struct Shares {
 
 impl Shares {
     pub(in crate::spaces) const NONE: Self = Self { lent: List::EMPTY, borrowed: List::EMPTY, running: 0 };
+
+    /// Whether there are any.
+    #[inline(always)]
+    pub(super) fn any(&self) -> bool {
+        !(self.lent.is_empty() && self.borrowed.is_empty())
+    }
 }
 
 /// Those that are not live, in the order in which they came so far.
