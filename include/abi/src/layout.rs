@@ -22,3 +22,31 @@ pub const PIE_BASE: u64 = 0x0000_5555_0000_0000;
 
 /// Where our linker script puts a program with fixed addresses.
 pub const PROGRAM_BASE: u64 = 0x40_0000;
+
+/// The addresses of so many bytes, if a program may have memory at all of them; none need be there.
+#[inline(always)]
+pub const fn user_range(address: u64, len: u64) -> Option<core::ops::Range<u64>> {
+    match address.checked_add(len) {
+        Some(end) if address >= USER_START && end <= USER_END => Some(address..end),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_programs_end_where_their_memory_does() {
+        for (address, len) in [(USER_START, 0), (USER_START, 1), (USER_END - 1, 1), (USER_END, 0)] {
+            assert_eq!(user_range(address, len), Some(address..address + len));
+        }
+        assert_eq!(user_range(USER_START, USER_END - USER_START), Some(USER_START..USER_END));
+        for (address, len) in [(USER_START - 1, 1), (0, 0), (USER_END, 1), (USER_END - 1, 2), (USER_END + 1, 0)] {
+            assert_eq!(user_range(address, len), None, "{address:#x} {len}");
+        }
+        for (address, len) in [(u64::MAX, 1), (u64::MAX, u64::MAX), (USER_START, u64::MAX), (USER_END, u64::MAX)] {
+            assert_eq!(user_range(address, len), None, "{address:#x} {len:#x}");
+        }
+    }
+}

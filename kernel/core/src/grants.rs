@@ -6,11 +6,10 @@
 //!
 //! An entry is read at each use. Only where the page is that it stands in is remembered: see [`FoundPage`].
 
-use crate::frames::FrameNumber;
 use crate::privileges::{Privileges, UserTable};
 use crate::{Kernel, Machine, MemoryAccess, Rts, Slot};
 use abi::grant::{GRANT_SIZE, GrantEntry, GrantFlags, GrantId, MAX_GRANTS, MAX_HOPS};
-use abi::layout::{PAGE_SIZE, USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, USER_END, user_range};
 use abi::{Endpoint, Errno, PrivilegeFlags};
 use core::mem::offset_of;
 use zerocopy::IntoBytes;
@@ -65,17 +64,18 @@ const KINDS: GrantFlags = GrantFlags::DIRECT.union(GrantFlags::INDIRECT).union(G
 /// What an entry has if it is in use.
 const IN_USE: GrantFlags = GrantFlags::USED.union(GrantFlags::VALID);
 
-/// Where a page of a table of grants was found, so that not each use walks through page tables.
+/// Where entries of a table were found that stand in one page, so that not each use walks through page tables.
 #[derive(Clone, Copy, Debug, Eq)]
 pub(crate) struct FoundPage {
-    /// The root table of the space.
-    root: FrameNumber,
-    /// The first byte of the page there.
-    address: u64,
-    /// The machine's name for it.
-    name: u64,
+    /// Whose table it is.
+    owner: Endpoint,
     /// [`Spaces::changes`](crate::Spaces::changes) at that time.
     changes: u64,
+    /// The index of the first entry, and how many there are.
+    first: u64,
+    count: u64,
+    /// The machine's name for the first byte of the first.
+    name: u64,
 }
 
 /// Whoever compares privileges does not ask what is remembered: that changes no answer.
@@ -87,14 +87,15 @@ impl PartialEq for FoundPage {
 
 impl FoundPage {
     /// Nothing is remembered.
-    pub(crate) const NONE: Self = Self { root: FrameNumber::LAST, address: 0, name: 0, changes: u64::MAX };
+    pub(crate) const NONE: Self = Self { owner: Endpoint::NONE, changes: 0, first: 0, count: 0, name: 0 };
 
-    /// The name of a byte, if it is in this page, and the page is still there: nothing was taken from any space since.
+    /// The name of the first byte of an entry of `granter`, if it is one of these, and they are still there: nothing was taken
+    /// from any space since.
     #[inline(always)]
-    fn name_of(&self, root: FrameNumber, address: u64, changes: u64) -> Option<u64> {
-        let offset = address.wrapping_sub(self.address);
-        let holds = self.changes == changes && self.root == root && offset < PAGE_SIZE;
-        if holds { Some(self.name + offset) } else { None }
+    fn name_of(&self, granter: Endpoint, id: GrantId, changes: u64) -> Option<u64> {
+        let place = id.index().wrapping_sub(self.first);
+        let holds = self.owner == granter && self.changes == changes && place < self.count;
+        if holds { Some(self.name + place * GRANT_SIZE) } else { None }
     }
 }
 
@@ -103,6 +104,16 @@ impl UserTable {
     #[inline(always)]
     fn entry(self, id: GrantId) -> u64 {
         self.address + id.index() * GRANT_SIZE
+    }
+
+    /// The page in which the entry with an id was found under a name; none lies across two pages.
+    fn page_of(self, id: GrantId, name: u64, changes: u64) -> FoundPage {
+        let in_page = |address: u64| address % PAGE_SIZE / GRANT_SIZE;
+        let before = in_page(self.entry(id)).min(id.index());
+        let first = id.index() - before;
+        let left = PAGE_SIZE / GRANT_SIZE - in_page(self.address + first * GRANT_SIZE);
+        let count = left.min(self.count - first);
+        FoundPage { owner: self.owner, changes, first, count, name: name - before * GRANT_SIZE }
     }
 }
 
@@ -182,26 +193,20 @@ impl<M: Machine> Kernel<'_, M> {
             if p.endpoint != granter || !id.is_valid() {
                 return Err(Errno::Inval);
             }
-            let privileges = &self.privileges[p.privilege_id.index()];
-            let root = match p.space {
-                Some(home) => home.root(),
-                None if p.rts.contains(Rts::FREE) => return Err(Errno::Inval),
-                None => return entry_address(privileges, granter, grantee, id).and(Err(Errno::Perm)),
-            };
-            let at = entry_address(privileges, granter, grantee, id)?;
-            // No entry lies across two pages.
-            let name = match privileges.grant_page.name_of(root, at, self.spaces.changes()) {
+            let found = self.privileges[p.privilege_id.index()].grant_page.name_of(granter, id, self.spaces.changes());
+            let name = match found {
                 Some(name) => name,
-                None => self.find_page(machine, granter, root, at)?,
+                None => self.find_entry(machine, granter, grantee, id)?,
             };
             let word = |field: usize| machine.load(name + field as u64);
             // The sequence number first: flags that are valid after it came are those of this grant, not of the last one.
-            let sequence = word(SEQUENCE);
+            if word(SEQUENCE) != id.sequence() {
+                return Err(Errno::Perm);
+            }
             let head = word(HEAD);
             let part = Part { start: word(START), len: word(LEN) };
             let (parent, other) = (GrantId::from_raw(word(PARENT)), Endpoint::from_raw(word(OTHER) as u32));
-            let unchanged = word(HEAD) == head && word(SEQUENCE) == sequence;
-            if !unchanged || sequence != id.sequence() {
+            if word(HEAD) != head || word(SEQUENCE) != id.sequence() {
                 return Err(Errno::Perm);
             }
             let flags = GrantFlags::from_bits_retain(head as u32);
@@ -246,14 +251,19 @@ impl<M: Machine> Kernel<'_, M> {
         if kind == GrantFlags::MAGIC && may { self.named(other) } else { Err(Errno::Perm) }
     }
 
-    /// The machine's name for the first byte of an entry, in a page that is not remembered yet.
+    /// The machine's name for the first byte of an entry, in a page that is not remembered.
     #[cold]
-    fn find_page(&mut self, machine: &M, granter: Endpoint, root: FrameNumber, at: u64) -> Result<u64, Errno> {
-        let offset = at % PAGE_SIZE;
-        let name = machine.locate_byte(root, at, MemoryAccess::Read).ok_or(Errno::Perm)?;
+    fn find_entry(&mut self, machine: &M, granter: Endpoint, grantee: Endpoint, id: GrantId) -> Result<u64, Errno> {
+        let slot = Slot::of(granter);
+        if self.process(slot).rts.contains(Rts::FREE) {
+            return Err(Errno::Inval);
+        }
+        let address = entry_address(self.privileges(slot), granter, grantee, id)?;
+        let root = self.root_of(slot).ok_or(Errno::Perm)?;
+        let name = machine.locate_byte(root, address, MemoryAccess::Read).ok_or(Errno::Perm)?;
         let changes = self.spaces.changes();
-        let page = FoundPage { root, address: at - offset, name: name - offset, changes };
-        self.privileges_mut(Slot::of(granter)).grant_page = page;
+        let privileges = self.privileges_mut(slot);
+        privileges.grant_page = privileges.grant_table.page_of(id, name, changes);
         Ok(name)
     }
 
@@ -271,12 +281,13 @@ impl<M: Machine> Kernel<'_, M> {
         }
         let owner = self.process(me).endpoint;
         let table = UserTable { address, count, owner };
-        let placed = address.is_multiple_of(GRANT_SIZE) && count <= MAX_GRANTS && address >= USER_START;
-        let fits = placed && address.checked_add(count * GRANT_SIZE).is_some_and(|end| end <= USER_END);
+        let fits = address.is_multiple_of(GRANT_SIZE)
+            && count <= MAX_GRANTS
+            && user_range(address, count * GRANT_SIZE).is_some();
         if count > 0 && !fits {
             return Err(Errno::Inval);
         }
-        self.privileges_mut(me).grant_table = if count > 0 { table } else { UserTable::empty(owner) };
+        self.replace_grant_table(me, if count > 0 { table } else { UserTable::empty(owner) });
         Ok(())
     }
 
@@ -285,25 +296,48 @@ impl<M: Machine> Kernel<'_, M> {
         self.spaces.take_back_all(machine, self.process(slot).endpoint);
         if self.is_service(slot) {
             let owner = self.process(slot).endpoint;
-            self.privileges_mut(slot).grant_table = UserTable::empty(owner);
+            self.replace_grant_table(slot, UserTable::empty(owner));
         }
+    }
+
+    /// A service has another table from now on, of which no page is known.
+    fn replace_grant_table(&mut self, slot: Slot, table: UserTable) {
+        let privileges = self.privileges_mut(slot);
+        (privileges.grant_table, privileges.grant_page) = (table, FoundPage::NONE);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::vec::Vec;
+
+    fn id(index: u64) -> GrantId {
+        GrantId::new(index, 0).unwrap()
+    }
+
+    const OWNER: Endpoint = Endpoint::from_raw(5);
 
     #[test]
-    fn a_page_is_found_as_long_as_nothing_changes() {
-        let frame = |number: u64| FrameNumber::containing(number * PAGE_SIZE).unwrap();
-        let page = FoundPage { root: frame(3), address: 8 * PAGE_SIZE, name: 0x5000, changes: 7 };
-        for (offset, name) in [(0, Some(0x5000)), (PAGE_SIZE - 1, Some(0x5fff)), (PAGE_SIZE, None)] {
-            assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE + offset, 7), name);
+    fn entries_of_one_page_are_found_until_something_changes() {
+        // Two entries are in the page before, and so many in the last one.
+        let table = UserTable { address: 8 * PAGE_SIZE - 2 * GRANT_SIZE, count: 69, owner: OWNER };
+        let found = |index, name| {
+            let page = table.page_of(id(index), name, 7);
+            (0..70).filter(|&i| page.name_of(OWNER, id(i), 7) == Some(name + i * 64 - index * 64)).collect::<Vec<_>>()
+        };
+        for index in [0, 1] {
+            assert_eq!(found(index, 0x5f80 + index * 64), [0, 1]);
         }
-        assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE - 1, 7), None);
-        assert_eq!(page.name_of(frame(4), 8 * PAGE_SIZE, 7), None, "another space");
-        assert_eq!(page.name_of(frame(3), 8 * PAGE_SIZE, 8), None, "something was taken away");
-        assert_eq!(FoundPage::NONE.name_of(frame(3), 0, 0), None);
+        for index in [2, 3, 65] {
+            assert_eq!(found(index, 0x9000 + (index - 2) * 64), (2..66).collect::<Vec<_>>());
+        }
+        assert_eq!(found(68, 0x9080), [66, 67, 68]);
+        let page = table.page_of(id(3), 0x9040, 7);
+        assert_eq!(page.name_of(Endpoint::from_raw(6), id(3), 7), None, "somebody else's");
+        assert_eq!(page.name_of(OWNER, id(3), 8), None, "something was taken away");
+        assert_eq!(page.name_of(OWNER, id(1), 7), None, "in the page before");
+        assert_eq!(FoundPage::NONE.name_of(Endpoint::NONE, id(0), 0), None);
     }
 }

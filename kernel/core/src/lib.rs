@@ -53,7 +53,7 @@ mod trace;
 pub use events::{MemoryAccess, MemoryEvent};
 pub use fast::Partner;
 pub use invariants::Violation;
-pub use machine::{Fault, Frame, Machine, Request, Stretch, Stretches};
+pub use machine::{Fault, Frame, Machine, Request, Stretch};
 pub use privileges::{PrivilegeTable, Privileges};
 pub use process::{Process, Rts, SLOTS, Slot, Table, Usage};
 pub use sched::{Cpu, CpuId, MAX_CPUS, QUANTUM_TICKS};

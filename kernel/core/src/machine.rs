@@ -3,11 +3,8 @@
 use crate::devices::Devices;
 use crate::frames::FrameNumber;
 use crate::{MemoryAccess, Tables};
-use abi::layout::PAGE_SIZE;
 use abi::{BODY_WORDS, Context, Endpoint, Message, Signal, Status};
-use arrayvec::ArrayVec;
 use core::fmt;
-use protocol::kernel::MAX_COPIED;
 
 /// The registers that say what a process asks for. See [`abi::Trap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +73,6 @@ pub struct Stretch {
     pub len: u64,
 }
 
-/// Pages that what one call copies can touch.
-const MOST_PAGES: usize = (MAX_COPIED / PAGE_SIZE) as usize + 1;
-
-/// The stretches of a range, at most [`MAX_COPIED`] bytes long. Each page can be one of its own.
-pub type Stretches = ArrayVec<Stretch, MOST_PAGES>;
-
 /// The machine under the core.
 pub trait Machine: Devices + Tables {
     /// Saved registers.
@@ -105,26 +96,15 @@ pub trait Machine: Devices + Tables {
     /// The first address that it could not.
     fn reach(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Result<(), Fault>;
 
-    /// Finds the bytes of a range, at most [`MAX_COPIED`] bytes long, that a program could access itself. Adds all of them.
-    ///
-    /// # Errors
-    /// The first address that it could not access like this, or where a device is.
-    fn locate(
-        &self,
-        root: FrameNumber,
-        address: u64,
-        len: u64,
-        access: MemoryAccess,
-        stretches: &mut Stretches,
-    ) -> Result<(), Fault>;
+    /// Finds bytes of a range, from its first on, that a program could access itself: some of them, as many as are easily found.
+    /// The range is at most [`MAX_COPIED`](protocol::kernel::MAX_COPIED) bytes long. `None` if the program could not access its first byte like this, or that is
+    /// a device's.
+    fn stretch(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch>;
 
-    /// The name of the byte at an address that a program could access itself, as [`Machine::locate`] finds it; those behind it
-    /// follow until the end of the page. `None` if it could not.
+    /// The name of the byte at an address, as [`Machine::stretch`] finds it; those behind it follow until the end of the page.
     #[inline(always)]
     fn locate_byte(&self, root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
-        let mut stretches = Stretches::new();
-        self.locate(root, address, 1, access, &mut stretches).ok()?;
-        Some(stretches.first()?.first)
+        self.stretch(root, address, 1, access).map(|stretch| stretch.first)
     }
 
     /// The name of the first byte of a frame of a program's memory; those of the others follow.

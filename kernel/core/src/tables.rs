@@ -59,6 +59,10 @@ pub trait Tables {
     fn is_mapped(&self, table: FrameNumber, index: usize) -> bool;
     /// The page that an entry of a table of the last level maps.
     fn page(&self, table: FrameNumber, index: usize) -> Option<Page>;
+    /// The frame of such a page, if it has just these rights.
+    fn frame_with(&self, table: FrameNumber, index: usize, rights: Rights) -> Option<FrameNumber> {
+        self.page(table, index).filter(|page| page.rights == rights).map(|page| page.frame)
+    }
     /// Makes such an entry map a frame.
     fn set_page(&mut self, table: FrameNumber, index: usize, frame: FrameNumber, flags: Self::Flags);
     /// Makes such an entry map nothing.

@@ -10,7 +10,7 @@ use core::fmt;
 use kernel_core::devices::{self, Devices, Width};
 use kernel_core::frames::FrameNumber;
 use kernel_core::lines::Trigger;
-use kernel_core::{Fault, Machine, MemoryAccess, Stretches};
+use kernel_core::{Fault, Machine, MemoryAccess, Stretch};
 
 /// Timer ticks in a second.
 pub(crate) const HZ: u64 = 100;
@@ -55,15 +55,9 @@ impl Machine for X86 {
         space::reach(root, address, len, access)
     }
 
-    fn locate(
-        &self,
-        root: FrameNumber,
-        address: u64,
-        len: u64,
-        access: MemoryAccess,
-        stretches: &mut Stretches,
-    ) -> Result<(), Fault> {
-        space::locate(root, address, len, access, stretches)
+    #[inline(always)]
+    fn stretch(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch> {
+        space::stretch(root, address, len, access)
     }
 
     #[inline(always)]

@@ -3,7 +3,6 @@
 use crate::layout::{DIRECT_MAP, direct};
 use abi::layout::PAGE_SIZE;
 use bitflags::bitflags;
-use core::ops::Range;
 use kernel_core::tables::ENTRIES;
 use protocol::vmctl::Cache;
 
@@ -39,6 +38,16 @@ impl Flags {
     const KERNEL_TABLE: Self = Self::PRESENT.union(Self::WRITE);
     /// A table that maps programs' memory.
     pub(crate) const USER_TABLE: Self = Self::KERNEL_TABLE.union(Self::USER);
+
+    /// All that say what a program may do with a page, and what it is.
+    pub(crate) const RIGHTS: Self = Self::PRESENT
+        .union(Self::WRITE)
+        .union(Self::USER)
+        .union(Self::WRITE_THROUGH)
+        .union(Self::CACHE_DISABLE)
+        .union(Self::DEVICE)
+        .union(Self::WITHHELD)
+        .union(Self::NO_EXECUTE);
 
     /// How memory is cached: see [`init_cache_types`].
     pub(crate) const fn of_cache(cache: Cache) -> Self {
@@ -150,14 +159,6 @@ impl Table {
     pub(crate) fn entry(self, index: usize) -> Entry {
         // SAFETY: the frame is a table; the index is masked.
         unsafe { (direct(self.0) as *const Entry).add(index % ENTRIES).read_volatile() }
-    }
-
-    /// The entries of a part of the table, as far as it goes.
-    #[inline(always)]
-    pub(crate) fn entries(self, part: Range<usize>) -> impl Iterator<Item = Entry> {
-        // SAFETY: as for `entry`; no index is beyond the table.
-        (part.start..part.end.min(ENTRIES))
-            .map(move |i| unsafe { (direct(self.0) as *const Entry).add(i).read_volatile() })
     }
 
     pub(crate) fn set(self, index: usize, entry: Entry) {

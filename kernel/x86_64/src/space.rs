@@ -7,10 +7,10 @@ use crate::layout::direct;
 use crate::machine::X86;
 use crate::paging::{self, Entry, Flags, Table};
 use crate::{cpu, smp};
-use abi::layout::{PAGE_SIZE, USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, user_range};
 use kernel_core::frames::FrameNumber;
 use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights, Tables};
-use kernel_core::{CpuId, Fault, MemoryAccess, Stretch, Stretches};
+use kernel_core::{CpuId, Fault, MemoryAccess, Stretch};
 
 /// The table in a frame.
 #[inline(always)]
@@ -70,7 +70,16 @@ impl Tables for X86 {
     }
 
     fn copy_frame(&mut self, from: FrameNumber, to: FrameNumber) {
-        copy(direct(from.address()), direct(to.address()), PAGE_SIZE);
+        let (words, from, to) = (PAGE_SIZE / size_of::<u64>() as u64, direct(from.address()), direct(to.address()));
+        // No call, since how many bytes these are is known.
+        // SAFETY: both are frames of programs' memory, where no kernel object is, in the direct map. The ABI keeps DF clear.
+        unsafe {
+            core::arch::asm!(
+                "rep movsq",
+                inout("rcx") words => _, inout("rsi") from => _, inout("rdi") to => _,
+                options(nostack, preserves_flags),
+            );
+        }
     }
 
     fn make_root(&mut self, root: FrameNumber) {
@@ -92,6 +101,14 @@ impl Tables for X86 {
     fn page(&self, leaf: FrameNumber, index: usize) -> Option<Page> {
         let entry = table(leaf).entry(index);
         frame(entry).map(|frame| Page { frame, rights: rights(entry) })
+    }
+
+    #[inline(always)]
+    fn frame_with(&self, leaf: FrameNumber, index: usize, rights: Rights) -> Option<FrameNumber> {
+        let entry = table(leaf).entry(index);
+        let number = FrameNumber::containing(entry.physical());
+        // Not one after the other: so both become one comparison.
+        if entry.has_of(Flags::RIGHTS, Flags::of(rights)) & number.is_some() { number } else { None }
     }
 
     fn flags(rights: Rights) -> Flags {
@@ -156,66 +173,59 @@ impl Needed {
         entry.has_of(self.with | self.without, self.with)
     }
 
-    /// How many entries continue what the first maps: they fit, too, and their frames follow each other.
+    /// How many entries of a table continue one that fits, up to a last one: they fit, too, and their frames follow.
     #[inline(always)]
-    fn followers(self, first: Entry, others: impl Iterator<Item = Entry>) -> usize {
+    fn followers(self, leaf: Table, first: usize, entry: Entry, last: usize) -> usize {
+        /// So many are compared without a look at the end.
+        const TOGETHER: usize = 8;
         // One comparison for frame and flags of each.
         let compared = self.with | self.without;
-        let mut next = first.frame_and(compared);
-        let continues = |entry: &Entry| {
-            next += PAGE_SIZE;
-            entry.frame_and(compared) == next
-        };
-        others.take_while(continues).count()
+        let start = entry.frame_and(compared);
+        let follows = |at: usize| leaf.entry(at).frame_and(compared) == start + (at - first) as u64 * PAGE_SIZE;
+        let end = ENTRIES.min(last + 1);
+        let mut next = first + 1;
+        while next < end.saturating_sub(TOGETHER - 1) && (next..next + TOGETHER).all(follows) {
+            next += TOGETHER;
+        }
+        while next < end && follows(next) {
+            next += 1;
+        }
+        next - 1 - first
     }
 }
 
-/// Finds the bytes of a range of a program's memory; see [`kernel_core::Machine::locate`].
-///
-/// # Errors
-/// The first address that the program itself could not access, or where a device is.
+/// The table of the last level that maps an address of a program, the index there, and the entry, if it is as needed.
 #[inline(always)]
-pub(crate) fn locate(
-    root: FrameNumber,
-    address: u64,
-    len: u64,
-    access: MemoryAccess,
-    stretches: &mut Stretches,
-) -> Result<(), Fault> {
-    let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
-    let end = end.ok_or(Fault { address })?;
-    let needed = Needed::for_access(access);
-    let mut at = address;
-    while at < end {
-        let leaf = table(root).leaf(at).ok_or(Fault { address: at })?;
-        let mut index = (at / PAGE_SIZE) as usize % ENTRIES;
-        // As far as this table goes.
-        while at < end && index < ENTRIES {
-            let first = leaf.entry(index);
-            if !needed.fits(first) {
-                return Err(Fault { address: at });
-            }
-            let offset = at % PAGE_SIZE;
-            let others = leaf.entries(index + 1..index + (offset + (end - at)).div_ceil(PAGE_SIZE) as usize);
-            let pages = 1 + needed.followers(first, others);
-            let len = (pages as u64 * PAGE_SIZE - offset).min(end - at);
-            let stretch = Stretch { first: direct(first.physical()) + offset, len };
-            stretches.try_push(stretch).map_err(|_| Fault { address: at })?;
-            at += len;
-            index += pages;
-        }
+fn find(root: FrameNumber, address: u64, needed: Needed) -> Option<(Table, usize, Entry)> {
+    user_range(address, 1)?;
+    let (leaf, index) = (table(root).leaf(address)?, (address / PAGE_SIZE) as usize % ENTRIES);
+    let entry = leaf.entry(index);
+    needed.fits(entry).then_some((leaf, index, entry))
+}
+
+/// Finds bytes of a program's memory: those of pages whose frames follow each other, as far as one table maps them. See
+/// [`kernel_core::Machine::stretch`].
+#[inline(always)]
+pub(crate) fn stretch(root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch> {
+    /// A function of its own has enough registers for its loop.
+    #[inline(never)]
+    fn apart(root: FrameNumber, address: u64, len: u64, needed: Needed) -> Option<Stretch> {
+        let (leaf, index, entry) = find(root, address, needed)?;
+        let offset = address % PAGE_SIZE;
+        let end = offset + len;
+        // Nothing is ever mapped behind programs' memory, where the last table goes on.
+        let others = needed.followers(leaf, index, entry, index + ((end - 1) / PAGE_SIZE) as usize);
+        let found = (1 + others) as u64 * PAGE_SIZE;
+        Some(Stretch { first: direct(entry.physical()) + offset, len: end.min(found) - offset })
     }
-    Ok(())
+    apart(root, address, len, Needed::for_access(access))
 }
 
 /// Finds a byte of a program's memory; see [`kernel_core::Machine::locate_byte`].
 #[inline(always)]
 pub(crate) fn locate_byte(root: FrameNumber, address: u64, access: MemoryAccess) -> Option<u64> {
-    if !(USER_START..USER_END).contains(&address) {
-        return None;
-    }
-    let entry = table(root).leaf(address)?.entry((address / PAGE_SIZE) as usize % ENTRIES);
-    Needed::for_access(access).fits(entry).then(|| direct(entry.physical()) + address % PAGE_SIZE)
+    let (_, _, entry) = find(root, address, Needed::for_access(access))?;
+    Some(direct(entry.physical()) + address % PAGE_SIZE)
 }
 
 /// Copies bytes of located pages. Programs may access them meanwhile on other processors; what they see then is theirs to know.
@@ -253,9 +263,7 @@ fn part(root: FrameNumber, address: u64, len: usize) -> Result<(u64, usize), Fau
 /// The same, of a page that the program can access like this.
 fn part_for(root: FrameNumber, address: u64, len: usize, wanted: MemoryAccess) -> Result<(u64, usize), Fault> {
     let fault = Fault { address };
-    if !(USER_START..USER_END).contains(&address) {
-        return Err(fault);
-    }
+    user_range(address, 1).ok_or(fault)?;
     let (entry, _) = table(root).find(address).ok_or(fault)?;
     if !Needed::for_access(wanted).fits(entry) {
         return Err(fault);

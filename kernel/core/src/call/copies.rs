@@ -7,10 +7,11 @@ use super::{Context, Stop};
 use crate::frames::{FrameKind, FrameNumber};
 use crate::grants::{Granted, Mark, Use};
 use crate::spaces::lending::{self, Loan, Written};
-use crate::{Machine, MemoryAccess, Slot, Stretch, Stretches};
+use crate::{Machine, MemoryAccess, Slot, Stretch};
 use abi::grant::GrantFlags;
-use abi::layout::PAGE_SIZE;
+use abi::layout::{PAGE_SIZE, user_range};
 use abi::{Endpoint, Errno};
+use arrayvec::ArrayVec;
 use protocol::kernel::*;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -27,6 +28,12 @@ struct Side {
     memory: Memory,
     address: u64,
 }
+
+/// Pages that what one call copies can touch.
+const MOST_PAGES: usize = (MAX_COPIED / PAGE_SIZE) as usize + 1;
+
+/// The stretches of a range, at most [`MAX_COPIED`] bytes long. Each page can be one of its own.
+type Stretches = ArrayVec<Stretch, MOST_PAGES>;
 
 /// Fewer bytes than this are not worth sharing pages for: each page that is written later costs a fault.
 const FEWEST_SHARED: u64 = 16 * PAGE_SIZE;
@@ -191,18 +198,18 @@ impl<M: Machine> Context<'_, '_, M> {
         if len == 0 {
             return Err(Errno::Dom.into());
         }
-        if self.copy_in_pages(from, to, len).is_some() {
-            return Ok(len);
-        }
-        self.copy_many(from, to, len, missing)
+        let at_once = match len {
+            ..=PAGE_SIZE => self.copy_in_pages(from, to, len),
+            ..=MAX_COPIED if !is_worth_sharing(from, to, len) => self.copy_at_once(from, to, len),
+            _ => None,
+        };
+        if at_once.is_some() { Ok(len) } else { self.copy_many(from, to, len, missing) }
     }
 
     /// The same for what is long, or not there.
     #[inline(never)]
     fn copy_many(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<u64, Stop> {
-        let alike = (from.address ^ to.address).is_multiple_of(PAGE_SIZE);
-        if len >= FEWEST_SHARED
-            && alike
+        if is_worth_sharing(from, to, len)
             && let Some(done) = self.copy_pages(from, to, len, missing)?
         {
             return Ok(done);
@@ -217,17 +224,34 @@ impl<M: Machine> Context<'_, '_, M> {
         if len > PAGE_SIZE - last_start {
             return None;
         }
-        let source = self.locate_byte(from, MemoryAccess::Read)?;
-        let destination = self.locate_byte(to, MemoryAccess::Write)?;
+        // Where the first byte is, the others are, too.
+        let source = self.machine.locate_byte(self.root_of(from)?, from.address, MemoryAccess::Read)?;
+        let destination = self.machine.locate_byte(self.root_of(to)?, to.address, MemoryAccess::Write)?;
         self.machine.copy(source, destination, len);
         Some(())
     }
 
-    /// The first byte of a side, if it is there; physical memory is left to others.
+    /// Copies what is one stretch on each side. `None`, with nothing copied, if it is not.
+    fn copy_at_once(&mut self, from: Side, to: Side, len: u64) -> Option<()> {
+        let source = self.stretch(from, len, MemoryAccess::Read)?;
+        let destination = self.stretch(to, len, MemoryAccess::Write)?;
+        if source.len < len || destination.len < len {
+            return None;
+        }
+        self.machine.copy(source.first, destination.first, len);
+        Some(())
+    }
+
+    /// Bytes of a side, from its first on, if they are there; physical memory is left to others.
+    fn stretch(&self, side: Side, len: u64, access: MemoryAccess) -> Option<Stretch> {
+        self.machine.stretch(self.root_of(side)?, side.address, len, access)
+    }
+
+    /// The root table of a side's space; physical memory is in none.
     #[inline(always)]
-    fn locate_byte(&self, side: Side, access: MemoryAccess) -> Option<u64> {
+    fn root_of(&self, side: Side) -> Option<FrameNumber> {
         match side.memory {
-            Memory::Of(slot) => self.machine.locate_byte(self.kernel.root_of(slot)?, side.address, access),
+            Memory::Of(slot) => self.kernel.root_of(slot),
             Memory::Physical => None,
         }
     }
@@ -236,10 +260,7 @@ impl<M: Machine> Context<'_, '_, M> {
     /// before the first whole page is a copy of its own. `None` if they are not to be shared.
     #[cold]
     fn copy_pages(&mut self, from: Side, to: Side, len: u64, missing: Missing) -> Result<Option<u64>, Stop> {
-        let head = from.address.wrapping_neg() % PAGE_SIZE;
-        if len - head < FEWEST_SHARED {
-            return Ok(None);
-        }
+        let head = before_page(from);
         if head > 0 {
             return self.copy_step(from, to, len, head, missing).map(Some);
         }
@@ -247,7 +268,7 @@ impl<M: Machine> Context<'_, '_, M> {
             return Ok(None);
         };
         let home = |slot| self.kernel.process(slot).space;
-        let valid = self.check_range(from.address, len).and_then(|()| self.check_range(to.address, len)).is_ok();
+        let valid = [from, to].iter().all(|side| user_range(side.address, len).is_some());
         let (Some(owner), Some(borrower), true) = (home(owner), home(borrower), valid) else {
             return Ok(None);
         };
@@ -260,9 +281,8 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Copies the first `step` of `len` bytes.
     fn copy_step(&mut self, from: Side, to: Side, len: u64, step: u64, missing: Missing) -> Result<u64, Stop> {
-        let (mut sources, mut destinations) = (Stretches::new(), Stretches::new());
-        self.locate(from, len, step, MemoryAccess::Read, missing, &mut sources)?;
-        self.locate(to, len, step, MemoryAccess::Write, missing, &mut destinations)?;
+        let sources = self.locate(from, len, step, MemoryAccess::Read, missing)?;
+        let destinations = self.locate(to, len, step, MemoryAccess::Write, missing)?;
         let (mut source, mut destination) = (Cursor::new(&sources), Cursor::new(&destinations));
         while let (Some(from), Some(to)) = (source.next, destination.next) {
             let len = from.len.min(to.len);
@@ -276,8 +296,7 @@ impl<M: Machine> Context<'_, '_, M> {
     /// Fills a first part of `len` bytes; returns how many these are.
     fn fill(&mut self, to: Side, byte: u8, len: u64, missing: Missing) -> Result<u64, Stop> {
         let step = len.min(MAX_COPIED);
-        let mut stretches = Stretches::new();
-        self.locate(to, len, step, MemoryAccess::Write, missing, &mut stretches)?;
+        let stretches = self.locate(to, len, step, MemoryAccess::Write, missing)?;
         stretches.iter().for_each(|stretch| self.machine.fill(stretch.first, byte, stretch.len));
         Ok(step)
     }
@@ -290,15 +309,12 @@ impl<M: Machine> Context<'_, '_, M> {
         step: u64,
         access: MemoryAccess,
         missing: Missing,
-        stretches: &mut Stretches,
-    ) -> Result<(), Stop> {
-        let slot = match side.memory {
-            Memory::Of(slot) => slot,
-            Memory::Physical => return Ok(self.locate_physical(side.address, step, stretches)?),
+    ) -> Result<Stretches, Stop> {
+        let Memory::Of(slot) = side.memory else {
+            return Ok(self.locate_physical(side.address, step)?);
         };
-        let root = self.kernel.root_of(slot);
-        if root.is_some_and(|root| self.machine.locate(root, side.address, step, access, stretches).is_ok()) {
-            return Ok(());
+        if let Some(stretches) = self.stretches(side, step, access) {
+            return Ok(stretches);
         }
         match missing {
             Missing::Fail(_) if access == MemoryAccess::Write && self.is_withheld(slot, side.address, step) => {
@@ -306,6 +322,19 @@ impl<M: Machine> Context<'_, '_, M> {
             }
             _ => Err(self.miss(slot, (side.address, len), access, missing)),
         }
+    }
+
+    /// All stretches of a range, if it is there.
+    fn stretches(&self, side: Side, len: u64, access: MemoryAccess) -> Option<Stretches> {
+        let mut stretches = Stretches::new();
+        let mut done = 0;
+        while done < len {
+            let address = side.address.checked_add(done)?;
+            let stretch = self.stretch(Side { address, ..side }, len - done, access)?;
+            stretches.try_push(stretch).ok()?;
+            done += stretch.len;
+        }
+        Some(stretches)
     }
 
     /// Memory is not there.
@@ -319,7 +348,7 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// Whether pages could not be written only because two programs share them, and can be now.
     fn is_withheld(&mut self, slot: Slot, address: u64, len: u64) -> bool {
-        self.check_range(address, len).is_ok()
+        user_range(address, len).is_some()
             && self.kernel.want_writes(self.machine, slot, address, len) == Written::Allowed
     }
 
@@ -343,7 +372,8 @@ impl<M: Machine> Context<'_, '_, M> {
 
     /// The same for physical memory, where nobody can be asked. Only what programs have can be copied: neither page tables nor
     /// the kernel, and nothing that is a device's.
-    fn locate_physical(&self, address: u64, step: u64, stretches: &mut Stretches) -> Result<(), Errno> {
+    fn locate_physical(&self, address: u64, step: u64) -> Result<Stretches, Errno> {
+        let mut stretches = Stretches::new();
         let end = address.checked_add(step).ok_or(Errno::Fault)?;
         let mut at = address;
         while at < end {
@@ -358,8 +388,21 @@ impl<M: Machine> Context<'_, '_, M> {
             stretches.try_push(stretch).map_err(|_| Errno::Fault)?;
             at += len;
         }
-        Ok(())
+        Ok(stretches)
     }
+}
+
+/// How many bytes of a side lie before the first page that begins there.
+fn before_page(side: Side) -> u64 {
+    side.address.wrapping_neg() % PAGE_SIZE
+}
+
+/// Whether there are enough whole pages that lie alike on both sides.
+#[inline(always)]
+fn is_worth_sharing(from: Side, to: Side, len: u64) -> bool {
+    len >= FEWEST_SHARED
+        && (from.address ^ to.address).is_multiple_of(PAGE_SIZE)
+        && len - before_page(from) >= FEWEST_SHARED
 }
 
 /// The way through the stretches of a range.

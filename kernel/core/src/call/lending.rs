@@ -2,12 +2,12 @@
 
 use super::{Context, Stop};
 use crate::grants::Use;
-use crate::spaces::lending::{Link, Links, Loan, Refusal, Side, Wish};
+use crate::spaces::lending::{Link, Links, Loan, Refusal, Side};
 use crate::tables::Access;
 use crate::{Machine, MemoryAccess};
 use abi::Errno;
 use abi::grant::{GrantFlags, GrantId};
-use abi::layout::PAGE_SIZE;
+use abi::layout::{PAGE_SIZE, user_range};
 use protocol::kernel::*;
 
 impl<M: Machine> Context<'_, '_, M> {
@@ -30,9 +30,9 @@ impl<M: Machine> Context<'_, '_, M> {
         let home = |slot| self.kernel.process(slot).space.ok_or(Errno::Fault);
         let owner = Side { home: home(granted.owner)?, address: granted.address };
         let borrower = Side { home: home(self.me)?, address };
-        self.check_range(address, len)?;
+        user_range(address, len).ok_or(Errno::Fault)?;
         let count = (len / PAGE_SIZE).min(MAX_LENT.into()) as u32;
-        match self.kernel.spaces.lend(self.machine, &Loan { owner, borrower, count }, Wish::See(access, links)) {
+        match self.kernel.spaces.lend(self.machine, &Loan { owner, borrower, count }, access, links) {
             Ok(()) => Ok(SafeMapped { done: u64::from(count) * PAGE_SIZE }),
             Err(Refusal::Again) => Ok(SafeMapped { done: 0 }),
             Err(Refusal::Failed(errno)) => Err(errno.into()),

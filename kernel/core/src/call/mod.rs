@@ -18,7 +18,7 @@ use crate::process::Pending;
 use crate::spaces::Home;
 use crate::spaces::lending::Written;
 use crate::{CpuId, Fault, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, Slot};
-use abi::layout::{PAGE_SIZE, USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, user_range};
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Status};
 use protocol::kernel::{GROUP_SPAN, MAX_COPIED, PROTOCOL};
 use protocol::{Answer, Caller, Place};
@@ -243,8 +243,8 @@ impl<M: Machine> Context<'_, '_, M> {
                 Written::Unknown => {}
             }
         }
-        if let Err(errno) = self.check_range(address, len) {
-            return Stop::Failed(errno);
+        if user_range(address, len).is_none() {
+            return Stop::Failed(Errno::Fault);
         }
         let process = self.kernel.process(slot).endpoint;
         let event = MemoryEvent { process, address, len, access };
@@ -252,12 +252,6 @@ impl<M: Machine> Context<'_, '_, M> {
             Ok(()) => Stop::Suspended,
             Err(errno) => Stop::Failed(errno),
         }
-    }
-
-    /// Whether programs can have memory there.
-    fn check_range(&self, address: u64, len: u64) -> Result<(), Errno> {
-        let end = address.checked_add(len).filter(|&end| address >= USER_START && end <= USER_END);
-        end.map(drop).ok_or(Errno::Fault)
     }
 
     /// The caller makes the call again as soon as it goes on: what is done for that and the call itself are two entries.

@@ -7,20 +7,14 @@ use super::{FrameKind, FrameNumber, Frames};
 pub(crate) struct Aside {
     /// Link to the first.
     first: u32,
-    len: u32,
 }
 
 impl Aside {
-    pub(crate) const EMPTY: Self = Self { first: 0, len: 0 };
+    pub(crate) const EMPTY: Self = Self { first: 0 };
 
     /// Whether none is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Whether so many are left.
-    pub(crate) fn has(&self, frames: u32) -> bool {
-        self.len == frames
+        self.first == 0
     }
 }
 
@@ -29,24 +23,34 @@ impl Frames<'_> {
     #[inline(always)]
     pub(crate) fn is_just_mapped(&self, frame: FrameNumber, places: u32) -> bool {
         let info = self.table.get(frame.index());
-        info.is_some_and(|info| info.kind == FrameKind::User && info.pins == 0 && info.value == places)
+        info.is_some_and(|info| info.value == places && info.pins == 0 && info.kind == FrameKind::User)
     }
 
-    /// Sets a program's frame, which was mapped in one place and not pinned, aside as a page of a lending: in front of those
-    /// that are, which belong to pages behind it.
+    /// The same as mapped in one place, of a frame that is mapped to a program as memory, pinned or not.
     #[inline(always)]
-    pub(crate) fn set_aside(&mut self, frame: FrameNumber, page: u32, aside: &mut Aside) {
-        let info = &mut self.table[frame.index()];
-        // A lending has fewer pages than this counts.
-        (info.kind, info.pins, info.value) = (FrameKind::Aside, page as u16, aside.first);
-        aside.first = frame.link();
-        aside.len += 1;
+    pub(crate) fn is_mapped_once(&self, frame: FrameNumber) -> bool {
+        self.table.get(frame.index()).is_some_and(|info| info.value == 1)
     }
 
-    /// The first frame that is still aside, and which page it is.
-    pub(crate) fn first_aside(&self, aside: &Aside) -> Option<(FrameNumber, u32)> {
-        let frame = FrameNumber::from_link(aside.first)?;
-        Some((frame, self.table[frame.index()].pins.into()))
+    /// Sets programs' frames, each of which was mapped in one place and not pinned, aside as the pages of a lending.
+    #[inline(always)]
+    pub(crate) fn set_aside(
+        &mut self,
+        frames: impl DoubleEndedIterator<Item = FrameNumber> + ExactSizeIterator,
+    ) -> Aside {
+        let mut first = 0;
+        for (page, frame) in frames.enumerate().rev() {
+            let info = &mut self.table[frame.index()];
+            // A lending has fewer pages than this counts.
+            (info.kind, info.pins, info.value) = (FrameKind::Aside, page as u16, first);
+            first = frame.link();
+        }
+        Aside { first }
+    }
+
+    /// The first page whose frame is still aside.
+    pub(crate) fn first_aside(&self, aside: &Aside) -> Option<u32> {
+        self.all_aside(aside).next().map(|(_, page)| page)
     }
 
     /// All frames that are still aside, and which pages they are.
@@ -56,25 +60,29 @@ impl Frames<'_> {
         frames.map(|frame| (frame, self.table[frame.index()].pins.into()))
     }
 
-    /// The frame of a page, if it is still aside.
-    pub(crate) fn aside_of(&self, aside: &Aside, page: u32) -> Option<FrameNumber> {
-        self.all_aside(aside).find(|&(_, number)| number == page).map(|(frame, _)| frame)
+    /// Whether the frame of a page is still aside.
+    pub(crate) fn is_aside(&self, aside: &Aside, page: u32) -> bool {
+        self.all_aside(aside).any(|(_, number)| number == page)
     }
 
-    /// A frame that was set aside is a program's again, mapped in one place.
-    pub(crate) fn end_aside(&mut self, frame: FrameNumber, aside: &mut Aside) {
-        let behind = self.table[frame.index()].value;
-        if aside.first == frame.link() {
-            aside.first = behind;
-        } else {
-            let next = |at: &FrameNumber| FrameNumber::from_link(self.table[at.index()].value);
-            let mut frames = core::iter::successors(FrameNumber::from_link(aside.first), next);
-            if let Some(before) = frames.find(|at| self.table[at.index()].value == frame.link()) {
-                self.table[before.index()].value = behind;
+    /// The frame of a page, if it is still aside: it is a program's again, mapped in one place.
+    #[inline(always)]
+    pub(crate) fn take_aside(&mut self, aside: &mut Aside, page: u32) -> Option<FrameNumber> {
+        let mut before: Option<usize> = None;
+        let mut next = aside.first;
+        loop {
+            let frame = FrameNumber::from_link(next)?;
+            let info = self.table.get_mut(frame.index())?;
+            if u32::from(info.pins) == page {
+                next = info.value;
+                (info.kind, info.pins, info.value) = (FrameKind::User, 0, 1);
+                match before {
+                    None => aside.first = next,
+                    Some(before) => self.table[before].value = next,
+                }
+                return Some(frame);
             }
+            (before, next) = (Some(frame.index()), info.value);
         }
-        aside.len -= 1;
-        let info = &mut self.table[frame.index()];
-        (info.kind, info.pins, info.value) = (FrameKind::User, 0, 1);
     }
 }

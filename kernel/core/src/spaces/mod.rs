@@ -25,7 +25,7 @@ use abi::boot::MAX_PROGRAMS;
 use arrayvec::ArrayVec;
 use core::num::NonZeroU16;
 use core::ops::Range;
-use lending::Lendings;
+use lending::{Lendings, Shares};
 use walk::Pages;
 
 /// How many spaces there can be.
@@ -77,15 +77,15 @@ pub struct Space {
     generation: u32,
     /// How many processes live in it.
     bound: u16,
-    /// How many lendings it takes part in.
-    shares: u16,
+    /// The lendings that it takes part in.
+    shares: Shares,
     /// Page tables that it does not need yet.
     stock: Stock,
 }
 
 impl Space {
     /// An entry that was never used.
-    pub const FREE: Self = Self { root: None, generation: 1, bound: 0, shares: 0, stock: Stock::EMPTY };
+    pub const FREE: Self = Self { root: None, generation: 1, bound: 0, shares: Shares::NONE, stock: Stock::EMPTY };
 }
 
 /// The table of spaces.
@@ -101,7 +101,7 @@ pub struct Spaces<'t> {
     lendings: Lendings<'t>,
     /// The root table that each CPU has loaded; [`KERNELS_OWN`] for the kernel's.
     loaded: [FrameNumber; MAX_CPUS],
-    /// How often something was taken away from a space, that CPUs might remember.
+    /// How often something was taken away from a space, that CPUs might remember, or a process came to live elsewhere.
     changes: u64,
     /// Where to look for a free entry: so that none is used again soon.
     next: usize,
@@ -212,6 +212,7 @@ impl<'t> Spaces<'t> {
     /// One more process lives in a space; `None` if it has ended.
     pub fn bind(&mut self, id: SpaceId) -> Option<Home> {
         let root = self.root(id)?;
+        self.changes += 1;
         self.space_mut(id).bound += 1; // There are fewer processes than a u16 counts.
         Some(Home { id, root })
     }
@@ -219,6 +220,7 @@ impl<'t> Spaces<'t> {
     /// One process less does, for it ended or moved. It does not run any more, on any CPU. A space of the kernel's own ends
     /// with the last one, as [`sweep`](Self::sweep) goes on.
     pub fn unbind(&mut self, tables: &mut impl Tables, id: SpaceId) {
+        self.changes += 1;
         let space = self.space_mut(id);
         space.bound -= 1;
         if space.bound == 0 && space.root.is_some_and(|root| self.frames.is_of_pool(root)) {
@@ -268,8 +270,8 @@ impl<'t> Spaces<'t> {
         }
     }
 
-    /// Whoever remembers where a page is forgets it when this number changes: as CPUs must, each time that pages are taken away
-    /// or may be used for less, or the tables that map them go.
+    /// Whoever remembers where a page of a process is forgets it when this number changes: as CPUs must, each time that pages are
+    /// taken away or may be used for less, or the tables that map them go; and when a process gets another space.
     #[inline(always)]
     pub(crate) fn changes(&self) -> u64 {
         self.changes
@@ -312,11 +314,16 @@ impl<'t> Spaces<'t> {
     /// Makes every CPU forget a run of pages that were taken from a space.
     #[inline(always)]
     fn forget(&mut self, tables: &mut impl Tables, root: FrameNumber, pages: Pages) {
+        if self.drive_others_out(tables, root) {
+            Self::flush(tables, pages);
+        }
+    }
+
+    /// Makes this CPU forget a run of pages of the space that it has loaded.
+    #[inline(always)]
+    fn flush(tables: &mut impl Tables, pages: Pages) {
         /// More pages than this are not worth forgetting one by one.
         const MOST_SINGLY: u32 = 16;
-        if !self.drive_others_out(tables, root) {
-            return;
-        }
         if pages.count > MOST_SINGLY {
             tables.flush_all();
         } else {

@@ -6,7 +6,7 @@ use kernel_core::devices::{self, Devices, Width};
 use kernel_core::frames::FrameNumber;
 use kernel_core::lines::Trigger;
 use kernel_core::tables::{Access, Backing, Cache, ENTRIES, KERNEL_HALF, Page, Rights};
-use kernel_core::{CpuId, Fault, Machine, MemoryAccess, Stretch, Stretches, Tables};
+use kernel_core::{CpuId, Fault, Machine, MemoryAccess, Stretch, Tables};
 use std::fmt;
 use std::ops::Range;
 use zerocopy::IntoBytes;
@@ -136,17 +136,10 @@ impl Machine for Computer {
         self.parts(root, address, len, access, |_, _| {})
     }
 
-    fn locate(
-        &self,
-        root: FrameNumber,
-        address: u64,
-        len: u64,
-        access: MemoryAccess,
-        stretches: &mut Stretches,
-    ) -> Result<(), Fault> {
-        self.parts(root, address, len, access, |place, _| {
-            stretches.push(Stretch { first: place.start as u64, len: place.len() as u64 });
-        })
+    fn stretch(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch> {
+        assert!(len <= protocol::kernel::MAX_COPIED, "a call does bounded work");
+        let first = self.find(root, address, access).ok()? as u64;
+        Some(Stretch { first, len: len.min(PAGE_SIZE - address % PAGE_SIZE) })
     }
 
     fn name_of(&self, frame: FrameNumber) -> u64 {

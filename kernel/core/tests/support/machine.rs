@@ -4,7 +4,7 @@ use super::{TestDevices, TestMemory};
 use abi::layout::{PAGE_SIZE, USER_END};
 use abi::{BODY_WORDS, Context, Endpoint, Message, Signal, Status};
 use kernel_core::frames::FrameNumber;
-use kernel_core::{Fault, Frame, Machine, MemoryAccess, Request, Stretch, Stretches};
+use kernel_core::{Fault, Frame, Machine, MemoryAccess, Request, Stretch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::string::{String, ToString};
@@ -136,14 +136,6 @@ pub(crate) fn page_of(address: u64) -> u64 {
 }
 
 /// The parts of a range that lie in one page each: address and length.
-fn in_pages(address: u64, len: u64) -> impl Iterator<Item = (u64, u64)> {
-    let end = address + len;
-    (page_of(address)..end).step_by(PAGE_SIZE as usize).map(move |page| {
-        let at = page.max(address);
-        (at, (page + PAGE_SIZE).min(end) - at)
-    })
-}
-
 /// Keeps what it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TestMachine {
@@ -227,19 +219,11 @@ impl Machine for TestMachine {
         (address..end).find(|address| !reached(address)).map_or(Ok(()), |address| Err(Fault { address }))
     }
 
-    fn locate(
-        &self,
-        root: FrameNumber,
-        address: u64,
-        len: u64,
-        access: MemoryAccess,
-        stretches: &mut Stretches,
-    ) -> Result<(), Fault> {
+    fn stretch(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch> {
         assert!(len <= protocol::kernel::MAX_COPIED, "a call does bounded work");
-        self.reach(root, address, len, access)?;
-        let name = |address| (number(root) as u64) << ADDRESS_BITS | address;
-        stretches.extend(in_pages(address, len).map(|(at, len)| Stretch { first: name(at), len }));
-        Ok(())
+        let len = len.min(PAGE_SIZE - address % PAGE_SIZE);
+        self.reach(root, address, len, access).ok()?;
+        Some(Stretch { first: (number(root) as u64) << ADDRESS_BITS | address, len })
     }
 
     fn name_of(&self, frame: FrameNumber) -> u64 {

@@ -33,7 +33,7 @@ pub(crate) fn measure(lender: Endpoint) -> Result<(), Trouble> {
     report("safecopy.64k", |_| copy(lender, direct, memory))
 }
 
-/// The lender's grant with so many links; behind those comes one to be mapped.
+/// The lender's grant with so many links; behind those come two to be mapped.
 pub(crate) fn grant(lender: Endpoint, hops: u64) -> Result<GrantId, Errno> {
     const WHICH: Kind = Kind(0x7750);
     let mut message = Message::new(lender, WHICH);

@@ -5,7 +5,7 @@
 use abi::grant::{GrantId, MAX_HOPS};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Kind};
-use protocol::kernel::{MAX_COPIED, MAX_LENT};
+use protocol::kernel::MAX_COPIED;
 use static_cell::ConstStaticCell;
 use sys::grants::{FOREVER, Pages, Received, Rights};
 
@@ -19,7 +19,11 @@ struct Memory([u8; LEN]);
 const LEN: usize = (MAX_COPIED + PAGE_SIZE) as usize;
 
 /// What is granted to be mapped: each page has its number in its first word.
-static PAGES: Pages<{ MAX_LENT as usize }> = Pages::new();
+static PAGES: Pages<PAGE_COUNT> = Pages::new();
+/// 1 MiB.
+const PAGE_COUNT: usize = 256;
+/// What is granted to be mapped in many places.
+static SHOWN: Pages<1> = Pages::new();
 /// Words of a page.
 const WORDS: usize = PAGE_SIZE as usize / size_of::<u64>();
 
@@ -33,9 +37,9 @@ fn main() -> u64 {
 }
 
 /// How many grants the measuring program gets.
-const GRANTS: usize = MAX_HOPS + 2;
+const GRANTS: usize = MAX_HOPS + 3;
 
-/// Makes grants for the measuring program, which it reaches by 0, 1, 2 and more links, and one to be mapped.
+/// Makes grants for the measuring program, which it reaches by 0, 1, 2 and more links, and two to be mapped.
 fn lend() -> Result<[GrantId; GRANTS], Errno> {
     let (me, user) = (sys::whoami()?.endpoint, sys::lookup("bench").ok_or(Errno::Srch)?);
     let memory = &mut MEMORY.take().0;
@@ -51,10 +55,13 @@ fn lend() -> Result<[GrantId; GRANTS], Errno> {
         ids[hop] = link.id();
         core::mem::forget(link);
     }
-    (0..MAX_LENT as usize).for_each(|page| PAGES.store(page * WORDS, page as u64 + 1));
+    (0..PAGE_COUNT).for_each(|page| PAGES.store(page * WORDS, page as u64 + 1));
     let shared = FOREVER.share(&PAGES, Rights::READ_WRITE, user)?;
     ids[MAX_HOPS + 1] = shared.id();
     core::mem::forget(shared);
+    let shown = FOREVER.share(&SHOWN, Rights::READ_WRITE, user)?;
+    ids[MAX_HOPS + 2] = shown.id();
+    core::mem::forget(shown);
     Ok(ids)
 }
 

@@ -21,6 +21,7 @@ suite::suite! {
         after_a_revoke_by_id_each_has_its_own,
         after_a_revoke_by_address_each_has_its_own,
         the_guards_of_the_library_end_a_mapping,
+        a_place_has_one_guard_at_a_time,
         whoever_maps_to_read_dies_of_writing,
         the_memory_server_parts_what_is_shared,
     }

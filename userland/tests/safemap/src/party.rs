@@ -11,7 +11,7 @@ use family::{Board, Child, Plan, own_board};
 use protocol::Call;
 use protocol::kernel::SafeMap;
 use suite::{Failure, Outcome, check_eq};
-use sys::grants::{FOREVER, IndirectGrant, Mapped, Pages, Received, Rights, SharedGrant, register_again};
+use sys::grants::{FOREVER, IndirectGrant, Mapped, Pages, Place, Received, Rights, SharedGrant, register_again};
 
 /// Kernel calls that are needed to lend and to borrow memory, and none besides.
 pub(crate) const LENDING_CALLS: &[&str] = &[
@@ -57,6 +57,7 @@ mod deed {
     pub(super) const REGISTER: u64 = 11;
     pub(super) const WRITE_ALWAYS: u64 = 12;
     pub(super) const SHARE_MANY: u64 = 13;
+    pub(super) const MAP_AGAIN: u64 = 14;
 }
 
 /// Words of the board: what to do, with what, and what came of it.
@@ -94,17 +95,18 @@ fn rights(writable: u64) -> Rights {
 
 /// What a party holds.
 #[derive(Default)]
-struct Held {
+struct Held<'p> {
     lent: [Option<SharedGrant<'static, PAGES>>; MOST_GRANTS],
     lent_many: Option<SharedGrant<'static, MANY>>,
     handed_on: [Option<IndirectGrant<'static>>; MOST_GRANTS],
-    mapped: Option<Mapped<PAGES>>,
+    mapped: Option<Mapped<'p, PAGES>>,
 }
 
 /// Executes deeds for ever.
 pub(crate) extern "C" fn party() -> ! {
     let board = own_board();
     let partner = Endpoint::from_raw(board.get(Board::PARTNER) as u32);
+    let place = Place::of(pages());
     let mut held = Held::default();
     while rt::receive(partner).is_ok() {
         let words = core::array::from_fn(|i| board.get(ARGUMENTS + i));
@@ -113,7 +115,7 @@ pub(crate) extern "C" fn party() -> ! {
             let after = unsafe { rt::trap_unchecked(board.registers()) };
             board.set_registers(&after);
         } else {
-            let (errno, value) = match held.perform(board.get(DEED), &words) {
+            let (errno, value) = match held.perform(&place, board.get(DEED), &words) {
                 Ok(value) => (0, value),
                 Err(errno) => (errno as u64, 0),
             };
@@ -126,8 +128,8 @@ pub(crate) extern "C" fn party() -> ! {
     sys::exit(0)
 }
 
-impl Held {
-    fn perform(&mut self, deed: u64, words: &Words) -> Result<u64, Errno> {
+impl<'p> Held<'p> {
+    fn perform(&mut self, place: &'p Place<PAGES>, deed: u64, words: &Words) -> Result<u64, Errno> {
         let [granter, id, start, len, writable, to] = *words;
         let grant = Received { granter: Endpoint::from_raw(granter as u32), id: GrantId::from_raw(id) };
         let to = Endpoint::from_raw(to as u32);
@@ -150,10 +152,11 @@ impl Held {
                 self.handed_on.iter_mut().for_each(|place| drop(place.take_if(|held| held.id() == grant.id)));
             }
             deed::MAP => {
-                // One that was taken back; it must not end the new one.
+                // One that was taken back has its guard still.
                 self.mapped = None;
-                self.mapped = Some(grant.map(start, pages(), rights(writable))?);
+                self.mapped = Some(grant.map(start, place, rights(writable))?);
             }
+            deed::MAP_AGAIN => self.mapped = Some(grant.map(start, place, rights(writable))?),
             deed::UNMAP => drop(self.mapped.take().ok_or(Errno::NoEnt)?),
             deed::REGISTER => register_again()?,
             _ => return use_field(deed, grant, words),
@@ -350,6 +353,11 @@ impl Party {
     #[track_caller]
     pub(crate) fn maps(&self, grant: Received, offset: u64, writable: bool) -> Result<Result<u64, Errno>, Failure> {
         self.does(deed::MAP, map_words(grant, offset, writable))
+    }
+
+    /// The same while it has the guard of another mapping.
+    pub(crate) fn maps_again(&self, grant: Received) -> Result<Result<u64, Errno>, Failure> {
+        self.does(deed::MAP_AGAIN, map_words(grant, 0, true))
     }
 
     /// It begins to.

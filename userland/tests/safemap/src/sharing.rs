@@ -109,6 +109,25 @@ pub(crate) fn the_guards_of_the_library_end_a_mapping() -> Outcome {
     user.end()
 }
 
+/// The guard of a mapping that was taken back ends nothing that came after it.
+pub(crate) fn a_place_has_one_guard_at_a_time() -> Outcome {
+    let user = Party::start()?;
+    paint_mine(40);
+    scope(|scope| {
+        let first = scope.share(&MINE, Rights::READ_WRITE, user.endpoint())?;
+        user.maps(received(first.id())?, 0, true)??;
+        first.revoke();
+        let second = scope.share(&MINE, Rights::READ_WRITE, user.endpoint())?;
+        check_eq!(user.maps_again(received(second.id())?)?, Err(Errno::Busy));
+        user.unmaps()?;
+        user.maps_again(received(second.id())?)??;
+        MINE.store(first_of(1), 41);
+        check_eq!(user.load(first_of(1))?, 41);
+        user.unmaps()
+    })?;
+    user.end()
+}
+
 pub(crate) fn whoever_maps_to_read_dies_of_writing() -> Outcome {
     let (pair, grant) = Pair::mapped(false)?;
     let other = Party::start()?;

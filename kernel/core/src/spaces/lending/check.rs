@@ -1,28 +1,42 @@
 //! What must hold of lendings between any two operations, as far as it can be told without page tables.
 
-use super::Lending;
-use super::records::Stage;
+use super::lists::{Place, Role};
+use super::records::{Lending, Shares, Stage};
 use crate::frames::FrameKind;
 use crate::spaces::{SPACES, SpaceId, Spaces};
 use protocol::kernel::MAX_LENT;
 
+/// How long the lists of a space should be.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Lengths {
+    lent: u16,
+    borrowed: u16,
+    running: u16,
+}
+
 impl Spaces<'_> {
-    /// Checks all lendings: both sides live and know of them, and for each page that has not been copied a frame is aside.
+    /// Checks all lendings: both sides live, for each page that has not been copied a frame is aside, and each stands in the lists
+    /// where it is looked for, and in no other.
     ///
     /// # Errors
-    /// A space of which something does not hold.
+    /// A space of which something does not hold; the first one for a list that is not a space's.
     pub(crate) fn audit_lendings(&self) -> Result<(), SpaceId> {
-        let mut shares = [0_u16; SPACES];
-        for lending in self.lendings.all() {
-            if !self.is_sound(lending) {
+        let mut lengths = [Lengths::default(); SPACES];
+        for (place, lending) in self.lendings.all() {
+            if !self.is_sound(lending) || !self.is_listed(place, lending) {
                 return Err(lending.borrower);
             }
-            for side in [lending.owner, lending.borrower] {
-                shares[side.index()] += 1;
-            }
+            lengths[lending.owner.index()].lent += 1;
+            lengths[lending.owner.index()].running += u16::from(lending.stage.is_running());
+            lengths[lending.borrower.index()].borrowed += 1;
         }
-        let wrong = |id: &SpaceId| self.space(*id).shares != shares[id.index()];
-        (0..SPACES).map(SpaceId::new).find(wrong).map_or(Ok(()), Err)
+        let wrong = |id: &SpaceId| {
+            let Shares { lent, borrowed, running } = self.space(*id).shares;
+            let len = |list| self.lendings.of(list).take(usize::from(u16::MAX)).count() as u16;
+            Lengths { lent: len(lent), borrowed: len(borrowed), running } != lengths[id.index()]
+        };
+        (0..SPACES).map(SpaceId::new).find(wrong).map_or(Ok(()), Err)?;
+        if self.lendings.are_all_listed() { Ok(()) } else { Err(SpaceId::new(0)) }
     }
 
     fn is_sound(&self, lending: &Lending) -> bool {
@@ -39,20 +53,31 @@ impl Spaces<'_> {
         live && lending.owner != lending.borrower
             && (1..=MAX_LENT).contains(&lending.count)
             && left > 0
-            && lending.aside.has(left)
             && (whole || lending.stage != Stage::Live)
+            && (lending.stage.is_running() || lending.links.is_empty())
+    }
+
+    /// Whether a lending is in the lists of its two spaces.
+    fn is_listed(&self, place: Place, lending: &Lending) -> bool {
+        let (lent, borrowed) = (self.space(lending.owner).shares.lent, self.space(lending.borrower).shares.borrowed);
+        self.lendings.is_linked(lent, place.node(Role::Lent))
+            && self.lendings.is_linked(borrowed, place.node(Role::Borrowed))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spaces::lending::{Link, Links, Loan, Side, Wish};
+    use crate::spaces::lending::lists::ALONE;
+    use crate::spaces::lending::{Link, Links, Loan, Side};
     use crate::support::*;
     use crate::{Slot, Violation};
     use abi::grant::GrantId;
     use abi::layout::PAGE_SIZE;
     use protocol::vmctl::Access;
+
+    /// The only lending.
+    const ONLY: Place = Place::FIRST;
 
     /// What is found after `damage` in a world in which B has borrowed two pages of A.
     fn found(damage: impl FnOnce(&mut Spaces<'_>, [SpaceId; 2])) -> Result<(), Violation> {
@@ -69,7 +94,7 @@ mod tests {
         }
         let [owner, borrower] = homes.map(|home| Side { home, address: ADDRESS });
         let links = Links::from_iter([Link { granter: A, grant: GrantId::from_raw(0) }]);
-        let lent = kernel.spaces.lend(machine, &Loan { owner, borrower, count: 2 }, Wish::See(Access::Write, links));
+        let lent = kernel.spaces.lend(machine, &Loan { owner, borrower, count: 2 }, Access::Write, links);
         assert_eq!(lent, Ok(()));
         damage(&mut kernel.spaces, homes.map(|home| home.id()));
         kernel.check_invariants()
@@ -81,16 +106,28 @@ mod tests {
         assert_eq!(found(|_, both| ids.set(Some(both))), Ok(()));
         let [owner, borrower] = ids.get().expect("they are known");
         let wrong = Err(Violation::BadLending(borrower));
-        assert_eq!(found(|spaces, _| spaces.space_mut(owner).shares += 1), Err(Violation::BadLending(owner)));
-        assert_eq!(found(|spaces, _| spaces.space_mut(borrower).shares = 0), wrong);
-        assert_eq!(found(|spaces, _| spaces.lendings.all_mut()[0].owner = borrower), wrong);
-        assert_eq!(found(|spaces, _| spaces.lendings.all_mut()[0].count = 1), wrong, "two are aside");
-        assert_eq!(found(|spaces, _| spaces.lendings.all_mut()[0].count = 3), wrong);
-        assert_eq!(found(|spaces, _| spaces.lendings.all_mut()[0].links.clear()), wrong);
+        let change = |change: fn(&mut Lending)| found(|spaces, _| change(spaces.lendings.get_mut(ONLY)));
+        assert_eq!(change(|_| {}), Ok(()));
+        assert_eq!(found(|spaces, _| spaces.space_mut(owner).shares.running += 1), Err(Violation::BadLending(owner)));
+        assert_eq!(found(|spaces, _| spaces.space_mut(owner).shares = Shares::NONE), wrong);
+        assert_eq!(found(|spaces, _| spaces.space_mut(borrower).shares = Shares::NONE), wrong);
+        assert_eq!(found(|spaces, _| spaces.lendings.get_mut(ONLY).owner = borrower), wrong);
+        assert_eq!(change(|lending| lending.count = 1), wrong, "two are aside");
+        assert_eq!(change(|lending| lending.count = 3), wrong);
+        assert_eq!(change(|lending| lending.links.clear()), wrong);
+        assert_eq!(change(|lending| lending.stage = Stage::Kept), wrong, "nobody takes it back any more");
+        assert_eq!(change(|lending| lending.neighbours = ALONE), Ok(()), "it is alone in its lists");
+        let nowhere = Err(Violation::BadLending(SpaceId::new(0)));
+        assert_eq!(change(|lending| lending.stage = Stage::Ending(1)), nowhere, "it does not wait");
+        assert_eq!(change(|lending| lending.links[0].granter = B), nowhere, "B has granted nothing");
+        let both = |spaces: &mut Spaces<'_>, both: [SpaceId; 2]| {
+            let lent = spaces.space(both[0]).shares.lent;
+            spaces.space_mut(both[1]).shares.lent = lent;
+        };
+        assert_eq!(found(both), wrong, "the borrower has lent nothing");
         let give_back = |spaces: &mut Spaces<'_>, _| {
-            let mut aside = spaces.lendings.all()[0].aside;
-            let (frame, _) = spaces.frames.first_aside(&aside).expect("there are two");
-            spaces.frames.end_aside(frame, &mut aside);
+            let mut aside = spaces.lendings.get(ONLY).aside;
+            spaces.frames.take_aside(&mut aside, 1).expect("there are two");
         };
         assert_eq!(found(give_back), wrong, "a frame is aside no more, and still in the list");
     }

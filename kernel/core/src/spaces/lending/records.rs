@@ -1,5 +1,7 @@
 //! The table of lendings.
 
+use super::lists::{ALONE, AllNeighbours, List, MOST_LENDINGS, Node, Place, Role, behind};
+use crate::SLOTS;
 use crate::frames::Aside;
 use crate::spaces::SpaceId;
 use abi::Endpoint;
@@ -16,8 +18,11 @@ pub struct Link {
     pub grant: GrantId,
 }
 
+/// Links of the longest chain.
+pub(super) const MOST_LINKS: usize = MAX_HOPS + 1;
+
 /// All links of a chain, from the borrower to the owner.
-pub type Links = ArrayVec<Link, { MAX_HOPS + 1 }>;
+pub type Links = ArrayVec<Link, MOST_LINKS>;
 
 /// How far a lending has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,18 @@ pub(super) enum Stage {
     Leaving,
 }
 
+impl Stage {
+    /// Whether it has not been taken back from all pages yet.
+    pub(super) fn is_running(self) -> bool {
+        matches!(self, Self::Live | Self::Ending(_))
+    }
+
+    /// Whether something is still to be done, by itself.
+    fn is_waiting(self) -> bool {
+        matches!(self, Self::Ending(_) | Self::Leaving)
+    }
+}
+
 /// A run of pages that one space has borrowed from another.
 #[derive(Clone, Debug)]
 pub struct Lending {
@@ -41,11 +58,13 @@ pub struct Lending {
     pub(super) from: u64,
     /// And with the borrower.
     pub(super) to: u64,
-    /// Pages.
+    /// Pages; 0 if the record is not in use.
     pub(super) count: u32,
     pub(super) stage: Stage,
     pub(super) aside: Aside,
+    /// With what it was made, as long as it runs.
     pub(super) links: Links,
+    pub(super) neighbours: AllNeighbours,
 }
 
 /// Whether two runs of pages meet.
@@ -64,6 +83,7 @@ impl Lending {
         stage: Stage::Kept,
         aside: Aside::EMPTY,
         links: Links::new_const(),
+        neighbours: ALONE,
     };
 
     /// Whether it has pages of a run as the owner's.
@@ -80,49 +100,107 @@ impl Lending {
     pub(super) fn meets(&self, id: SpaceId, address: u64, count: u32) -> bool {
         self.lends(id, address, count) || self.borrows(id, address, count)
     }
+}
 
-    /// Whether it has not been taken back from all pages yet.
-    pub(super) fn is_running(&self) -> bool {
-        matches!(self.stage, Stage::Live | Stage::Ending(_))
-    }
+/// The lendings of a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::spaces) struct Shares {
+    /// In which it is the owner.
+    pub(super) lent: List,
+    /// In which it is the borrower.
+    pub(super) borrowed: List,
+    /// How many run in which it is the owner.
+    pub(super) running: u16,
+}
 
-    /// Whether something is still to be done, by itself.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Ending(_) | Stage::Leaving)
-    }
+impl Shares {
+    pub(in crate::spaces) const NONE: Self = Self { lent: List::EMPTY, borrowed: List::EMPTY, running: 0 };
 
-    /// Takes it back, unless that has begun.
-    pub(super) fn end(&mut self) {
-        if self.stage == Stage::Live {
-            self.stage = Stage::Ending(0);
-        }
-    }
-
-    /// Which page of it an address is in, with the owner or the borrower.
-    pub(super) fn page_of(&self, start: u64, address: u64) -> u32 {
-        ((address - start) / PAGE_SIZE) as u32
+    /// Whether there are any.
+    #[inline(always)]
+    pub(super) fn any(&self) -> bool {
+        !(self.lent.is_empty() && self.borrowed.is_empty())
     }
 }
 
-/// All lendings, those in use first.
+/// Those that are not live, in the order in which they came so far.
+#[derive(Clone, Copy)]
+struct Ended {
+    /// Those that are still to be ended.
+    waiting: List,
+    /// Those that were taken back.
+    kept: List,
+}
+
+impl Ended {
+    /// Where those of a stage stand.
+    fn of(&mut self, stage: Stage) -> Option<&mut List> {
+        match stage {
+            Stage::Live => None,
+            Stage::Ending(_) | Stage::Leaving => Some(&mut self.waiting),
+            Stage::Kept => Some(&mut self.kept),
+        }
+    }
+}
+
+/// All lendings.
 pub struct Lendings<'t> {
     table: &'t mut [Lending],
-    used: usize,
+    /// Places from here on were never used.
+    fresh: usize,
+    /// Those that were, and are not now.
+    free: List,
+    ended: Ended,
+    /// Those that run, by the slot of each of their granters.
+    granted: [List; SLOTS],
 }
 
 impl<'t> Lendings<'t> {
     /// None; `table` is as large as there may be at once.
     pub fn new(table: &'t mut [Lending]) -> Self {
-        Self { table, used: 0 }
+        let len = table.len().min(MOST_LENDINGS);
+        let ended = Ended { waiting: List::EMPTY, kept: List::EMPTY };
+        Self { table: &mut table[..len], fresh: 0, free: List::EMPTY, ended, granted: [List::EMPTY; SLOTS] }
+    }
+
+    pub(super) fn get(&self, place: Place) -> &Lending {
+        &self.table[place.index()]
+    }
+
+    pub(super) fn get_mut(&mut self, place: Place) -> &mut Lending {
+        &mut self.table[place.index()]
     }
 
     /// Those in use.
-    pub(crate) fn all(&self) -> &[Lending] {
-        &self.table[..self.used]
+    pub(super) fn all(&self) -> impl Iterator<Item = (Place, &Lending)> {
+        let records = self.table[..self.fresh].iter().enumerate().filter(|(_, lending)| lending.count > 0);
+        records.filter_map(|(index, lending)| Some((Place::new(index)?, lending)))
     }
 
-    pub(super) fn all_mut(&mut self) -> &mut [Lending] {
-        &mut self.table[..self.used]
+    /// Those of a list.
+    pub(super) fn of(&self, list: List) -> impl Iterator<Item = (Place, &Lending)> {
+        list.nodes(self.table).map(|node| (node.place(), self.get(node.place())))
+    }
+
+    /// The first node behind one that is another lending's.
+    pub(super) fn behind(&self, node: Node) -> Option<Node> {
+        let nodes = core::iter::successors(Some(node), |&node| behind(self.table, node));
+        nodes.into_iter().find(|next| next.place() != node.place())
+    }
+
+    /// Those that run and were made with links of a granter.
+    pub(super) fn granted_by(&self, granter: Endpoint) -> List {
+        self.granted[granter.slot()]
+    }
+
+    /// The one that has waited longest to be ended.
+    pub(super) fn first_waiting(&self) -> Option<Place> {
+        self.ended.waiting.first().map(Node::place)
+    }
+
+    /// The one that was taken back first.
+    pub(super) fn first_kept(&self) -> Option<Place> {
+        self.ended.kept.first().map(Node::place)
     }
 
     /// How many pages' owners may have lent at once: half of the table, so that nobody leaves the others without.
@@ -131,21 +209,131 @@ impl<'t> Lendings<'t> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.used == self.table.len()
+        self.fresh == self.table.len() && self.free.is_empty()
     }
 
-    /// Adds one; there is room.
-    pub(super) fn push(&mut self, lending: Lending) {
-        if let Some(unused) = self.table.get_mut(self.used) {
-            *unused = lending;
-            self.used += 1;
+    /// Whether a node is in a list, as far as it and its neighbours tell.
+    pub(super) fn is_linked(&self, list: List, node: Node) -> bool {
+        list.is_linked(self.table, node)
+    }
+
+    /// Whether each lending is in the lists for its stage and its links, and nothing else is.
+    pub(super) fn are_all_listed(&self) -> bool {
+        let len = |list: List| list.nodes(self.table).take(usize::from(u16::MAX)).count();
+        let (mut ended, mut granted, mut used) = (0, 0, 0);
+        for (place, lending) in self.all() {
+            used += 1;
+            if let Some(&mut list) = { self.ended }.of(lending.stage) {
+                ended += 1;
+                if !self.is_linked(list, place.node(Role::Stage)) {
+                    return false;
+                }
+            }
+            for (i, link) in lending.links.iter().enumerate().filter(|(_, link)| link.granter != Endpoint::NONE) {
+                granted += 1;
+                if !self.is_linked(self.granted_by(link.granter), place.node(Role::Link(i))) {
+                    return false;
+                }
+            }
+        }
+        let lists = [self.ended.waiting, self.ended.kept].map(len);
+        lists.iter().sum::<usize>() == ended
+            && self.granted.iter().map(|&list| len(list)).sum::<usize>() == granted
+            && used + len(self.free) == self.fresh
+    }
+
+    /// Adds one to the lendings of its owner and of its borrower. There is room.
+    pub(super) fn add(&mut self, lending: Lending, [owner, borrower]: [&mut Shares; 2]) {
+        let Some(place) = self.take() else {
+            return;
+        };
+        let stage = lending.stage;
+        self.table[place.index()] = lending;
+        owner.lent.push_back(self.table, place.node(Role::Lent));
+        borrower.borrowed.push_back(self.table, place.node(Role::Borrowed));
+        owner.running += u16::from(stage.is_running());
+        if let Some(list) = self.ended.of(stage) {
+            list.push_back(self.table, place.node(Role::Stage));
+        }
+        let mut number = 0;
+        while let Some(link) = self.get(place).links.get(number) {
+            self.granted[link.granter.slot()].push_back(self.table, place.node(Role::Link(number)));
+            number += 1;
         }
     }
 
-    /// Removes one; the last one takes its place.
-    pub(super) fn remove(&mut self, place: usize) {
-        self.used -= 1;
-        self.table.swap(place, self.used);
-        self.table[self.used].links.clear();
+    /// A record that is not in use.
+    fn take(&mut self) -> Option<Place> {
+        if let Some(node) = self.free.first() {
+            self.free.remove(self.table, node);
+            return Some(node.place());
+        }
+        let place = Place::new(self.fresh).filter(|place| place.index() < self.table.len())?;
+        self.fresh += 1;
+        Some(place)
+    }
+
+    /// One comes to another stage; `owner` are its owner's lendings.
+    pub(super) fn turn(&mut self, place: Place, stage: Stage, owner: &mut Shares) {
+        let before = core::mem::replace(&mut self.table[place.index()].stage, stage);
+        // One that waits still keeps its place.
+        if !(before.is_waiting() && stage.is_waiting()) {
+            let node = place.node(Role::Stage);
+            if let Some(list) = self.ended.of(before) {
+                list.remove(self.table, node);
+            }
+            if let Some(list) = self.ended.of(stage) {
+                list.push_back(self.table, node);
+            }
+        }
+        if before.is_running() && !stage.is_running() {
+            owner.running -= 1;
+            self.unlink(place);
+        }
+    }
+
+    /// Nobody takes it back any more.
+    fn unlink(&mut self, place: Place) {
+        let links = core::mem::take(&mut self.table[place.index()].links);
+        for (i, link) in links.iter().enumerate().filter(|(_, link)| link.granter != Endpoint::NONE) {
+            self.granted[link.granter.slot()].remove(self.table, place.node(Role::Link(i)));
+        }
+    }
+
+    /// Removes one.
+    pub(super) fn remove(&mut self, place: Place, [owner, borrower]: [&mut Shares; 2]) {
+        self.turn(place, Stage::Kept, owner);
+        self.ended.kept.remove(self.table, place.node(Role::Stage));
+        owner.lent.remove(self.table, place.node(Role::Lent));
+        borrower.borrowed.remove(self.table, place.node(Role::Borrowed));
+        self.table[place.index()].count = 0;
+        self.free.push_front(self.table, place.node(Role::Stage));
+    }
+
+    /// Takes the first one that was made with a link of a granter, who takes it back no more. `None` if there is none left.
+    pub(super) fn forget_granter(&mut self, granter: Endpoint) -> Option<Place> {
+        let list = &mut self.granted[granter.slot()];
+        let node = list.first()?;
+        list.remove(self.table, node);
+        let links = &mut self.table[node.place().index()].links;
+        if let Some(link) = node.link().and_then(|i| links.get_mut(i)) {
+            link.granter = Endpoint::NONE;
+        }
+        Some(node.place())
+    }
+
+    /// Two processes go on under each other's endpoints.
+    pub(super) fn rename(&mut self, a: Endpoint, b: Endpoint) {
+        for (old, new) in [(a, b), (b, a)] {
+            let mut next = self.granted_by(old).first();
+            while let Some(node) = next {
+                let links = &mut self.table[node.place().index()].links;
+                if let Some(link) = node.link().and_then(|i| links.get_mut(i)) {
+                    link.granter = new;
+                }
+                next = behind(self.table, node);
+            }
+        }
+        self.granted.swap(a.slot(), b.slot());
     }
 }

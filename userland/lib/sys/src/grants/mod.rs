@@ -67,7 +67,7 @@ pub use guard::{
     Foreign, Grant, HandedOn, Holding, IndirectGrant, MagicGrant, Read, ReadGrant, ReadWrite, ReadWriteGrant, Revoked,
     Shared, SharedGrant, Write, WriteGrant,
 };
-pub use pages::{Mapped, Pages};
+pub use pages::{Mapped, Pages, Place};
 pub use received::{CopyError, Received};
 pub use scope::{FOREVER, ForeignMemory, Grantee, Refused, Rights, Scope, scope};
 pub use table::{Room, add_room, register_again};

@@ -7,7 +7,7 @@ use abi::Errno;
 use abi::grant::GrantFlags;
 use abi::layout::PAGE_SIZE;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use protocol::kernel::{MAX_LENT, SafeMap, SafeUnmap, SafeUnmapped};
 
 /// Words of a page.
@@ -61,23 +61,52 @@ impl<const N: usize> Default for Pages<N> {
     }
 }
 
-/// Pages of somebody else, seen in the place of the program's own. When it is dropped, or the grant is taken back, they are the
-/// program's own again, and hold what was seen last.
+/// Pages in whose place those of somebody else can be seen.
 #[derive(Debug)]
-pub struct Mapped<const N: usize> {
-    place: &'static Pages<N>,
+pub struct Place<const N: usize> {
+    pages: &'static Pages<N>,
+    /// Whether there is a guard for it. A grant may have been taken back long before its guard ends, which must not end what is
+    /// seen there by then.
+    taken: AtomicBool,
 }
 
-impl<const N: usize> Deref for Mapped<N> {
-    type Target = Pages<N>;
-    fn deref(&self) -> &Pages<N> {
-        self.place
+impl<const N: usize> Place<N> {
+    /// All of these pages, of which no other place is made.
+    #[must_use]
+    pub const fn of(pages: &'static Pages<N>) -> Self {
+        Self { pages, taken: AtomicBool::new(false) }
+    }
+
+    /// Takes it for a guard.
+    fn take(&self) -> Result<Mapped<'_, N>, Errno> {
+        if self.taken.swap(true, Ordering::Acquire) { Err(Errno::Busy) } else { Ok(Mapped { place: self, done: 0 }) }
     }
 }
 
-impl<const N: usize> Drop for Mapped<N> {
+/// Pages of somebody else, seen in the place of the program's own. When it is dropped, or the grant is taken back, they are the
+/// program's own again, and hold what was seen last.
+#[derive(Debug)]
+pub struct Mapped<'p, const N: usize> {
+    place: &'p Place<N>,
+    /// So many bytes are mapped.
+    done: u64,
+}
+
+impl<const N: usize> Deref for Mapped<'_, N> {
+    type Target = Pages<N>;
+    fn deref(&self) -> &Pages<N> {
+        self.place.pages
+    }
+}
+
+impl<const N: usize> Drop for Mapped<'_, N> {
+    /// What was taken back is not mapped any more, which is as good.
     fn drop(&mut self) {
-        unmap(self.place.address(), Pages::<N>::len());
+        for part in (0..self.done).step_by((u64::from(MAX_LENT) * PAGE_SIZE) as usize) {
+            let call = SafeUnmap { address: self.address() + part };
+            while let Ok(SafeUnmapped { more: 1.. }) = crate::kernel().safeunmap(call) {}
+        }
+        self.place.taken.store(false, Ordering::Release);
     }
 }
 
@@ -86,45 +115,45 @@ impl Received {
     ///
     /// # Errors
     /// `EPERM` if it was not granted to be mapped, or not for these rights, `EINVAL` for an offset that is no multiple of the
-    /// page size, `EBUSY` for pages in use for another mapping, `ENOSPC` if the granter's memory is mapped too often, `EFAULT`
-    /// if memory is not there. The pages hold then what they did, or as far as they were mapped, what was seen there.
-    pub fn map<const N: usize>(
+    /// page size, `EBUSY` for a place that has a guard still, and for pages in use for another mapping, `ENOSPC` if the granter's
+    /// memory is mapped too often, `EFAULT` if memory is not there. The pages hold then what they did, or as far as they were
+    /// mapped, what was seen there.
+    pub fn map<'p, const N: usize>(
         &self,
         offset: u64,
-        place: &'static Pages<N>,
+        place: &'p Place<N>,
         rights: Rights,
-    ) -> Result<Mapped<N>, Errno> {
-        let (address, all) = (place.address(), Pages::<N>::len());
+    ) -> Result<Mapped<'p, N>, Errno> {
+        let mut mapped = place.take()?;
         let write = u32::from(rights.flags().contains(GrantFlags::WRITE));
-        let mut done = 0;
-        while done < all {
+        while mapped.done < Pages::<N>::len() {
             let call = SafeMap {
                 granter: self.granter,
                 write,
                 grant: self.id,
-                offset: offset + done,
-                address: address + done,
-                len: all - done,
+                offset: offset + mapped.done,
+                address: mapped.address() + mapped.done,
+                len: Pages::<N>::len() - mapped.done,
             };
             // SAFETY: whoever uses these pages expects others to change them at any time; they are never anything else.
-            match patiently(|| unsafe { rt::call_unchecked(&call) }) {
-                // 0: something else had to be done first.
-                Ok(mapped) => done += mapped.done,
-                Err(errno) => {
-                    unmap(address, done);
-                    return Err(errno);
-                }
-            }
+            // 0: something else had to be done first.
+            mapped.done += patiently(|| unsafe { rt::call_unchecked(&call) })?.done;
         }
-        Ok(Mapped { place })
+        Ok(mapped)
     }
 }
 
-/// Unmaps what was mapped from an address on. What was taken back is not mapped any more, which is as good.
-fn unmap(address: u64, len: u64) {
-    let parts = (0..len).step_by((u64::from(MAX_LENT) * PAGE_SIZE) as usize);
-    for part in parts {
-        let call = SafeUnmap { address: address + part };
-        while let Ok(SafeUnmapped { more: 1.. }) = crate::kernel().safeunmap(call) {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_one_guard_at_a_time() {
+        static PAGES: Pages<1> = Pages::new();
+        let place = Place::of(&PAGES);
+        let guard = place.take().expect("it is free");
+        assert_eq!(place.take().map(drop), Err(Errno::Busy));
+        drop(guard);
+        assert!(place.take().is_ok());
     }
 }
