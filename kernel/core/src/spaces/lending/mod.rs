@@ -164,6 +164,11 @@ impl Spaces<'_> {
     #[inline(always)]
     pub(super) fn is_shared(&self, id: SpaceId, address: u64, count: u32) -> bool {
         // Most often there are none at all.
-        self.space(id).shares.any() && self.lendings_of(id).any(|(_, lending)| lending.meets(id, address, count))
+        self.space(id).shares.any() && self.meets_a_lending(id, address, count)
+    }
+
+    #[cold]
+    fn meets_a_lending(&self, id: SpaceId, address: u64, count: u32) -> bool {
+        self.lendings_of(id).any(|(_, lending)| lending.meets(id, address, count))
     }
 }
