@@ -46,6 +46,7 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "smp-kernel", manifest: "userland/tests/kcalls/smp.toml", machines: &[TWO, FOUR, EIGHT, UEFI_FOUR] },
     Entry { name: "safecopy", manifest: "userland/tests/safecopy/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "safemap", manifest: "userland/tests/safemap/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
-    Entry { name: "vm", manifest: "userland/tests/vm/image.toml", machines: &[SMALL, SMALL_FOUR] },
+    Entry { name: "vm", manifest: "userland/tests/vm/image.toml", machines: &[SMALL, UEFI, FOUR, OLD] },
+    Entry { name: "vm-checked", manifest: "userland/tests/vm/checked.toml", machines: &[SMALL, SMALL_FOUR] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];

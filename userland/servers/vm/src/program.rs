@@ -163,15 +163,17 @@ fn report(server: &mut Server) {
 fn check(server: &mut Server) {
     const ALL_EVERY: u64 = 128;
     const PROCESSES: u64 = 8;
-    const FEW_PAGES: u64 = 256;
+    /// What there is in a small system, and how much more is one request more.
+    const FEW_PAGES: u64 = 1024;
+    const PAGES: u64 = 64;
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     if !crate::CHECKS {
         return;
     }
     let MemoryInfo { total, free, .. } = server.memory_info();
-    let every = 1 + (total - free) / FEW_PAGES;
+    let every = 1 + (total - free).saturating_sub(FEW_PAGES) / PAGES;
     let requests = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let checked = if requests.is_multiple_of(ALL_EVERY) {
+    let checked = if requests.is_multiple_of(ALL_EVERY * every) {
         server.checked()
     } else if requests.is_multiple_of(every) {
         Ok(server.check_processes(requests / every, PROCESSES))

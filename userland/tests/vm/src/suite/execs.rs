@@ -1,6 +1,6 @@
 //! New programs for old processes.
 
-use crate::player::{Player, free_pages, server};
+use crate::player::{Player, server, unused_pages};
 use crate::programs::{DATA, File, MARK, Plan, STEP};
 use abi::Errno;
 use abi::layout::{PAGE_SIZE, PIE_BASE, PROGRAM_BASE, STACK_TOP};
@@ -198,7 +198,7 @@ pub(crate) fn a_bad_file_leaves_the_old_program() -> Outcome {
 }
 
 pub(crate) fn without_memory_the_process_can_only_be_ended() -> Outcome {
-    let before = free_pages()?;
+    let before = unused_pages()?;
     for pages in [0, 1, 4, 500] {
         let mut player = Player::start()?;
         let process = player.endpoint;
@@ -209,7 +209,7 @@ pub(crate) fn without_memory_the_process_can_only_be_ended() -> Outcome {
             |error: &exec::Error| matches!(error, ExecError::After(_)) && Errno::from(error.clone()) == Errno::NoMem;
         check!(result.as_ref().is_err_and(is_late), "{pages}: {result:?}");
         player.end()?;
-        check!(free_pages()? + 64 >= before, "{pages}: {} of {before}", free_pages()?);
+        check!(unused_pages()? + 64 >= before, "{pages}: {} of {before}", unused_pages()?);
     }
     Ok(())
 }
@@ -222,7 +222,7 @@ pub(crate) fn many_programs_leave_everything_as_it_was() -> Outcome {
         let told = run(&mut player, &Plan { data: 2, bss: 1 << 16, ..PLAIN }, &request(b"a\0b\0", b"C=D\0"))?;
         check_eq!((round, told[0], told[3]), (round, 2, MARK));
         player.end()?;
-        let free = free_pages()?;
+        let free = unused_pages()?;
         check!(round == 0 || free == before, "round {round}: {free} free, {before} before");
         before = free;
     }

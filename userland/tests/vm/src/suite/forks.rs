@@ -1,6 +1,6 @@
 //! Forks, and what they cost.
 
-use crate::player::{Player, free_pages, new_memory, seed, server};
+use crate::player::{Player, new_memory, seed, server, unused_pages};
 use abi::Endpoint;
 use abi::layout::PAGE_SIZE;
 use protocol::vm::{Clear, GetMemory, GetRegion, MapFlags};
@@ -44,22 +44,22 @@ pub(crate) fn reading_takes_no_memory() -> Outcome {
     // Whoever runs writes its stack.
     child.read(PLACE)?;
     parent.read(PLACE)?;
-    let before = free_pages()?;
+    let before = unused_pages()?;
     check_eq!(child.sum(PLACE, PAGES)?, parent.sum(PLACE, PAGES)?);
-    check_eq!(free_pages()?, before);
+    check_eq!(unused_pages()?, before);
     child.fill(PLACE, 50, 7)?;
-    check_eq!(before - free_pages()?, 50);
+    check_eq!(before - unused_pages()?, 50);
     // The last one writes in place.
     child.end()?;
     parent.write(PLACE, 1)?;
-    let before = free_pages()?;
+    let before = unused_pages()?;
     parent.fill(PLACE, PAGES, 7)?;
-    check_eq!(free_pages()?, before);
+    check_eq!(unused_pages()?, before);
     parent.end()
 }
 
 pub(crate) fn children_of_children_have_their_own() -> Outcome {
-    let before = free_pages()?;
+    let before = unused_pages()?;
     let first = rich(8)?;
     let mut all = [None, None, None, None, None, None];
     for i in 0..all.len() {
@@ -76,7 +76,7 @@ pub(crate) fn children_of_children_have_their_own() -> Outcome {
         }
     }
     all.into_iter().flatten().try_for_each(Player::end)?;
-    check_eq!(free_pages()?, before);
+    check_eq!(unused_pages()?, before);
     Ok(())
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn two_hundred_at_once() -> Outcome {
             server().exit(protocol::vm::Exit { process, reserved: 0 })?;
         }
         // The first time the server's own memory grows.
-        let free = free_pages()?;
+        let free = unused_pages()?;
         check!(round == 0 || free == before, "round {round}: {free} free, {before} before");
         before = free;
     }
@@ -123,9 +123,9 @@ pub(crate) fn two_hundred_at_once() -> Outcome {
 pub(crate) fn a_process_begins_anew() -> Outcome {
     let player = rich(30)?;
     let process = player.endpoint;
-    let before = free_pages()?;
+    let before = unused_pages()?;
     server().clear(Clear { process, reserved: 0 })?;
-    check!(free_pages()? >= before + 30, "its memory has not come back");
+    check!(unused_pages()? >= before + 30, "its memory has not come back");
     let usage = player.usage()?;
     check_eq!((usage.pages, usage.resident, usage.regions), (0, 0, 0));
     let region = server().region(GetRegion { process, reserved: 0, address: 0 });

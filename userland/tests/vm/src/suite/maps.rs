@@ -1,6 +1,6 @@
 //! Mapping, unmapping and protecting.
 
-use crate::player::{Player, free_pages, new_memory, server};
+use crate::player::{Player, new_memory, server, unused_pages};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno};
 use protocol::vm::{Access, GetRegion, Map, MapFlags, RegionKind, Unmap};
@@ -14,7 +14,7 @@ const NO_FLAGS: MapFlags = MapFlags::empty();
 pub(crate) fn new_memory_is_zero_and_all_frames_come_back() -> Outcome {
     const PAGES: u64 = 64;
     Player::start()?.end()?;
-    let before = free_pages()?;
+    let before = unused_pages()?;
     for round in 0..20 {
         let mut player = Player::start()?;
         for _ in 0..3 {
@@ -25,7 +25,7 @@ pub(crate) fn new_memory_is_zero_and_all_frames_come_back() -> Outcome {
             player.unmap(address, PAGES)??;
         }
         player.end()?;
-        check_eq!((round, free_pages()?), (round, before));
+        check_eq!((round, unused_pages()?), (round, before));
     }
     Ok(())
 }
@@ -152,9 +152,9 @@ pub(crate) fn contiguous_memory_is_contiguous() -> Outcome {
     check!(found.count >= 4 && found.frame + 4 * PAGE_SIZE <= 16 << 20, "{found:x?}");
     player.fill(address, 32, 5)?;
     // It cannot be in two places: a fork fails, and leaves nothing.
-    let before = free_pages()?;
+    let before = unused_pages()?;
     check_eq!(player.fork_into(90).map(drop), Err(Errno::NoMem));
-    check_eq!(free_pages()?, before);
+    check_eq!(unused_pages()?, before);
     player.end()
 }
 

@@ -36,6 +36,11 @@ pub(crate) fn free_pages() -> Result<u64, Errno> {
     server().memory(GetMemory {}).map(|memory| memory.free)
 }
 
+/// How many pages no process has: those that are free, page tables, and the server's own, which may take a free one at any time.
+pub(crate) fn unused_pages() -> Result<u64, Errno> {
+    server().memory(GetMemory {}).map(|memory| memory.free + memory.overhead)
+}
+
 /// What becomes of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {

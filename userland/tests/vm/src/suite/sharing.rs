@@ -1,6 +1,6 @@
 //! Memory that several processes see.
 
-use crate::player::{Player, free_pages, new_memory, server};
+use crate::player::{Player, new_memory, server, unused_pages};
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
 use protocol::vm::{Access, MapFlags, Remap, Sharers};
@@ -24,7 +24,7 @@ fn pair() -> Result<(Player, Player), Failure> {
 }
 
 pub(crate) fn shared_memory_is_shared_over_forks() -> Outcome {
-    let before = free_pages()?;
+    let before = unused_pages()?;
     let mut parent = Player::start()?;
     parent.ask(&new_memory(PLACE, PAGES, MapFlags::SHARED))??;
     parent.write(PLACE, 1)?;
@@ -38,7 +38,7 @@ pub(crate) fn shared_memory_is_shared_over_forks() -> Outcome {
     parent.end()?;
     check_eq!(child.sum(PLACE, PAGES)?, 9);
     child.end()?;
-    check_eq!(free_pages()?, before);
+    check_eq!(unused_pages()?, before);
     Ok(())
 }
 
@@ -88,13 +88,13 @@ pub(crate) fn a_part_of_a_region_is_refused() -> Outcome {
 }
 
 pub(crate) fn the_first_may_end_before_the_last() -> Outcome {
-    let before = free_pages()?;
+    let before = unused_pages()?;
     let (source, mut other) = pair()?;
     let at = server().remap(remap(&source, &other, Access::Write))?.address;
     source.end()?;
     check_eq!(other.read(at)?, 5);
     other.fill(at, PAGES, 1)?;
     other.end()?;
-    check_eq!(free_pages()?, before);
+    check_eq!(unused_pages()?, before);
     Ok(())
 }
