@@ -277,3 +277,20 @@ fn memory_that_is_used_up_is_an_error_and_comes_back() {
         bench.assert_all_free();
     });
 }
+
+#[test]
+fn many_pages_are_unmapped_at_once() {
+    test(|bench| {
+        let first = bench.first;
+        for pages in [16, 256, 700] {
+            let who = bench.child(first);
+            let address = bench.mmap(who, pages, MapFlags::empty()).unwrap();
+            (0..pages).for_each(|page| bench.write(who, address + page * P, 1).unwrap());
+            bench.munmap(who, address, pages).unwrap();
+            bench.check();
+            assert_eq!((bench.resident(who), bench.vm.memory_info().cached), (0, 0));
+            bench.end(who);
+            bench.assert_all_free();
+        }
+    });
+}

@@ -5,14 +5,16 @@ use crate::heap::Heap;
 use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::process::Memory;
-use crate::region::{Kind, Region, Regions};
+use crate::region::{Kind, Region};
 use core::ops::Range;
 use protocol::Transport;
 use protocol::vmctl::{Access, MAX_RUN};
 
 impl Memory {
     /// The most bytes that splitting regions at both ends of a range allocates.
-    pub(crate) const BYTES_TO_SPLIT: usize = 2 * Regions::BYTES_FOR_ONE;
+    pub(crate) fn bytes_to_split(&self) -> usize {
+        self.regions.bytes_for(2)
+    }
 
     /// Adds a region where there is none.
     pub(crate) fn add_region(&mut self, start: u64, region: Region) {

@@ -51,14 +51,20 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     #[inline]
     fn fault(&mut self, process: Endpoint, address: u64, need: Need) -> Option<Segv> {
         let page = address / PAGE_SIZE;
-        let supplied = match self.processes.get(process) {
+        let Self { processes, machine, objects, .. } = self;
+        let supplied = match processes.get_mut(process) {
             // It is being taken apart.
-            Some(found) if found.exits => return None,
-            _ => self.supply(process, page..page + 1, need),
+            Ok(found) if found.exits => return None,
+            Ok(found) => {
+                let memory = &mut found.memory;
+                let supplied = memory.supply(machine, objects, page..page + 1, need);
+                memory.counters.minor_faults += u64::from(supplied.is_ok());
+                supplied
+            }
+            Err(_) => Err(Errno::Fault),
         };
         let mut vmctl = self.machine.vmctl();
         let Err(why) = supplied else {
-            self.count_fault(process);
             // It may have ended meanwhile; then there is nobody to go on.
             let _ = vmctl.clear_page_fault(ClearPageFault { process });
             return None;
@@ -67,13 +73,6 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         // It goes on when its manager lets it.
         let _ = vmctl.clear_page_fault(ClearPageFault { process });
         Some(Segv { process, address, need, why })
-    }
-
-    #[inline]
-    fn count_fault(&mut self, process: Endpoint) {
-        if let Ok(process) = self.processes.get_mut(process) {
-            process.memory.counters.minor_faults += 1;
-        }
     }
 
     fn request(&mut self, wait: &MemoryWait, need: Need) {

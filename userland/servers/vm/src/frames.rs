@@ -54,6 +54,8 @@ pub(crate) struct Frames {
     free: FrameSet,
     /// Named by nothing any more, and not given back yet.
     used: FrameSet,
+    /// Where the search for a free one begins.
+    next: u32,
     /// By number: how many pages name a frame, or the link of a chain.
     counts: Vec<u32>,
     total: u64,
@@ -70,6 +72,7 @@ impl Frames {
         Self {
             free: FrameSet::new(limit),
             used: FrameSet::new(limit),
+            next: LOW,
             counts: vec![0; limit as usize],
             total: 0,
             kept: 0,
@@ -130,17 +133,20 @@ impl Frames {
         self.total += frames;
     }
 
-    /// The next free frame: low ones last.
+    /// The next free frame behind the last one that was taken, or the first of all: low ones last.
+    #[inline]
     fn first_free(&self) -> Option<Frame> {
-        self.free.next(LOW).or_else(|| self.free.next(0)).and_then(Frame::new)
+        let next = self.free.next(self.next).or_else(|| self.free.next(LOW)).or_else(|| self.free.next(0));
+        next.and_then(Frame::new)
     }
 
     /// Takes neighbours, at least one and at most `most`, each named once.
     pub(crate) fn take_run(&mut self, most: u32) -> Option<(Frame, u32)> {
         let most = u64::from(most).min(self.available()) as u32;
         let first = self.first_free().filter(|_| most > 0)?;
-        let count = self.free.run(first.number(), most);
+        let count = if most == 1 { 1 } else { self.free.run(first.number(), most) };
         self.use_run(first, count);
+        self.next = first.number() + count;
         Some((first, count))
     }
 
@@ -240,6 +246,10 @@ impl Frames {
 
     /// A run that was to be given back is idle.
     pub(crate) fn given_back(&mut self, first: u32, count: u32) {
+        // So that what is free stays together.
+        if first >= LOW {
+            self.next = self.next.min(first);
+        }
         for number in first..first + count {
             self.used.remove(number);
             self.free.insert(number);

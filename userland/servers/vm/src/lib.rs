@@ -28,6 +28,7 @@ mod region;
 mod serve;
 mod set;
 mod share;
+mod sorted;
 mod start;
 mod supply;
 

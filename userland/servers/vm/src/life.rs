@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::pages::Pages;
 use crate::process::{Authority, Fix, Memory, Process, Processes};
-use crate::region::{Kind, Region, Regions, USER, Uses};
+use crate::region::{Kind, Region, USER, Uses};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::ops::Range;
@@ -18,7 +18,7 @@ use protocol::vmctl::{Access, Found, GetSpaceOf, QueryRun, Settle, Sharing};
 impl Memory {
     /// The most bytes that a copy allocates.
     fn bytes_to_copy(&self) -> usize {
-        self.regions.len() * Regions::BYTES_FOR_ONE + self.pages.bytes() + Processes::BYTES_FOR_ONE
+        self.regions.bytes() + self.pages.bytes() + Processes::BYTES_FOR_ONE
     }
 
     /// Whether some of a range must stay where it is, so that a child gets copies at once.
@@ -105,7 +105,7 @@ impl Memory {
             let found = machine.vmctl().query(query)?;
             let end = page + found.count;
             if found.found == Found::Memory {
-                machine.reserve(Regions::BYTES_FOR_ONE + crate::map::bytes_for_pages(found.count))?;
+                machine.reserve(self.regions.bytes_for(1) + self.pages.bytes_for(found.count))?;
                 for (page, number) in (page..end).zip(found.frame / PAGE_SIZE..) {
                     let frame = crate::frames::Frame::at(number * PAGE_SIZE).ok_or(Errno::Dom)?;
                     machine.frames.adopt(frame);

@@ -5,7 +5,7 @@ use crate::machine::Rights;
 use crate::objects::Objects;
 use crate::pages::Pages;
 use crate::process::Memory;
-use crate::region::{Kind, MOST, Region, Regions, USER, Uses};
+use crate::region::{Kind, MOST, Region, USER, Uses};
 use crate::{Need, Vm};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
@@ -148,9 +148,13 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         if is_too_much {
             return Err(Errno::NoMem);
         }
-        let for_pages = if frames == 0 { 0 } else { bytes_for_pages(plan.pages) };
-        let objects = if plan.has(MapFlags::SHARED) { Objects::BYTES_FOR_ONE + for_pages } else { 0 };
-        let bytes = Memory::BYTES_TO_SPLIT + Regions::BYTES_FOR_ONE + for_pages + objects;
+        let for_pages = if frames == 0 { 0 } else { memory.pages.bytes_for(plan.pages) };
+        let objects = if plan.has(MapFlags::SHARED) {
+            Objects::BYTES_FOR_ONE + Pages::default().bytes_for(plan.pages)
+        } else {
+            0
+        };
+        let bytes = memory.regions.bytes_for(3) + for_pages + objects;
         self.machine.reserve(bytes)?;
         // What is reserved is used up meanwhile, and the heap grows again.
         let with_heap = frames + bytes.div_ceil(PAGE_SIZE as usize) as u64 + crate::machine::GROWTH;
@@ -170,7 +174,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         if memory.regions.len() + 1 > MOST {
             return Err(Errno::NoMem);
         }
-        machine.reserve_from_last(Memory::BYTES_TO_SPLIT)?;
+        machine.reserve_from_last(memory.bytes_to_split())?;
         memory.unmap(machine, objects, pages);
         machine.give_back();
         Ok(())
@@ -187,7 +191,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         if !memory.regions.overlapping(pages.clone()).all(|(_, region)| region.uses.allow(call.access)) {
             return Err(Errno::Perm);
         }
-        machine.reserve(Memory::BYTES_TO_SPLIT)?;
+        machine.reserve(memory.bytes_to_split())?;
         memory.protect(machine, objects, pages, call.access);
         Ok(())
     }
@@ -226,13 +230,6 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         self.processes.get_mut(caller)?.memory.data = Some((start, call.end));
         Ok(call.end)
     }
-}
-
-/// The most bytes that putting so many neighbouring pages somewhere allocates.
-pub(crate) fn bytes_for_pages(pages: u64) -> usize {
-    /// Pages of a chunk; at both ends there may be one more.
-    const CHUNK: u64 = 512;
-    (pages / CHUNK + 2) as usize * Pages::BYTES_FOR_ONE
 }
 
 type Neighbours = Option<crate::frames::Frame>;

@@ -49,6 +49,11 @@ impl Objects {
         self.map.get(&object)?.pages.get(page)
     }
 
+    /// The most bytes that one more page allocates.
+    pub(crate) fn bytes_for_page(&self, object: u64) -> usize {
+        self.map.get(&object).map_or(0, |object| object.pages.bytes_for(1))
+    }
+
     /// A page has got a frame, which it names.
     pub(crate) fn set_frame(&mut self, object: u64, page: u64, frame: Frame) {
         if let Some(object) = self.map.get_mut(&object) {

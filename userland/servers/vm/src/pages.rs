@@ -1,9 +1,9 @@
 //! Which frame each page of a space has: sparse, in chunks of what a page table maps.
 
 use crate::frames::Frame;
-use crate::heap::{OVERHEAD, bytes_for_entry};
+use crate::heap::OVERHEAD;
+use crate::sorted::{At, Sorted};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use core::ops::Range;
 
 /// Pages in a chunk.
@@ -50,7 +50,7 @@ impl Chunk {
 /// The pages of a space, by their numbers: addresses in pages.
 #[derive(Default)]
 pub(crate) struct Pages {
-    chunks: BTreeMap<u64, Box<Chunk>>,
+    chunks: Sorted<Box<Chunk>>,
     len: u64,
 }
 
@@ -59,12 +59,17 @@ fn place(page: u64) -> (u64, usize) {
 }
 
 impl Pages {
-    /// The most bytes that [`set`](Self::set) allocates.
-    pub(crate) const BYTES_FOR_ONE: usize = size_of::<Chunk>() + OVERHEAD + bytes_for_entry::<u64, Box<Chunk>>();
+    /// The most bytes that putting frames at so many pages, one behind the other, allocates.
+    pub(crate) fn bytes_for(&self, pages: u64) -> usize {
+        // At both ends there may be one more.
+        let chunks = pages as usize / PAGES + 2;
+        chunks * (size_of::<Chunk>() + OVERHEAD) + self.chunks.bytes_to_insert(chunks)
+    }
 
     /// The most bytes that a copy of all allocates.
     pub(crate) fn bytes(&self) -> usize {
-        self.chunks.len() * Self::BYTES_FOR_ONE
+        let chunks = self.chunks.len();
+        chunks * (size_of::<Chunk>() + OVERHEAD) + Sorted::<Box<Chunk>>::bytes_to_fill(chunks)
     }
 
     /// How many there are.
@@ -75,23 +80,45 @@ impl Pages {
     /// The frame of a page.
     pub(crate) fn get(&self, page: u64) -> Option<Frame> {
         let (chunk, at) = place(page);
-        self.chunks.get(&chunk)?.frames[at]
+        self.chunks.value(self.chunks.find(chunk)?).frames[at]
+    }
+
+    /// Where a chunk is, which is made if it is not there.
+    fn chunk(&mut self, number: u64) -> At {
+        self.chunks.find(number).unwrap_or_else(|| self.chunks.insert(number, Box::new(Chunk::EMPTY)))
     }
 
     /// Puts a frame at a page; returns the one that was there.
     pub(crate) fn set(&mut self, page: u64, frame: Frame) -> Option<Frame> {
         let (chunk, at) = place(page);
-        let chunk = self.chunks.entry(chunk).or_insert_with(|| Box::new(Chunk::EMPTY));
-        let before = chunk.set(at, Some(frame));
+        let found = self.chunk(chunk);
+        let before = self.chunks.value_mut(found).set(at, Some(frame));
         self.len += u64::from(before.is_none());
         before
     }
 
     /// Puts neighbouring frames at neighbouring pages where nothing is.
     pub(crate) fn set_run(&mut self, first: u64, frame: Frame, count: u32) {
-        for (page, skip) in (first..).zip(0..count) {
-            self.set(page, frame.after(skip));
+        let mut done = 0;
+        while done < count {
+            let (number, at) = place(first + u64::from(done));
+            let found = self.chunk(number);
+            let chunk = self.chunks.value_mut(found);
+            let end = done + count.saturating_sub(done).min((PAGES - at) as u32);
+            for (place, skip) in (at..).zip(done..end) {
+                chunk.set(place, Some(frame.after(skip)));
+            }
+            self.len += u64::from(end - done);
+            done = end;
         }
+    }
+
+    /// The chunks that a range has pages of.
+    fn chunks_of(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &Chunk)> {
+        let first = if range.is_empty() { None } else { self.chunks.ceiling(place(range.start).0) };
+        let end = range.end;
+        let chunks = self.chunks.from(first).map(|(number, chunk)| (number, &**chunk));
+        chunks.take_while(move |(number, _)| *number * (PAGES as u64) < end)
     }
 
     /// The first page in a range that is there, and its frame.
@@ -99,8 +126,7 @@ impl Pages {
         if range.is_empty() {
             return None;
         }
-        let last = place(range.end - 1).0;
-        self.chunks.range(place(range.start).0..=last).find_map(|(number, chunk)| {
+        self.chunks_of(range.clone()).find_map(|(number, chunk)| {
             let first = number * PAGES as u64;
             let places = range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize;
             let at = chunk.next(places)?;
@@ -110,8 +136,7 @@ impl Pages {
 
     /// All pages in a range.
     pub(crate) fn in_range(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Frame)> {
-        let chunks = (!range.is_empty()).then(|| self.chunks.range(place(range.start).0..=place(range.end - 1).0));
-        chunks.into_iter().flatten().flat_map(move |(number, chunk)| {
+        self.chunks_of(range.clone()).flat_map(move |(number, chunk)| {
             let first = number * PAGES as u64;
             let end = (range.end - first).min(PAGES as u64) as usize;
             let mut at = range.start.saturating_sub(first) as usize;
@@ -133,32 +158,45 @@ impl Pages {
         (page / PAGES as u64 + 1) * PAGES as u64
     }
 
-    /// How many pages from the first of a range on are missing, in its chunk and at most all of the range.
-    pub(crate) fn missing(&self, range: Range<u64>) -> u64 {
-        let (chunk, at) = place(range.start);
-        let most = (PAGES - at).min((range.end - range.start) as usize);
-        let next = self.chunks.get(&chunk).and_then(|chunk| chunk.next(at..at + most));
-        next.map_or(most, |next| next - at) as u64
+    /// The frame of the first page of a range; if it is missing, how many are from there on, in its chunk and at most all of
+    /// the range.
+    #[inline]
+    pub(crate) fn first_or_missing(&self, range: Range<u64>) -> Result<Frame, u64> {
+        let (number, at) = place(range.start);
+        let most = (range.end - range.start).min((PAGES - at) as u64);
+        let Some(found) = self.chunks.find(number) else {
+            return Err(most);
+        };
+        let chunk = self.chunks.value(found);
+        match chunk.frames[at] {
+            Some(frame) => Ok(frame),
+            None if most == 1 => Err(1),
+            None => Err(chunk.next(at..at + most as usize).map_or(most, |next| (next - at) as u64)),
+        }
     }
 
     /// Takes all pages of a range out, and tells them.
     pub(crate) fn take(&mut self, range: Range<u64>, mut each: impl FnMut(u64, Frame)) {
         let mut from = range.start;
         while from < range.end
-            && let Some((&number, chunk)) = self.chunks.range_mut(place(from).0..=place(range.end - 1).0).next()
+            && let Some(found) = self.chunks.ceiling(place(from).0)
         {
-            let first = number * PAGES as u64;
+            let first = self.chunks.key(found) * PAGES as u64;
+            if first >= range.end {
+                return;
+            }
+            let chunk = self.chunks.value_mut(found);
             let end = (range.end - first).min(PAGES as u64) as usize;
             let mut at = from.saturating_sub(first) as usize;
-            while let Some(found) = chunk.next(at..end) {
-                if let Some(frame) = chunk.set(found, None) {
+            while let Some(taken) = chunk.next(at..end) {
+                if let Some(frame) = chunk.set(taken, None) {
                     self.len -= 1;
-                    each(first + found as u64, frame);
+                    each(first + taken as u64, frame);
                 }
-                at = found + 1;
+                at = taken + 1;
             }
             if chunk.is_empty() {
-                self.chunks.remove(&number);
+                self.chunks.remove(found);
             }
             from = first + PAGES as u64;
         }
@@ -174,6 +212,7 @@ impl core::fmt::Debug for Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeMap;
     use alloc::vec::Vec;
 
     const SPAN: u64 = 3 * PAGES as u64;
@@ -208,11 +247,12 @@ mod tests {
             assert_eq!(pages.get(first), plain.get(&first).copied());
             let missing = around.clone().take_while(|page| !plain.contains_key(page)).count() as u64;
             let in_chunk = PAGES as u64 - around.start % PAGES as u64;
-            assert_eq!(pages.missing(around.clone()), missing.min(in_chunk));
+            let expected = plain.get(&around.start).copied().ok_or(missing.min(in_chunk));
+            assert_eq!(pages.first_or_missing(around.clone()), expected);
         }
         assert!(pages.all().eq(plain.iter().map(|(page, frame)| (*page, *frame))));
         pages.take(0..u64::MAX, |_, _| {});
-        assert!(pages.len() == 0 && pages.chunks.is_empty(), "no chunk stays for nothing");
+        assert!(pages.len() == 0 && pages.chunks.len() == 0, "no chunk stays for nothing");
     }
 
     #[test]

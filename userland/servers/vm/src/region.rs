@@ -1,8 +1,7 @@
 //! What a process may have where. Regions are runs of pages, by their first page; none overlap.
 
-use crate::heap::bytes_for_entry;
+use crate::sorted::{At, Sorted};
 use abi::layout::{PAGE_SIZE, STACK_TOP, USER_END, USER_START};
-use alloc::collections::BTreeMap;
 use core::ops::Range;
 use protocol::vm::RegionKind;
 use protocol::vmctl::{Access, Cache};
@@ -113,20 +112,27 @@ impl Region {
 /// The regions of a process.
 #[derive(Default)]
 pub(crate) struct Regions {
-    map: BTreeMap<u64, Region>,
+    map: Sorted<Region>,
     /// Where the search for a place in the window begins, downwards.
     top: Option<u64>,
 }
 
 impl core::fmt::Debug for Regions {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_map().entries(&self.map).finish()
+        f.debug_map().entries(self.map.iter()).finish()
     }
 }
 
 impl Regions {
-    /// The most bytes that one more allocates.
-    pub(crate) const BYTES_FOR_ONE: usize = bytes_for_entry::<u64, Region>();
+    /// The most bytes that so many more allocate.
+    pub(crate) fn bytes_for(&self, regions: usize) -> usize {
+        self.map.bytes_to_insert(regions)
+    }
+
+    /// The most bytes that a copy of all allocates.
+    pub(crate) fn bytes(&self) -> usize {
+        Sorted::<Region>::bytes_to_fill(self.len())
+    }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
@@ -135,30 +141,44 @@ impl Regions {
 
     /// All of them, from the lowest on: first page, and the rest.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Region)> {
-        self.map.iter().map(|(start, region)| (*start, region))
+        self.map.iter()
+    }
+
+    /// Where the region is that a page belongs to.
+    #[inline]
+    fn place_of(&self, page: u64) -> Option<At> {
+        self.map.floor(page).filter(|at| page < self.map.value(*at).end)
+    }
+
+    fn entry(&self, at: At) -> (u64, Region) {
+        (self.map.key(at), *self.map.value(at))
     }
 
     /// The region that a page belongs to, and its first page.
     #[inline]
     pub(crate) fn find(&self, page: u64) -> Option<(u64, Region)> {
-        let (start, region) = self.map.range(..=page).next_back()?;
-        (page < region.end).then_some((*start, *region))
+        self.place_of(page).map(|at| self.entry(at))
     }
 
     /// The region that begins at a page.
     pub(crate) fn at(&self, start: u64) -> Option<&Region> {
-        self.map.get(&start)
+        self.map.find(start).map(|at| self.map.value(at))
+    }
+
+    /// Where the first region is that ends behind a page.
+    fn place_behind(&self, page: u64) -> Option<At> {
+        self.place_of(page).or_else(|| self.map.ceiling(page))
     }
 
     /// The first region that ends behind a page.
     pub(crate) fn next(&self, page: u64) -> Option<(u64, Region)> {
-        self.find(page).or_else(|| self.map.range(page..).next().map(|(start, region)| (*start, *region)))
+        self.place_behind(page).map(|at| self.entry(at))
     }
 
     /// Those that have pages in a range, whole.
     pub(crate) fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Region)> {
-        let first = self.find(range.start).map_or(range.start, |(start, _)| start);
-        self.map.range(first..range.end.max(first)).map(|(start, region)| (*start, *region))
+        let behind = self.map.from(self.place_behind(range.start));
+        behind.take_while(move |(start, _)| *start < range.end).map(|(start, region)| (start, *region))
     }
 
     /// How many pages of a range belong to regions.
@@ -169,37 +189,51 @@ impl Regions {
 
     /// Makes a page the first of a region, if it is in the middle of one. Returns whether it has split one.
     pub(crate) fn split(&mut self, page: u64) -> Option<Region> {
-        let (start, region) = self.find(page).filter(|(start, _)| *start < page)?;
+        let at = self.place_of(page).filter(|at| self.map.key(*at) < page)?;
+        let (start, region) = self.entry(at);
         let second = Region { kind: region.kind.after(page - start), ..region };
+        self.map.value_mut(at).end = page;
         self.map.insert(page, second);
-        self.map.insert(start, Region { end: page, ..region });
         Some(second)
     }
 
     /// Adds a region where there is none. It becomes one with its neighbours if they are alike.
     pub(crate) fn insert(&mut self, start: u64, region: Region) {
-        self.map.insert(start, region);
-        self.join(region.end);
-        self.join(start);
+        let at = self.map.insert(start, region);
+        if let Some(next) = self.map.after(at) {
+            self.join_at(next);
+        }
+        if let Some(at) = self.map.find(start) {
+            self.join_at(at);
+        }
     }
 
     /// Makes one region of two alike that meet at a page.
     pub(crate) fn join(&mut self, page: u64) {
-        let Some(&second) = self.map.get(&page) else {
+        if let Some(at) = self.map.find(page) {
+            self.join_at(at);
+        }
+    }
+
+    /// Makes one region of one and that before it, if they meet and are alike.
+    fn join_at(&mut self, at: At) {
+        let (start, second) = self.entry(at);
+        let Some(before) = self.map.before(at) else {
             return;
         };
-        let before = self.map.range_mut(..page).next_back();
-        if let Some((_, first)) = before.filter(|(_, first)| first.end == page && first.goes_on_with(&second)) {
+        let first = self.map.value_mut(before);
+        if first.end == start && first.goes_on_with(&second) {
             first.end = second.end;
-            self.map.remove(&page);
+            self.map.remove(at);
         }
     }
 
     /// Takes the region out that begins at a page.
     pub(crate) fn remove(&mut self, start: u64) -> Option<Region> {
-        let region = self.map.remove(&start)?;
+        let at = self.map.find(start)?;
+        let above = self.map.after(at).map_or(WINDOW.end, |above| self.map.key(above));
+        let region = self.map.remove(at);
         if WINDOW.contains(&start) && self.top.is_some_and(|top| top < region.end) {
-            let above = self.map.range(region.end..).next().map_or(WINDOW.end, |(start, _)| *start);
             self.top = Some(above.min(WINDOW.end));
         }
         Some(region)
@@ -207,15 +241,15 @@ impl Regions {
 
     /// Changes the access of the region that begins at a page.
     pub(crate) fn set_access(&mut self, start: u64, access: Access) {
-        if let Some(region) = self.map.get_mut(&start) {
-            region.access = access;
+        if let Some(at) = self.map.find(start) {
+            self.map.value_mut(at).access = access;
         }
     }
 
     /// Changes what the region shows that begins at a page.
     pub(crate) fn set_kind(&mut self, start: u64, kind: Kind) {
-        if let Some(region) = self.map.get_mut(&start) {
-            region.kind = kind;
+        if let Some(at) = self.map.find(start) {
+            self.map.value_mut(at).kind = kind;
         }
     }
 
@@ -236,13 +270,13 @@ impl Regions {
 
     /// What is free in the window below a page, from above.
     fn gaps(&self, top: u64) -> impl Iterator<Item = Range<u64>> {
-        let mut below = self.map.range(..top).rev();
+        let mut below = top.checked_sub(1).and_then(|last| self.map.floor(last));
         let mut top = Some(top);
         core::iter::from_fn(move || {
             let end = top.filter(|end| *end > WINDOW.start)?;
-            let (start, before) =
-                below.next().map_or((WINDOW.start, None), |(start, region)| (region.end, Some(*start)));
-            top = before;
+            let start = below.map_or(WINDOW.start, |at| self.map.value(at).end);
+            top = below.map(|at| self.map.key(at));
+            below = below.and_then(|at| self.map.before(at));
             Some(start.clamp(WINDOW.start, end)..end)
         })
     }
@@ -250,7 +284,7 @@ impl Regions {
     /// What is free in the window below all regions there.
     fn lowest_gap(&self) -> Option<Range<u64>> {
         let start = self.find(WINDOW.start).map_or(WINDOW.start, |(_, region)| region.end);
-        let end = self.map.range(start..).next().map_or(WINDOW.end, |(start, _)| *start);
+        let end = self.map.ceiling(start).map_or(WINDOW.end, |at| self.map.key(at));
         (start < end && end <= WINDOW.end).then_some(start..end)
     }
 }

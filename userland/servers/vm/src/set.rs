@@ -84,6 +84,7 @@ impl FrameSet {
     }
 
     /// The first member that is not below `from`.
+    #[inline]
     pub(crate) fn next(&self, from: u32) -> Option<u32> {
         let mut at = from as usize;
         for (height, level) in self.levels.iter().enumerate() {

@@ -7,7 +7,7 @@ use crate::map::{page_count, pages_of};
 use crate::objects::Objects;
 use crate::pages::Pages;
 use crate::process::Memory;
-use crate::region::{Kind, MOST, Region, Regions, Uses};
+use crate::region::{Kind, MOST, Region, Uses};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::ops::Range;
@@ -88,13 +88,13 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         if call.access != Access::Read && region.access != call.access {
             return Err(Errno::Perm);
         }
-        let bytes = Objects::BYTES_FOR_ONE + Regions::BYTES_FOR_ONE + from.pages.bytes();
+        let bytes = Objects::BYTES_FOR_ONE + from.pages.bytes() + Pages::default().bytes_for(len);
         let to = &mut self.processes.get_mut(target)?.memory;
         let start = match call.address {
             0 => to.place_for(len)?,
             address => to.check_place(&pages_of(address, call.len)?)?,
         };
-        self.machine.reserve(bytes)?;
+        self.machine.reserve(bytes + to.regions.bytes_for(1))?;
         let Self { processes, machine, objects, .. } = self;
         let from = &mut processes.get_mut(source)?.memory;
         let object = from.make_shared(machine, objects, pages.start, &region);
@@ -143,9 +143,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         if call.access == Access::Execute {
             return Err(Errno::Inval);
         }
-        self.machine.reserve(Regions::BYTES_FOR_ONE)?;
         let Self { processes, machine, .. } = self;
         let memory = &mut processes.get_mut(target)?.memory;
+        machine.reserve(memory.regions.bytes_for(1))?;
         let start = memory.place_for(len)?;
         let rights = Rights { access: call.access, cache: call.cache, backing: Backing::Device };
         machine.map(&mut memory.space, start..start + len, first * PAGE_SIZE, rights)?;

@@ -5,7 +5,6 @@ use crate::frames::Frame;
 use crate::heap::Heap;
 use crate::machine::{Machine, Rights};
 use crate::objects::Objects;
-use crate::pages::Pages;
 use crate::process::Memory;
 use crate::region::{Kind, Region};
 use abi::Errno;
@@ -25,9 +24,6 @@ impl Need {
 }
 
 impl Memory {
-    /// The most bytes that making one page available allocates: here, and in what is shared.
-    pub(crate) const BYTES_FOR_PAGE: usize = 2 * Pages::BYTES_FOR_ONE;
-
     /// Whether a process may do something with all pages of a range.
     pub(crate) fn permits(&self, pages: Range<u64>, need: Need) -> bool {
         let mut next = pages.start;
@@ -57,7 +53,11 @@ impl Memory {
             if !need.is_met_by(region.access) {
                 return Err(Errno::Fault);
             }
-            machine.reserve(Self::BYTES_FOR_PAGE)?;
+            let beside = match region.kind {
+                Kind::Shared { object, .. } => objects.bytes_for_page(object),
+                _ => 0,
+            };
+            machine.reserve(self.pages.bytes_for(1) + beside)?;
             let rest = next..pages.end.min(region.end);
             next = match region.kind {
                 Kind::Anonymous => self.supply_own(machine, rest, region.access, need)?,
@@ -87,13 +87,16 @@ impl Memory {
         need: Need,
     ) -> Result<u64, Errno> {
         let page = pages.start;
-        if let Some(frame) = self.pages.get(page) {
-            if need == Need::Write {
-                self.make_writable(machine, page, frame)?;
+        let missing = match self.pages.first_or_missing(pages) {
+            Ok(frame) => {
+                if need == Need::Write {
+                    self.make_writable(machine, page, frame)?;
+                }
+                return Ok(page + 1);
             }
-            return Ok(page + 1);
-        }
-        let most = self.pages.missing(pages).min(MAX_CLEARED.into()).min(self.may_grow()) as u32;
+            Err(missing) => missing,
+        };
+        let most = missing.min(MAX_CLEARED.into()).min(self.may_grow()) as u32;
         let (first, count) = machine.frames.take_run(most).ok_or(Errno::NoMem)?;
         let end = page + u64::from(count);
         if let Err(error) = machine.map(&mut self.space, page..end, first.address(), Rights::memory(access)) {
