@@ -40,25 +40,26 @@ struct Series<'a> {
 impl Series<'_> {
     fn measure(&mut self, memory: &mut Memory, family: &mut Family) -> Result<(), Trouble> {
         self.report("mmap", |series| {
-            let cost = series.map(memory)?;
+            let cost = timed(|| series.map(memory))?;
             series.unmap(memory)?;
             Ok(cost)
         })?;
         self.report("fault", |series| {
             series.map(memory)?;
-            let cost = series.fill();
+            let cost = timed(|| series.fill())?;
             series.unmap(memory)?;
             Ok(cost)
         })?;
         self.report("munmap", |series| {
             series.map(memory)?;
-            series.fill();
-            series.unmap(memory)
+            series.fill()?;
+            timed(|| series.unmap(memory))
         })?;
         self.map(memory)?;
-        self.fill();
+        self.fill()?;
         self.report("fork", |_| family.fork_and_wait())?;
-        self.unmap(memory).map(drop)
+        self.unmap(memory)?;
+        Ok(())
     }
 
     /// Reports what a path costs for each.
@@ -70,19 +71,18 @@ impl Series<'_> {
         })
     }
 
-    fn map(&mut self, memory: &mut Memory) -> Result<u32, Trouble> {
+    fn map(&mut self, memory: &mut Memory) -> Result<(), Errno> {
         let pages = self.pages;
-        timed(|| self.areas.iter_mut().try_for_each(|area| memory.map(pages).map(|mapped| *area = mapped)))
+        self.areas.iter_mut().try_for_each(|area| memory.map(pages).map(|mapped| *area = mapped))
     }
 
-    fn unmap(&mut self, memory: &mut Memory) -> Result<u32, Trouble> {
-        timed(|| self.areas.iter().try_for_each(|area| memory.unmap(*area)))
+    fn unmap(&mut self, memory: &mut Memory) -> Result<(), Errno> {
+        self.areas.iter().try_for_each(|area| memory.unmap(*area))
     }
 
-    fn fill(&self) -> u32 {
-        let before = timed::now();
+    fn fill(&self) -> Result<(), Errno> {
         self.areas.iter().for_each(|area| area.fill());
-        timed::now().wrapping_sub(before) as u32
+        Ok(())
     }
 }
 
