@@ -3,9 +3,7 @@
 #![no_main]
 
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, TrapMask};
-use bench::calls::{
-    End, Ended, Fork, ForkOnly, Forked, ForkedOnly, Leave, Left, Server, Wait, Waited, answer,
-};
+use bench::calls::{End, Ended, Fork, ForkOnly, Forked, ForkedOnly, Leave, Left, Server, Wait, Waited, answer};
 use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::{self, Client, SetCalls, WillExit};
@@ -141,4 +139,3 @@ fn tell<R: zerocopy::IntoBytes + zerocopy::Immutable>(to: Caller, answer: &R) ->
     let request = Message { tag: to.tag, ..Message::new(to.endpoint, Fork::KIND) };
     rt::send_nb(&protocol::reply(&request, Ok(answer)))
 }
-

@@ -123,8 +123,8 @@ fn headers() -> (FileHeader, [ProgramHeader; 4]) {
     ];
     let file = FileHeader {
         ident: [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], // 64 bits, little-endian, version 1.
-        kind: 2,                                                            // At a fixed address.
-        machine: 62,                                                        // x86-64.
+        kind: 2,                                                             // At a fixed address.
+        machine: 62,                                                         // x86-64.
         version: 1,
         entry: address(ENTRY),
         headers: size_of::<FileHeader>() as u64,
