@@ -69,10 +69,7 @@ impl Memory {
         while let Some((first, _)) = self.pages.next(next..pages.end) {
             next = Pages::chunk_end(first).min(pages.end);
             machine.share(&self.space, &mut child.space, first..next, sharing)?;
-            for (page, frame) in self.pages.in_range(first..next) {
-                machine.frames.name_again(frame);
-                child.pages.set(page, frame);
-            }
+            self.pages.copy_to(first..next, &mut child.pages, |frame| machine.frames.name_again(frame));
         }
         Ok(())
     }

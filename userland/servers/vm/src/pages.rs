@@ -175,6 +175,27 @@ impl Pages {
         }
     }
 
+    /// Puts the frames of a range at the same pages of another, where nothing is, and tells them.
+    pub(crate) fn copy_to(&self, range: Range<u64>, other: &mut Self, mut each: impl FnMut(Frame)) {
+        for (number, chunk) in self.chunks_of(range.clone()) {
+            let first = number * PAGES as u64;
+            let end = (range.end - first).min(PAGES as u64) as usize;
+            let mut next = chunk.next(range.start.saturating_sub(first) as usize..end);
+            if next.is_none() {
+                continue;
+            }
+            let found = other.chunk(number);
+            let copy = other.chunks.value_mut(found);
+            while let Some(at) = next {
+                if let Some(frame) = chunk.frames[at] {
+                    each(frame);
+                    other.len += u64::from(copy.set(at, Some(frame)).is_none());
+                }
+                next = chunk.next(at + 1..end);
+            }
+        }
+    }
+
     /// Takes all pages of a range out, and tells them.
     pub(crate) fn take(&mut self, range: Range<u64>, mut each: impl FnMut(u64, Frame)) {
         let mut from = range.start;
@@ -245,6 +266,10 @@ mod tests {
             assert!(pages.in_range(around.clone()).eq(listed(around.clone())));
             assert_eq!(pages.next(around.clone()), listed(around.clone()).next());
             assert_eq!(pages.get(first), plain.get(&first).copied());
+            let (mut copy, mut told) = (Pages::default(), Vec::new());
+            pages.copy_to(around.clone(), &mut copy, |frame| told.push(frame));
+            assert!(copy.all().eq(listed(around.clone())) && copy.len() == told.len() as u64);
+            assert!(told.into_iter().eq(listed(around.clone()).map(|(_, frame)| frame)));
             let missing = around.clone().take_while(|page| !plain.contains_key(page)).count() as u64;
             let in_chunk = PAGES as u64 - around.start % PAGES as u64;
             let expected = plain.get(&around.start).copied().ok_or(missing.min(in_chunk));
