@@ -4,7 +4,6 @@ use crate::Vm;
 use crate::heap::Heap;
 use crate::machine::Machine;
 use crate::objects::Objects;
-use crate::pages::Pages;
 use crate::process::{Authority, Fix, Memory, Process, Processes};
 use crate::region::{Kind, Region, USER, Uses};
 use abi::layout::PAGE_SIZE;
@@ -65,11 +64,9 @@ impl Memory {
         pages: Range<u64>,
         sharing: Sharing,
     ) -> Result<(), Errno> {
-        let mut next = pages.start;
-        while let Some((first, _)) = self.pages.next(next..pages.end) {
-            next = Pages::chunk_end(first).min(pages.end);
-            machine.share(&self.space, &mut child.space, first..next, sharing)?;
-            self.pages.copy_to(first..next, &mut child.pages, |frame| machine.frames.name_again(frame));
+        for span in self.pages.spans(pages) {
+            machine.share(&self.space, &mut child.space, span.clone(), sharing)?;
+            self.pages.copy_to(span, &mut child.pages, |frame| machine.frames.name_again(frame));
         }
         Ok(())
     }
@@ -92,6 +89,12 @@ impl Memory {
             child.pages.set(page, new);
         }
         Ok(())
+    }
+
+    /// Unmaps all pages of a space that is to be destroyed and in which nobody lives: here is known where they are, and the
+    /// kernel would look for them.
+    fn leave_pages<T: Transport + Copy, H: Heap>(&self, machine: &mut Machine<T, H>) {
+        self.pages.spans(USER).for_each(|span| machine.unmap(&self.space, span));
     }
 
     /// Takes over what the kernel has mapped in a space.
@@ -188,6 +191,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             Ok(()) | Err(Errno::Inval) => {}
             Err(error) => return Err(error),
         }
+        process.memory.leave_pages(machine);
         machine.destroy(&mut process.memory.space)?;
         process.memory.drop_all(machine, objects);
         processes.remove(endpoint);
@@ -204,6 +208,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         memory.counters = process.memory.counters;
         let mut old = core::mem::replace(&mut process.memory, memory);
+        old.leave_pages(machine);
         machine.destroy(&mut old.space)?;
         old.drop_all(machine, objects);
         Ok(())

@@ -45,6 +45,20 @@ impl Chunk {
         }
         None
     }
+
+    /// The last page that is there in a range of places.
+    fn last(&self, range: Range<usize>) -> Option<usize> {
+        let mut end = range.end;
+        while end > range.start {
+            let word = (end - 1) / BITS;
+            let rest = self.present[word] << (BITS - 1 - (end - 1) % BITS);
+            if rest != 0 {
+                return Some(end - 1 - rest.leading_zeros() as usize).filter(|at| *at >= range.start);
+            }
+            end = word * BITS;
+        }
+        None
+    }
 }
 
 /// The pages of a space, by their numbers: addresses in pages.
@@ -153,9 +167,14 @@ impl Pages {
         self.in_range(0..u64::MAX)
     }
 
-    /// The first page behind the chunk of a page.
-    pub(crate) fn chunk_end(page: u64) -> u64 {
-        (page / PAGES as u64 + 1) * PAGES as u64
+    /// From the first page of a range that is there to the last, for each chunk: so kernel calls about them look at few others.
+    pub(crate) fn spans(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        self.chunks_of(range.clone()).filter_map(move |(number, chunk)| {
+            let first = number * PAGES as u64;
+            let places = range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize;
+            let (lowest, highest) = (chunk.next(places.clone())?, chunk.last(places)?);
+            Some(first + lowest as u64..first + highest as u64 + 1)
+        })
     }
 
     /// The frame of the first page of a range; if it is missing, how many are from there on, in its chunk and at most all of
@@ -266,6 +285,14 @@ mod tests {
             assert!(pages.in_range(around.clone()).eq(listed(around.clone())));
             assert_eq!(pages.next(around.clone()), listed(around.clone()).next());
             assert_eq!(pages.get(first), plain.get(&first).copied());
+            let spans: Vec<_> = pages.spans(around.clone()).collect();
+            let expected: BTreeMap<u64, Vec<u64>> =
+                listed(around.clone()).fold(BTreeMap::new(), |mut chunks, (page, _)| {
+                    chunks.entry(place(page).0).or_insert_with(Vec::new).push(page);
+                    chunks
+                });
+            let ends = |chunk: &Vec<u64>| chunk[0]..chunk[chunk.len() - 1] + 1;
+            assert_eq!(spans, expected.values().map(ends).collect::<Vec<_>>());
             let (mut copy, mut told) = (Pages::default(), Vec::new());
             pages.copy_to(around.clone(), &mut copy, |frame| told.push(frame));
             assert!(copy.all().eq(listed(around.clone())) && copy.len() == told.len() as u64);
