@@ -115,7 +115,7 @@ impl Memory {
         machine: &mut Machine<T, H>,
         objects: &mut Objects,
     ) {
-        self.pages.all().for_each(|(_, frame)| machine.frames.unname(frame));
+        self.pages.for_each(|frame| machine.frames.unname(frame));
         for (_, region) in self.regions.iter() {
             if let Kind::Shared { object, .. } = region.kind {
                 objects.hide(&mut machine.frames, object);

@@ -204,10 +204,24 @@ impl Frames {
     /// The same for a table of the server itself.
     pub(crate) fn take_own_table(&mut self, chain: &mut Chain) -> Option<Frame> {
         let frame = self.take_free()?;
+        self.put_in_chain(chain, frame);
+        Some(frame)
+    }
+
+    /// Takes just this frame for a page table, if it is free and programs can have it. Whether it has.
+    pub(crate) fn take_this_table(&mut self, chain: &mut Chain, frame: Frame) -> bool {
+        let can = self.available() > 0 && self.free.contains(frame.number());
+        if can {
+            self.free.remove(frame.number());
+            self.put_in_chain(chain, frame);
+        }
+        can
+    }
+
+    fn put_in_chain(&mut self, chain: &mut Chain, frame: Frame) {
         self.counts[frame.number() as usize] = chain.0.map_or(0, Frame::number);
         chain.0 = Some(frame);
         self.in_chains += 1;
-        Some(frame)
     }
 
     /// All frames of a chain are idle again.

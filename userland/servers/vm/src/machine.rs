@@ -9,8 +9,8 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::ops::Range;
 use protocol::vmctl::{
-    Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_RUN, MapRun,
-    Part, ProtectRun, Release, Share, Sharing, UnmapRun,
+    Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
+    MapRun, Part, ProtectRun, Release, Share, Sharing, UnmapRun,
 };
 use protocol::{Transport, kernel, vmctl};
 
@@ -134,21 +134,27 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
             }
             for _ in 0..mapped.lacks {
                 let table = self.frames.take_own_table(&mut self.own.tables).ok_or(Errno::NoMem)?;
-                self.donate(self.own.name, table)?;
+                self.donate(self.own.name, table, 1)?;
             }
         }
     }
 
-    fn donate(&mut self, space: u64, table: Frame) -> Result<(), Errno> {
-        self.vmctl().donate(Donate { space, first: table.address(), count: 1 }).map(drop)
+    fn donate(&mut self, space: u64, first: Frame, count: u32) -> Result<(), Errno> {
+        self.vmctl().donate(Donate { space, first: first.address(), count: count.into() }).map(drop)
     }
 
-    /// Gives a space as many page tables as the kernel says.
+    /// Gives a space as many page tables as the kernel says, neighbours together.
     #[cold]
     fn stock(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
-        for _ in 0..lacks {
-            let table = self.frames.take_table(&mut space.tables).ok_or(Errno::NoMem)?;
-            self.donate(space.name, table)?;
+        let mut left = lacks;
+        while left > 0 {
+            let first = self.frames.take_table(&mut space.tables).ok_or(Errno::NoMem)?;
+            let mut count = 1;
+            while count < left.min(MAX_CLEARED) && self.frames.take_this_table(&mut space.tables, first.after(count)) {
+                count += 1;
+            }
+            self.donate(space.name, first, count)?;
+            left -= count;
         }
         Ok(())
     }

@@ -46,6 +46,24 @@ impl Chunk {
         None
     }
 
+    /// Tells all that are there in a range of places.
+    fn each(&self, range: Range<usize>, mut tell: impl FnMut(usize, Frame)) {
+        for (word, present) in self.present.iter().enumerate().take(range.end.div_ceil(BITS)).skip(range.start / BITS) {
+            let first = word * BITS;
+            let mut rest = present & (u64::MAX << range.start.saturating_sub(first));
+            if range.end - first < BITS {
+                rest &= !(u64::MAX << (range.end - first));
+            }
+            while rest != 0 {
+                let at = first + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                if let Some(frame) = self.frames[at] {
+                    tell(at, frame);
+                }
+            }
+        }
+    }
+
     /// The last page that is there in a range of places.
     fn last(&self, range: Range<usize>) -> Option<usize> {
         let mut end = range.end;
@@ -70,6 +88,12 @@ pub(crate) struct Pages {
 
 fn place(page: u64) -> (u64, usize) {
     (page / PAGES as u64, page as usize % PAGES)
+}
+
+/// The places of a chunk that are in a range of pages, some of which it has.
+fn places_in(chunk: u64, range: &Range<u64>) -> Range<usize> {
+    let first = chunk * PAGES as u64;
+    range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize
 }
 
 impl Pages {
@@ -141,8 +165,7 @@ impl Pages {
             return None;
         }
         self.chunks_of(range.clone()).find_map(|(number, chunk)| {
-            let first = number * PAGES as u64;
-            let places = range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize;
+            let (first, places) = (number * PAGES as u64, places_in(number, &range));
             let at = chunk.next(places)?;
             Some((first + at as u64, chunk.frames[at]?))
         })
@@ -170,8 +193,7 @@ impl Pages {
     /// From the first page of a range that is there to the last, for each chunk: so kernel calls about them look at few others.
     pub(crate) fn spans(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         self.chunks_of(range.clone()).filter_map(move |(number, chunk)| {
-            let first = number * PAGES as u64;
-            let places = range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize;
+            let (first, places) = (number * PAGES as u64, places_in(number, &range));
             let (lowest, highest) = (chunk.next(places.clone())?, chunk.last(places)?);
             Some(first + lowest as u64..first + highest as u64 + 1)
         })
@@ -197,22 +219,23 @@ impl Pages {
     /// Puts the frames of a range at the same pages of another, where nothing is, and tells them.
     pub(crate) fn copy_to(&self, range: Range<u64>, other: &mut Self, mut each: impl FnMut(Frame)) {
         for (number, chunk) in self.chunks_of(range.clone()) {
-            let first = number * PAGES as u64;
-            let end = (range.end - first).min(PAGES as u64) as usize;
-            let mut next = chunk.next(range.start.saturating_sub(first) as usize..end);
-            if next.is_none() {
+            let places = places_in(number, &range);
+            if chunk.next(places.clone()).is_none() {
                 continue;
             }
             let found = other.chunk(number);
             let copy = other.chunks.value_mut(found);
-            while let Some(at) = next {
-                if let Some(frame) = chunk.frames[at] {
-                    each(frame);
-                    other.len += u64::from(copy.set(at, Some(frame)).is_none());
-                }
-                next = chunk.next(at + 1..end);
-            }
+            chunk.each(places, |at, frame| {
+                each(frame);
+                other.len += u64::from(copy.set(at, Some(frame)).is_none());
+            });
         }
+    }
+
+    /// Tells all frames.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Frame)) {
+        let chunks = self.chunks_of(0..u64::MAX);
+        chunks.for_each(|(_, chunk)| chunk.each(0..PAGES, |_, frame| each(frame)));
     }
 
     /// Takes all pages of a range out, and tells them.
@@ -302,6 +325,9 @@ mod tests {
             let expected = plain.get(&around.start).copied().ok_or(missing.min(in_chunk));
             assert_eq!(pages.first_or_missing(around.clone()), expected);
         }
+        let mut told = Vec::new();
+        pages.for_each(|frame| told.push(frame));
+        assert!(told.iter().eq(plain.values()));
         assert!(pages.all().eq(plain.iter().map(|(page, frame)| (*page, *frame))));
         pages.take(0..u64::MAX, |_, _| {});
         assert!(pages.len() == 0 && pages.chunks.len() == 0, "no chunk stays for nothing");
