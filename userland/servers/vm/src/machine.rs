@@ -144,8 +144,13 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     }
 
     /// Gives a space as many page tables as the kernel says, neighbours together.
-    #[cold]
+    #[inline]
     fn stock(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
+        if lacks == 0 { Ok(()) } else { self.stock_some(space, lacks) }
+    }
+
+    #[cold]
+    fn stock_some(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
         let mut left = lacks;
         while left > 0 {
             let first = self.frames.take_table(&mut space.tables).ok_or(Errno::NoMem)?;

@@ -225,10 +225,13 @@ impl Pages {
             }
             let found = other.chunk(number);
             let copy = other.chunks.value_mut(found);
+            let mut count = 0;
             chunk.each(places, |at, frame| {
                 each(frame);
-                other.len += u64::from(copy.set(at, Some(frame)).is_none());
+                copy.set(at, Some(frame));
+                count += 1;
             });
+            other.len += count;
         }
     }
 

@@ -6,7 +6,7 @@ use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, TrapMask};
 use bench::calls::{End, Ended, Fork, ForkOnly, Forked, ForkedOnly, Leave, Left, Server, Wait, Waited, answer};
 use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
-use protocol::vm::{self, Client, SetCalls, WillExit};
+use protocol::vm::{self, Client, WillExit};
 use protocol::{Answer, Call, Caller};
 use sys::Ipc;
 
@@ -43,7 +43,7 @@ fn main() -> u64 {
 }
 
 impl Manager {
-    /// Makes a child that has all but an answer.
+    /// Makes a child that has all but an answer. It asks the memory server for nothing, and so needs no right to.
     fn make(&mut self, parent: Endpoint) -> Result<Endpoint, Errno> {
         if self.child != Child::None {
             return Err(Errno::Busy);
@@ -52,7 +52,6 @@ impl Manager {
         sys::privctl().set_sys(SetSys { spec: self.privileges(), process, id: DYNAMIC_ID })?;
         let (scheduler, priority, quantum, cpu) = (Scheduler::Kernel, KEEP, KEEP, KEEP);
         sys::kernel().schedctl(SchedCtl { process, scheduler, priority, quantum, cpu })?;
-        self.memory.set_calls(SetCalls { process, is_user: 1, calls: 0 })?;
         sys::privctl().allow(Allow { process })?;
         self.child = Child::Lives(process, None);
         Ok(process)
