@@ -1,7 +1,10 @@
-//! The figures of a run of the measuring image, see `userland/tests/bench`.
+//! The figures of runs of the measuring images, see `userland/tests/bench`.
 
 use crate::events::{self, Dear, EventError};
 use serde::Serialize;
+
+/// The manifests of the measuring images, in the order of their figures: the kernel's paths, and the memory server's.
+pub const MANIFESTS: [&str; 2] = ["userland/tests/bench/image.toml", "userland/tests/bench/vm.toml"];
 
 /// The process that measures.
 const REPORTER: &str = "bench: ";
@@ -24,6 +27,16 @@ pub struct Figure {
     /// What of it is dear on real processors.
     #[serde(flatten)]
     pub dear: Dear,
+}
+
+impl Figure {
+    /// Of a figure that shows how a cost grows, `PATH@COUNT`: the path, and how many regions or pages there were. It is the cost of
+    /// one of them.
+    #[must_use]
+    pub fn growth(&self) -> Option<(&str, u64)> {
+        let (path, count) = self.name.split_once('@')?;
+        Some((path, count.parse().ok()?))
+    }
 }
 
 /// Why a run has no figures.
@@ -63,9 +76,16 @@ pub fn read(serial: &str, events: &str) -> Result<Vec<Figure>, BenchError> {
     Err(BenchError::Unfinished(last.to_owned()))
 }
 
+/// The path that is told of on four processors, too.
+const TOLD: &str = "ipc.roundtrip";
+
+/// Whether an image's figures on four processors have anything to tell.
+pub fn told_on_four_processors(figures: &[Figure]) -> bool {
+    figures.iter().any(|figure| figure.name == TOLD)
+}
+
 /// What is told of a run on four processors, under names of its own: the programs run on one of them, the others wait.
 pub fn on_four_processors(figures: Vec<Figure>) -> impl Iterator<Item = Figure> {
-    const TOLD: &str = "ipc.roundtrip";
     figures
         .into_iter()
         .filter(|figure| figure.name == TOLD)
@@ -111,6 +131,15 @@ mod tests {
         assert_eq!((a.name.as_str(), a.median, a.min, a.max, a.n, a.dear.cr3), ("a.b", 3, 1, 9, 2, 0));
         assert_eq!((c.name.as_str(), c.dear.cr3), ("c", 1));
         assert!(table(&figures).lines().nth(1).unwrap().starts_with("a.b "));
+    }
+
+    #[test]
+    fn names_tell_of_growth() {
+        let log = "bench: result a 3 1 9 1\nbench: result b.c@16 3 1 9 1\nbench: result d@x 3 1 9 1\nbench: done\n";
+        let events = "out\nrdtsc\nrdtsc\nout\nrdtsc\nrdtsc\nout\nrdtsc\nrdtsc\nout\nend\n";
+        let figures = read(log, events).unwrap();
+        let growth: Vec<_> = figures.iter().map(Figure::growth).collect();
+        assert_eq!(growth, [None, Some(("b.c", 16)), None]);
     }
 
     #[test]

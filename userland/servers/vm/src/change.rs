@@ -126,7 +126,7 @@ impl Memory {
             machine.unmap(&self.space, span);
         }
         machine.destroy(&mut self.space)?;
-        self.pages.all().for_each(|(_, frame)| machine.frames.unname(frame));
+        self.pages.for_each(|frame| machine.frames.unname(frame));
         for (_, region) in self.regions.iter() {
             if let Kind::Shared { object, .. } = region.kind {
                 objects.hide(&mut machine.frames, object);

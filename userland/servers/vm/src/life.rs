@@ -4,7 +4,6 @@ use crate::Vm;
 use crate::heap::Heap;
 use crate::machine::Machine;
 use crate::objects::Objects;
-use crate::pages::Pages;
 use crate::process::{Authority, Fix, Memory, Process, Processes};
 use crate::region::{Kind, Region, USER, Uses};
 use abi::layout::PAGE_SIZE;
@@ -65,14 +64,9 @@ impl Memory {
         pages: Range<u64>,
         sharing: Sharing,
     ) -> Result<(), Errno> {
-        let mut next = pages.start;
-        while let Some((first, _)) = self.pages.next(next..pages.end) {
-            next = Pages::chunk_end(first).min(pages.end);
-            machine.share(&self.space, &mut child.space, first..next, sharing)?;
-            for (page, frame) in self.pages.in_range(first..next) {
-                machine.frames.name_again(frame);
-                child.pages.set(page, frame);
-            }
+        for span in self.pages.spans(pages) {
+            machine.share(&self.space, &mut child.space, span.clone(), sharing)?;
+            self.pages.copy_to(span, &mut child.pages, |frame| machine.frames.name_again(frame));
         }
         Ok(())
     }

@@ -167,9 +167,14 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         self.vmctl().donate(Donate { space, first: first.address(), count: count.into() }).map(drop)
     }
 
-    /// Gives a space as many page tables as the kernel says: a few.
-    #[cold]
+    /// Gives a space as many page tables as the kernel says: most often none.
+    #[inline]
     fn stock(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
+        if lacks == 0 { Ok(()) } else { self.stock_some(space, lacks) }
+    }
+
+    #[cold]
+    fn stock_some(&mut self, space: &mut Space, lacks: u32) -> Result<(), Errno> {
         let mut left = lacks;
         while left > 0 {
             let most = left.min(MAX_CLEARED);

@@ -75,7 +75,7 @@ impl Objects {
         };
         entry.regions -= 1;
         if entry.regions == 0 {
-            entry.pages.all().for_each(|(_, frame)| frames.unname(frame));
+            entry.pages.for_each(|frame| frames.unname(frame));
             self.map.remove(&object);
         }
     }

@@ -45,6 +45,38 @@ impl Chunk {
         }
         None
     }
+
+    /// Tells all that are there in a range of places.
+    fn each(&self, range: Range<usize>, mut tell: impl FnMut(usize, Frame)) {
+        for (word, present) in self.present.iter().enumerate().take(range.end.div_ceil(BITS)).skip(range.start / BITS) {
+            let first = word * BITS;
+            let mut rest = present & (u64::MAX << range.start.saturating_sub(first));
+            if range.end - first < BITS {
+                rest &= !(u64::MAX << (range.end - first));
+            }
+            while rest != 0 {
+                let at = first + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                if let Some(frame) = self.frames[at] {
+                    tell(at, frame);
+                }
+            }
+        }
+    }
+
+    /// The last page that is there in a range of places.
+    fn last(&self, range: Range<usize>) -> Option<usize> {
+        let mut end = range.end;
+        while end > range.start {
+            let word = (end - 1) / BITS;
+            let rest = self.present[word] << (BITS - 1 - (end - 1) % BITS);
+            if rest != 0 {
+                return Some(end - 1 - rest.leading_zeros() as usize).filter(|at| *at >= range.start);
+            }
+            end = word * BITS;
+        }
+        None
+    }
 }
 
 /// The pages of a space, by their numbers: addresses in pages.
@@ -56,6 +88,12 @@ pub(crate) struct Pages {
 
 fn place(page: u64) -> (u64, usize) {
     (page / PAGES as u64, page as usize % PAGES)
+}
+
+/// The places of a chunk that are in a range of pages, some of which it has.
+fn places_in(chunk: u64, range: &Range<u64>) -> Range<usize> {
+    let first = chunk * PAGES as u64;
+    range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize
 }
 
 impl Pages {
@@ -127,8 +165,7 @@ impl Pages {
             return None;
         }
         self.chunks_of(range.clone()).find_map(|(number, chunk)| {
-            let first = number * PAGES as u64;
-            let places = range.start.saturating_sub(first) as usize..(range.end - first).min(PAGES as u64) as usize;
+            let (first, places) = (number * PAGES as u64, places_in(number, &range));
             let at = chunk.next(places)?;
             Some((first + at as u64, chunk.frames[at]?))
         })
@@ -163,9 +200,13 @@ impl Pages {
         self.in_range(0..u64::MAX)
     }
 
-    /// The first page behind the chunk of a page.
-    pub(crate) fn chunk_end(page: u64) -> u64 {
-        (page / PAGES as u64 + 1) * PAGES as u64
+    /// From the first page of a range that is there to the last, for each chunk: so kernel calls about them look at few others.
+    pub(crate) fn spans(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        self.chunks_of(range.clone()).filter_map(move |(number, chunk)| {
+            let (first, places) = (number * PAGES as u64, places_in(number, &range));
+            let (lowest, highest) = (chunk.next(places.clone())?, chunk.last(places)?);
+            Some(first + lowest as u64..first + highest as u64 + 1)
+        })
     }
 
     /// The frame of the first page of a range; if it is missing, how many are from there on, in its chunk and at most all of
@@ -183,6 +224,31 @@ impl Pages {
             None if most == 1 => Err(1),
             None => Err(chunk.next(at..at + most as usize).map_or(most, |next| (next - at) as u64)),
         }
+    }
+
+    /// Puts the frames of a range at the same pages of another, where nothing is, and tells them.
+    pub(crate) fn copy_to(&self, range: Range<u64>, other: &mut Self, mut each: impl FnMut(Frame)) {
+        for (number, chunk) in self.chunks_of(range.clone()) {
+            let places = places_in(number, &range);
+            if chunk.next(places.clone()).is_none() {
+                continue;
+            }
+            let found = other.chunk(number);
+            let copy = other.chunks.value_mut(found);
+            let mut count = 0;
+            chunk.each(places, |at, frame| {
+                each(frame);
+                copy.set(at, Some(frame));
+                count += 1;
+            });
+            other.len += count;
+        }
+    }
+
+    /// Tells all frames.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Frame)) {
+        let chunks = self.chunks_of(0..u64::MAX);
+        chunks.for_each(|(_, chunk)| chunk.each(0..PAGES, |_, frame| each(frame)));
     }
 
     /// Takes all pages of a range out, and tells them.
@@ -260,11 +326,26 @@ mod tests {
             });
             assert_eq!(pages.span(first), span);
             assert_eq!(pages.get(first), plain.get(&first).copied());
+            let spans: Vec<_> = pages.spans(around.clone()).collect();
+            let expected: BTreeMap<u64, Vec<u64>> =
+                listed(around.clone()).fold(BTreeMap::new(), |mut chunks, (page, _)| {
+                    chunks.entry(place(page).0).or_insert_with(Vec::new).push(page);
+                    chunks
+                });
+            let ends = |chunk: &Vec<u64>| chunk[0]..chunk[chunk.len() - 1] + 1;
+            assert_eq!(spans, expected.values().map(ends).collect::<Vec<_>>());
+            let (mut copy, mut told) = (Pages::default(), Vec::new());
+            pages.copy_to(around.clone(), &mut copy, |frame| told.push(frame));
+            assert!(copy.all().eq(listed(around.clone())) && copy.len() == told.len() as u64);
+            assert!(told.into_iter().eq(listed(around.clone()).map(|(_, frame)| frame)));
             let missing = around.clone().take_while(|page| !plain.contains_key(page)).count() as u64;
             let in_chunk = PAGES as u64 - around.start % PAGES as u64;
             let expected = plain.get(&around.start).copied().ok_or(missing.min(in_chunk));
             assert_eq!(pages.first_or_missing(around.clone()), expected);
         }
+        let mut told = Vec::new();
+        pages.for_each(|frame| told.push(frame));
+        assert!(told.iter().eq(plain.values()));
         assert!(pages.all().eq(plain.iter().map(|(page, frame)| (*page, *frame))));
         pages.take(0..u64::MAX, |_, _| {});
         assert!(pages.len() == 0 && pages.chunks.len() == 0, "no chunk stays for nothing");

@@ -1,52 +1,26 @@
 //! Measures the paths through the kernel. Under QEMU's instruction counting the time-stamp counter advances by one with
 //! each instruction, of user and kernel together, so the figures are exact and the same in every run.
-//!
-//! Each figure is a line `result NAME MEDIAN MIN MAX N`; the last line is `done`.
 #![no_std]
 #![no_main]
 
 mod copies;
 mod mappings;
 mod memory;
-mod timed;
 
 use abi::{Endpoint, Errno, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Trap};
+use bench::timed::{Sample, notify_and_receive, trap};
+use bench::{Trouble, report, timed};
 use protocol::Call;
 use protocol::echo::{Client, Reverse};
 use protocol::getinfo::GetBootPolicy;
-use protocol::kernel::{AbortHow, Fork, Times};
+use protocol::kernel::{Fork, Times};
 use protocol::privctl::UpdateSys;
 use sys::Ipc;
-use timed::{Sample, notify_and_receive, trap};
 
 sys::entry!(main);
 
-/// How often each path is gone before it is measured.
-const WARM_UP: usize = 100;
-/// How often it is measured.
-const SAMPLES: usize = 1000;
-
-/// What can go wrong with a measurement.
-enum Trouble {
-    /// A trap or call failed.
-    Failed(Errno),
-    /// What came back is not what should.
-    WrongAnswer,
-}
-
-impl From<Errno> for Trouble {
-    fn from(errno: Errno) -> Self {
-        Self::Failed(errno)
-    }
-}
-
 fn main() -> u64 {
-    match measure_all() {
-        Ok(()) => sys::log!("done"),
-        Err(Trouble::Failed(errno)) => sys::log!("cannot measure: {errno}"),
-        Err(Trouble::WrongAnswer) => sys::log!("cannot measure: a wrong answer came"),
-    }
-    sys::abort(AbortHow::Leave, abi::report::SUITE_PASSED)
+    bench::finish(measure_all())
 }
 
 fn measure_all() -> Result<(), Trouble> {
@@ -96,21 +70,6 @@ fn fill_process_table(parent: Endpoint) -> Result<(), Errno> {
     /// Fewer than this are here from the beginning.
     const FIRST: usize = 24;
     if made < Endpoint::SLOTS - FIRST { Err(Errno::NoSpc) } else { Ok(()) }
-}
-
-/// Measures a path many times and reports median, minimum and maximum.
-fn report(name: &str, mut path: impl FnMut(u64) -> Result<u32, Trouble>) -> Result<(), Trouble> {
-    let mut samples = [0; SAMPLES];
-    for i in 0..WARM_UP {
-        path(i as u64)?;
-    }
-    for (i, sample) in samples.iter_mut().enumerate() {
-        *sample = path(i as u64)?;
-    }
-    samples.sort_unstable();
-    let (median, min, max) = (samples[SAMPLES / 2], samples[0], samples[SAMPLES - 1]);
-    sys::log!("result {name} {median} {min} {max} {SAMPLES}");
-    Ok(())
 }
 
 /// The cheapest kernel call that returns to its caller.

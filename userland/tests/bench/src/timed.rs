@@ -5,21 +5,22 @@ use core::arch::asm;
 use rt::Registers;
 
 /// A trap that was measured.
-pub(crate) struct Sample {
+pub struct Sample {
     /// What came back; `rdx` is not kept.
-    pub(crate) registers: Registers,
+    pub registers: Registers,
     /// Instructions from one reading of the counter to the next.
-    pub(crate) instructions: u32,
+    pub instructions: u32,
 }
 
 /// The time-stamp counter.
-pub(crate) fn now() -> u64 {
+#[inline]
+pub fn now() -> u64 {
     // SAFETY: reads a counter.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 /// Makes a trap; five instructions of the measure are the program's own.
-pub(crate) fn trap(trap: Trap, to: Endpoint, header: u64, body: [u64; BODY_WORDS]) -> Sample {
+pub fn trap(trap: Trap, to: Endpoint, header: u64, body: [u64; BODY_WORDS]) -> Sample {
     let mut registers = Registers { rax: trap.rax(), rdi: to.raw().into(), rsi: header, rdx: 0, body };
     let instructions: u64;
     let [r8, r9, r10, r12, r13, r14, r15] = &mut registers.body;
@@ -49,7 +50,7 @@ pub(crate) fn trap(trap: Trap, to: Endpoint, header: u64, body: [u64; BODY_WORDS
 }
 
 /// Leaves a notification for `to` and receives from anybody; nine instructions of the measure are the program's own.
-pub(crate) fn notify_and_receive(to: Endpoint) -> Sample {
+pub fn notify_and_receive(to: Endpoint) -> Sample {
     let mut registers = Registers { rax: 0, rdi: to.raw().into(), rsi: 0, rdx: 0, body: [0; BODY_WORDS] };
     let instructions: u64;
     // SAFETY: as in `rt::trap`; rbx, which the traps preserve, is given back.
@@ -78,7 +79,7 @@ pub(crate) fn notify_and_receive(to: Endpoint) -> Sample {
 
 /// Executes a breakpoint, with which the signal manager of this program lets it go on; three instructions of the measure are
 /// the program's own.
-pub(crate) fn breakpoint() -> u32 {
+pub fn breakpoint() -> u32 {
     let instructions: u64;
     // SAFETY: the exception changes no register; rbx is given back.
     unsafe {
@@ -91,6 +92,28 @@ pub(crate) fn breakpoint() -> u32 {
             "sub eax, ebx",
             "pop rbx",
             out("rax") instructions, out("rdx") _,
+        );
+    }
+    instructions as u32
+}
+
+/// Writes a word at an address, as a program does that touches its memory; three instructions of the measure are the program's own.
+///
+/// # Safety
+/// The address is a word of memory that may be written, though it may not be there yet.
+pub unsafe fn store(address: u64, word: u64) -> u32 {
+    let instructions: u64;
+    // SAFETY: by contract; a page fault changes no register, and rbx is given back.
+    unsafe {
+        asm!(
+            "push rbx",
+            "rdtsc",
+            "mov ebx, eax",
+            "mov [rsi], rdi",
+            "rdtsc",
+            "sub eax, ebx",
+            "pop rbx",
+            out("rax") instructions, out("rdx") _, in("rsi") address, in("rdi") word,
         );
     }
     instructions as u32
