@@ -5,7 +5,7 @@ use crate::heap::Heap;
 use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::process::Memory;
-use crate::region::{Kind, Region};
+use crate::region::{Kind, Region, USER};
 use abi::Errno;
 use core::ops::Range;
 use protocol::Transport;
@@ -120,11 +120,7 @@ impl Memory {
         objects: &mut Objects,
     ) -> Result<(), Errno> {
         // The kernel would have to look for the pages.
-        let mut next = 0;
-        while let Some(span) = self.pages.span(next) {
-            next = span.end;
-            machine.unmap(&self.space, span);
-        }
+        self.pages.spans(USER).for_each(|span| machine.unmap(&self.space, span));
         machine.destroy(&mut self.space)?;
         self.pages.for_each(|frame| machine.frames.unname(frame));
         for (_, region) in self.regions.iter() {

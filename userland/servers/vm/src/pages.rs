@@ -171,16 +171,6 @@ impl Pages {
         })
     }
 
-    /// From the first page that is not before one to the last in its chunk.
-    pub(crate) fn span(&self, from: u64) -> Option<Range<u64>> {
-        let (start, _) = self.next(from..u64::MAX)?;
-        let (number, at) = place(start);
-        let chunk = self.chunks.value(self.chunks.find(number)?);
-        let last = (at / BITS..PAGES / BITS).rev().find(|word| chunk.present[*word] != 0)?;
-        let end = (last + 1) * BITS - chunk.present[last].leading_zeros() as usize;
-        Some(start..number * PAGES as u64 + end as u64)
-    }
-
     /// All pages in a range.
     pub(crate) fn in_range(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Frame)> {
         self.chunks_of(range.clone()).flat_map(move |(number, chunk)| {
@@ -320,11 +310,6 @@ mod tests {
             let listed = |range: Range<u64>| plain.range(range).map(|(page, frame)| (*page, *frame));
             assert!(pages.in_range(around.clone()).eq(listed(around.clone())));
             assert_eq!(pages.next(around.clone()), listed(around.clone()).next());
-            let span = plain.range(first..).next().map(|(start, _)| {
-                let end = Pages::chunk_end(*start);
-                *start..plain.range(..end).next_back().expect("there is one").0 + 1
-            });
-            assert_eq!(pages.span(first), span);
             assert_eq!(pages.get(first), plain.get(&first).copied());
             let spans: Vec<_> = pages.spans(around.clone()).collect();
             let expected: BTreeMap<u64, Vec<u64>> =
