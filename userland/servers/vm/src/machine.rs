@@ -237,7 +237,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
             let result = self.vmctl().map(map_run(space.name, next, from, count, rights));
             let stocked = result.and_then(|mapped| {
                 next += u64::from(mapped.done);
-                if mapped.lacks == 0 { Ok(()) } else { self.stock(space, mapped.lacks) }
+                self.stock(space, mapped.lacks)
             });
             if let Err(error) = stocked {
                 self.unmap(space, pages.start..next);
