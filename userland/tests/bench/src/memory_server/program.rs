@@ -6,7 +6,7 @@ use crate::memory::Memory;
 use abi::layout::{PAGE_SIZE, STACK_TOP};
 use abi::{Endpoint, Errno};
 use bench::{Trouble, report_some, timed};
-use libexec::{Accept, Facts, Request, Trust};
+use exec::{Accept, Facts, Request, Trust};
 use static_cell::ConstStaticCell;
 
 /// Bytes of its stack.
