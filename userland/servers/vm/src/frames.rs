@@ -242,6 +242,7 @@ impl Frames {
     }
 
     /// One page less does. With the last, it is to be given back.
+    #[inline]
     pub(crate) fn unname(&mut self, frame: Frame) {
         let count = &mut self.counts[frame.number() as usize];
         *count = count.saturating_sub(1);
