@@ -25,13 +25,17 @@ const UEFI_FOUR: (&str, MakeMachine) = ("uefi-4-cpus", |iso| uefi(iso).smp(4));
 const OLD: (&str, MakeMachine) = ("old-cpu", |iso| bios(iso).cpu(Cpu::Plain));
 
 /// With as little memory as there should be at least.
-const SMALL: (&str, MakeMachine) = ("", |iso| bios(iso).memory_mib(64).timeout(PATIENCE));
-const SMALL_FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).memory_mib(64).smp(4).timeout(PATIENCE));
+const SMALL: (&str, MakeMachine) = ("", |iso| bios(iso).memory_mib(64).timeout(patience()));
+const SMALL_FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).memory_mib(64).smp(4).timeout(patience()));
 /// They wait for what takes longer than other suites.
-const PATIENT: (&str, MakeMachine) = ("", |iso| bios(iso).timeout(PATIENCE));
-const PATIENT_FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).smp(4).timeout(PATIENCE));
-/// Far more than a storm of full length takes.
-const PATIENCE: Duration = Duration::from_secs(4 * 60 * 60);
+const PATIENT: (&str, MakeMachine) = ("", |iso| bios(iso).timeout(patience()));
+const PATIENT_FOUR: (&str, MakeMachine) = ("4-cpus", |iso| bios(iso).smp(4).timeout(patience()));
+
+/// Far more than they take, also a storm of full length.
+fn patience() -> Duration {
+    let minutes = if std::env::var_os("SELIX_SOAK").is_some() { 4 * 60 } else { 10 };
+    Duration::from_secs(minutes * 60)
+}
 
 /// All of them.
 pub(crate) const SUITES: &[Entry] = &[

@@ -9,6 +9,7 @@ use crate::{Histogram, Known, Random, Row, reachable};
 use abi::{BODY_WORDS, Errno, Kind, TRAP_BASE, Trap};
 use arrayvec::ArrayVec;
 use protocol::CallInfo;
+use protocol::kernel::right;
 use zerocopy::IntoBytes;
 
 /// The registers of a trap.
@@ -71,7 +72,9 @@ impl Generator {
             }
             None if chance(&mut self.random, UNKNOWN) => {
                 let kind = number(&mut self.random, u16::MAX.into(), &[0, Kind::NOTIFY.0.into(), Kind::OK.0.into()]);
-                return self.registers(Trap::KernelCall.rax(), Kind(kind as u16), [0; BODY_WORDS]);
+                // One that there is would be about the first process, whether that is spared or not.
+                let kind = Some(Kind(kind as u16)).filter(|kind| right(*kind).is_none()).unwrap_or(Kind(0));
+                return self.registers(Trap::KernelCall.rax(), kind, [0; BODY_WORDS]);
             }
             None => self.wanted_call(seen),
         };

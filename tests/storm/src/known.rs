@@ -94,8 +94,6 @@ pub struct Known {
     pub granters: Ring<8, Endpoint>,
     /// Processes that no call may name: the run would end with them.
     pub spared: ArrayVec<Endpoint, 8>,
-    /// Kernel calls that others may be given: who executes anything makes any call with any arguments.
-    pub given_calls: u64,
     /// Address spaces.
     pub spaces: Ring<16>,
     /// Spaces that no call may name.
@@ -137,7 +135,6 @@ impl Known {
             endpoints: Ring::default(),
             granters: Ring::default(),
             spared: ArrayVec::new(),
-            given_calls: u64::MAX,
             spaces: Ring::default(),
             spared_spaces: ArrayVec::new(),
             frames: Ring::default(),

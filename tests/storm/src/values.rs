@@ -136,7 +136,7 @@ pub(crate) fn spec(random: &mut Random, known: &Known) -> PrivilegeSpec {
     };
     PrivilegeSpec {
         sends: if chance(random, 70) { u64::MAX } else { random.word() },
-        calls: known.given_calls & if chance(random, 70) { u64::MAX } else { random.word() },
+        calls: if chance(random, 70) { u64::MAX } else { random.word() },
         flags: subset(random, PrivilegeFlags::SETTABLE.difference(PrivilegeFlags::PAGER).bits(), 90),
         init_flags: random.word() as u32,
         traps: if chance(random, 60) { TrapMask::all().bits() } else { subset(random, TrapMask::all().bits(), 85) },

@@ -18,10 +18,6 @@ const QUANTUM: i32 = 10;
 /// The processor stays as it is.
 const KEEP: i32 = -1;
 
-/// Kernel calls that a victim may be given. The storm changes its registers while it waits in a trap, so that it makes another one when it
-/// goes on: of those that concern somebody else it would find one that stops the suite.
-pub(crate) const GIVEN: &[&str] = &["times", "boot_entry", "whoami", "umap", "getinfo"];
-
 /// Makes victims in all free slots, after one of them has ended: it may be of no more use.
 pub(crate) fn renew(known: &mut Known, seed: Endpoint, random: &mut Random) {
     let unlucky = SLOTS.start + random.below(SLOTS.len() as u64) as u32;
