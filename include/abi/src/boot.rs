@@ -14,7 +14,7 @@ pub const KERNEL_LOG_NAME: &str = "selix";
 /// First bytes of a boot table.
 pub const TABLE_MAGIC: [u8; 8] = *b"SELIXBT\0";
 /// Version of the layout of header and entries.
-pub const TABLE_FORMAT: u32 = 3;
+pub const TABLE_FORMAT: u32 = 4;
 /// Most programs in a boot table: each has a privilege id that goes with its place, see [`crate::PrivilegeId`].
 pub const MAX_PROGRAMS: usize = 58;
 /// Bytes of a program's name, padded with zeros; so a name has 1 to 15 characters.
@@ -42,7 +42,7 @@ pub struct BootHeader {
     pub reserved: [u8; 8],
 }
 
-/// One boot program. It gets the slot and the endpoint of its place in the table; what it may do, the root system process
+/// One boot program, or a file ([`BootFlags::FILE`]). A program gets the slot and the endpoint of its place in the table; what it may do, the root system process
 /// grants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -83,6 +83,11 @@ bitflags! {
         /// The memory server loads it: the kernel makes a process without memory and keeps its file for the server. Neither the
         /// root system process nor the memory server itself, and only in a table that has one.
         const SERVED = 1 << 2;
+        /// Nothing that starts at boot: a file that the memory server hands to the root system process when that asks for it, such as a
+        /// program to be started later. Only in a table that has a memory server, and behind all entries without it.
+        const FILE = 1 << 3;
+        /// The file of a program with [`Self::SERVED`] is kept for the root system process, which needs it to start it again.
+        const KEPT = 1 << 4;
     }
 }
 
@@ -120,7 +125,7 @@ pub enum TableError {
     Roots(usize),
     /// So many entries have the flag [`BootFlags::PAGER`]; it must be one at most.
     Pagers(usize),
-    /// The entry has the flag [`BootFlags::SERVED`] and cannot.
+    /// The entry has the flag [`BootFlags::SERVED`], [`BootFlags::FILE`] or [`BootFlags::KEPT`] and cannot.
     Served(usize),
 }
 
@@ -150,7 +155,7 @@ impl core::fmt::Display for TableError {
             Self::Roots(n) => write!(f, "names {n} root system processes, should be 1"),
             Self::Pagers(n) => write!(f, "names {n} memory servers, should be 0 or 1"),
             Self::Served(i) => {
-                write!(f, "lets the memory server load entry {i}, which it cannot")
+                write!(f, "has the memory server load or keep entry {i}, which it cannot")
             }
         }
     }
@@ -264,9 +269,18 @@ pub fn parse(bytes: &[u8]) -> Result<&[BootEntry], TableError> {
         (roots, _) => return Err(TableError::Roots(roots)),
     }
     let has_server = count(BootFlags::PAGER) > 0;
-    let cannot =
-        |e: &BootEntry| e.has(BootFlags::SERVED) && (!has_server || e.has(BootFlags::ROOT) || e.has(BootFlags::PAGER));
-    entries.iter().position(cannot).map_or(Ok(entries), |i| Err(TableError::Served(i)))
+    let programs = entries.iter().take_while(|e| !e.has(BootFlags::FILE)).count();
+    let can = |(i, e): (usize, &BootEntry)| {
+        let allowed = match () {
+            () if !has_server => BootFlags::ROOT,
+            () if i >= programs => BootFlags::FILE,
+            () if e.has(BootFlags::SERVED) => BootFlags::SERVED | BootFlags::KEPT,
+            () => BootFlags::ROOT | BootFlags::PAGER,
+        };
+        let is_file = i >= programs;
+        allowed.bits() & e.flags == e.flags && e.has(BootFlags::FILE) == is_file
+    };
+    entries.iter().enumerate().position(|entry| !can(entry)).map_or(Ok(entries), |i| Err(TableError::Served(i)))
 }
 
 #[cfg(test)]
@@ -358,7 +372,7 @@ mod tests {
         assert_eq!(refused(BootEntry { sends: 2, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { priority: 16, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { cpu: 8, ..good }), TableError::Entry(0));
-        assert_eq!(refused(BootEntry { flags: good.flags | 1 << 3, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { flags: good.flags | 1 << 5, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { reserved: [1; 4], ..good }), TableError::Entry(0));
         let twice = [good, plain("ping"), good];
         assert_eq!(check(BootHeader::of(&twice), &twice), Err(TableError::Duplicate(0, 2)));
@@ -381,6 +395,14 @@ mod tests {
         assert_eq!(table([root | served, none, pager]), Err(TableError::Served(0)));
         assert_eq!(table([root, none, pager | served]), Err(TableError::Served(2)));
         assert_eq!(table([none, none, root]), Ok(3));
+        let (file, kept) = (BootFlags::FILE, BootFlags::KEPT);
+        assert_eq!(table([root, pager, file]), Ok(3));
+        assert_eq!(table([root, pager, served | kept]), Ok(3));
+        assert_eq!(table([root, file, pager]), Err(TableError::Served(2)));
+        assert_eq!(table([root, pager, file | served]), Err(TableError::Served(2)));
+        assert_eq!(table([root, pager, kept]), Err(TableError::Served(2)));
+        assert_eq!(table([root, none, file]), Err(TableError::Served(2)));
+        assert_eq!(table([root, none, kept]), Err(TableError::Served(2)));
         assert_eq!(table([pager, root, none]), Ok(3));
         assert_eq!(table([none, none, pager]), Err(TableError::Roots(0)));
         assert_eq!(table([root, none, root]), Err(TableError::Roots(2)));

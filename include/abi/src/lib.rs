@@ -15,6 +15,7 @@ pub mod grant;
 pub mod layout;
 mod message;
 pub mod note;
+pub mod policy;
 mod privilege;
 pub mod report;
 mod signal;
