@@ -14,7 +14,7 @@ use abi::boot::BootFlags;
 use abi::layout::PAGE_SIZE;
 use abi::note::AbiNote;
 use core::ops::Range;
-use kernel_core::boot::{BootProgram, MAX_MODULES, Module, match_modules};
+use kernel_core::boot::{BootMemory, BootProgram, MAX_MODULES, Module, match_modules};
 use kernel_core::options::{Options, Trace};
 use kernel_core::{CpuId, Kernel, Spaces};
 use kernel_x86_64::cpu::{self, Features};
@@ -87,21 +87,25 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
 fn start_programs(boot: &BootInfo<'_>, kernel: &mut Kernel<'_, X86>, machine: &mut X86) -> usize {
     let modules = modules(boot);
     let programs = match_modules(&modules).unwrap_or_else(|error| fail(error));
+    let mut started = 0;
     for BootProgram { entry, elf } in &programs {
-        let made = if entry.has(BootFlags::SERVED) {
+        let made = if entry.has(BootFlags::FILE) {
+            load::keep(elf, &mut kernel.spaces)
+        } else if entry.has(BootFlags::SERVED) {
             load::keep(elf, &mut kernel.spaces)
         } else {
             load::load(elf, &mut kernel.spaces, machine)
         };
         match made {
-            Ok((frame, memory)) => _ = kernel.add_boot_program(entry, frame, memory),
+            Ok((_, BootMemory::File(first))) if entry.has(BootFlags::FILE) => _ = kernel.add_boot_file(entry, first),
+            Ok((frame, memory)) => started += usize::from(kernel.add_boot_program(entry, frame, memory).is_some()),
             Err(error) => {
                 let name = entry.name().unwrap_or_default();
                 fail(format_args!("the boot program {name} cannot be loaded: {error}"))
             }
         }
     }
-    programs.len()
+    started
 }
 
 /// The modules, as the files that they are.

@@ -19,6 +19,7 @@ crate::protocol! {
         flags: u16,
         /// Number of a processor.
         cpu: u32,
+        /// [`Endpoint::NONE`] for a file that is no program.
         endpoint: Endpoint,
         /// Calls of the memory server, a bit each.
         memory: u64

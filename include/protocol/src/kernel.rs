@@ -143,7 +143,7 @@ crate::protocol! {
     }) -> BootProgram {
         /// Name, padded with zeros.
         name: [u8; abi::boot::NAME_LEN],
-        /// Its endpoint; stale if it has ended.
+        /// Its endpoint; stale if it has ended, [`Endpoint::NONE`] for a file that is no program.
         endpoint: Endpoint,
         reserved: u32
     };

@@ -131,6 +131,11 @@ crate::protocol! {
     41 fn update(Update { source: Endpoint, destination: Endpoint, flags: u32, direction: UpdateDirection }) -> UpdateDone {};
     /// Makes all that a process has present, and keeps it so.
     42 fn pin(Pin { process: Endpoint, reserved: u32 }) -> Pinned {};
+    /// Maps a file of the boot table that was kept into the caller's space, to be read; it can be had once. `ENOENT` if there is none at that place.
+    43 fn boot_file(TakeBootFile {
+        /// Place in the boot table.
+        index: u64
+    }) -> BootFileTaken { address: u64, len: u64 };
     /// A process begins anew: all that it has is taken away, and it has an empty space.
     45 fn clear(Clear { process: Endpoint, reserved: u32 }) -> ClearDone {};
     /// Sets how much a process may have.

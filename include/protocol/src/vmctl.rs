@@ -136,7 +136,7 @@ crate::protocol! {
     19 fn pin(Pin { first: u64, count: u64 }) -> Pinned { done: u64 };
     /// Takes one pin away from each. `ENOSPC` for a frame that has none.
     20 fn unpin(Unpin { first: u64, count: u64 }) -> Unpinned { done: u64 };
-    /// The file of a boot program: whole frames that are programs' memory, mapped nowhere. `EDOM` beyond the end of the boot table, `ENOENT` for a
+    /// The file of a boot program, or one that is none: whole frames that are programs' memory, mapped nowhere. `EDOM` beyond the end of the boot table, `ENOENT` for a
     /// program that the kernel has loaded itself.
     21 fn boot_file(GetBootFile {
         /// Place in the boot table.

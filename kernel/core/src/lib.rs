@@ -208,6 +208,25 @@ impl<'t, M: Machine> Kernel<'t, M> {
         Some(slot)
     }
 
+    /// Adds a file to the boot table, behind all programs: it begins in a frame, and the memory server may have it. Returns whether
+    /// there was room.
+    pub fn add_boot_file(&mut self, entry: &BootEntry, first: FrameNumber) -> bool {
+        let has_room = !self.boot.is_full();
+        if has_room {
+            self.boot.push(*entry);
+            self.boot_files.push(Some(first));
+        }
+        has_room
+    }
+
+    /// An entry of the boot table with the endpoint of its program, [`Endpoint::NONE`] for a file. `EDOM` beyond the end.
+    fn boot_entry(&self, index: u64) -> Result<(&BootEntry, Endpoint), abi::Errno> {
+        let place = usize::try_from(index).unwrap_or(usize::MAX);
+        let entry = self.boot.get(place).ok_or(abi::Errno::Dom)?;
+        let program = Endpoint::new(place, 0).filter(|_| !entry.has(BootFlags::FILE));
+        Ok((entry, program.unwrap_or(Endpoint::NONE)))
+    }
+
     /// The process that runs on `cpu` has trapped; its frame has the registers.
     pub fn trap(&mut self, machine: &mut M, cpu: CpuId) -> Action {
         self.here = cpu;

@@ -5,6 +5,7 @@ use crate::grants::FoundPage;
 use crate::process::Pending;
 use crate::ranges::Resources;
 use crate::{Kernel, Machine, Process, Rts, Slot};
+use abi::boot::BootFlags;
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
 
 /// The privilege structures, by their ids.
@@ -340,7 +341,8 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Whether an id goes with a place that the boot table has; the others are dynamic.
     fn is_static(&self, id: PrivilegeId) -> bool {
-        (0..self.boot.len()).any(|place| PrivilegeId::of_boot_program(place) == Some(id))
+        let programs = (0..self.boot.len()).take_while(|place| !self.boot[*place].has(BootFlags::FILE));
+        programs.into_iter().any(|place| PrivilegeId::of_boot_program(place) == Some(id))
     }
 
     /// Takes a process's own structure from it, if it has one, with everything that is pending in it; it has that of users then.

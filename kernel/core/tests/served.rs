@@ -1,14 +1,15 @@
 //! Boot programs that the memory server loads.
 
 use crate::support::*;
-use abi::boot::BootEntry;
+use abi::boot::{BootEntry, BootFlags};
 use abi::layout::{PAGE_SIZE, STACK_TOP, USER_START};
-use abi::{Endpoint, Errno};
+use abi::{Endpoint, Errno, PrivilegeId};
 use kernel_core::Rts;
 use kernel_core::boot::BootMemory;
 use kernel_core::frames::FrameNumber;
-use protocol::kernel::Exec;
-use protocol::privctl::AddMemory;
+use protocol::getinfo::{GetBootPolicy, GetProcess};
+use protocol::kernel::{Exec, GetBootEntry};
+use protocol::privctl::{AddMemory, SetSys};
 use protocol::vmctl::{Access, Backing, BootFile, Cache, Claim, Donate, GetBootFile, GetSpaceOf, MapRun, Settle};
 
 #[test]
@@ -56,4 +57,29 @@ fn devices_are_for_those_who_have_a_right_to_them() {
     assert_eq!(map(&mut world, call), Err(Errno::Perm), "the third page is nobody's");
     assert_eq!(map(&mut world, MapRun { count: 2, ..call }), Ok(2));
     assert_eq!(map(&mut world, MapRun { space: b, count: 2, ..call }), Err(Errno::Perm));
+}
+
+#[test]
+fn a_file_is_no_program_and_is_told() {
+    let mut table = table();
+    let mut world = World::new(&mut table, &four());
+    let entry = BootEntry { size: 9000, flags: BootFlags::FILE.bits(), ..program("later") };
+    let first = FrameNumber::containing(9 * PAGE_SIZE).unwrap();
+    let place = (0..).find(|index| world.as_root(&GetBootEntry { index: *index }).is_err()).unwrap();
+    assert!(world.kernel.add_boot_file(&entry, first));
+    world.kernel.check_invariants().unwrap();
+    let told = world.as_root(&GetBootEntry { index: place }).unwrap();
+    assert_eq!((told.name, told.endpoint), (entry.name, Endpoint::NONE));
+    let policy = world.as_root(&GetBootPolicy { index: place }).unwrap();
+    assert_eq!((policy.flags, policy.endpoint), (entry.flags, Endpoint::NONE));
+    assert_eq!(world.as_root(&GetBootFile { index: place }), Ok(BootFile { first: 9 * PAGE_SIZE, len: 9000 }));
+    assert_eq!(world.as_root(&GetProcess { slot: place }).map(drop), Err(Errno::Srch), "nobody is in its slot");
+    // Its place gives no static id: whoever gets privileges gets a dynamic one there.
+    world.trap(D, receive(Endpoint::ANY));
+    let child = world.child(D, Endpoint::new(place as usize, 1).unwrap());
+    let id = PrivilegeId::of_boot_program(place as usize).unwrap().index() as u32;
+    let spec = world.spec();
+    assert_eq!(world.as_root(&SetSys { spec, process: child, id }).map(drop), Err(Errno::Inval));
+    while world.kernel.add_boot_file(&entry, first) {}
+    world.kernel.check_invariants().unwrap();
 }

@@ -8,9 +8,7 @@ use protocol::{Answer, Caller};
 
 impl<M: Machine> Server for Context<'_, '_, M> {
     fn boot_policy(&mut self, _: Caller, call: GetBootPolicy) -> Answer<BootPolicy> {
-        let place = usize::try_from(call.index).unwrap_or(usize::MAX);
-        let entry = self.kernel.boot.get(place).zip(Endpoint::new(place, 0));
-        let policy = entry.map(|(entry, endpoint)| BootPolicy {
+        let policy = self.kernel.boot_entry(call.index).map(|(entry, endpoint)| BootPolicy {
             sends: entry.sends,
             calls: entry.calls,
             traps: entry.traps,
@@ -20,7 +18,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             endpoint,
             memory: entry.memory,
         });
-        policy.ok_or(Errno::Dom).into()
+        policy.into()
     }
 
     fn process(&mut self, _: Caller, call: GetProcess) -> Answer<ProcessInfo> {

@@ -129,10 +129,8 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 
     fn boot_entry(&mut self, _: Caller, call: GetBootEntry) -> Answer<BootProgram> {
-        let place = usize::try_from(call.index).unwrap_or(usize::MAX);
-        let program = self.kernel.boot.get(place).zip(Endpoint::new(place, 0));
-        let program = program.map(|(entry, endpoint)| BootProgram { name: entry.name, endpoint, reserved: 0 });
-        program.ok_or(Errno::Dom).into()
+        let entry = self.kernel.boot_entry(call.index);
+        entry.map(|(entry, endpoint)| BootProgram { name: entry.name, endpoint, reserved: 0 }).into()
     }
 
     fn abort(&mut self, _: Caller, call: Abort) -> Answer<Aborted> {

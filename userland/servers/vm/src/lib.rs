@@ -17,6 +17,7 @@ mod frames;
 mod heap;
 mod info;
 mod keep;
+mod kept;
 mod life;
 mod load;
 mod machine;
@@ -40,6 +41,7 @@ pub use machine::Refusal;
 pub use process::Authority;
 pub use serve::USER_CALLS;
 
+use alloc::collections::BTreeMap;
 use machine::Machine;
 use objects::Objects;
 use process::{Limits, Process, Processes};
@@ -50,6 +52,8 @@ pub struct Vm<T, H> {
     machine: Machine<T, H>,
     processes: Processes,
     objects: Objects,
+    /// Files that came with the boot, by their places in the boot table.
+    kept: BTreeMap<u64, kept::File>,
     /// How much a process may have that no other limit was set for.
     limits: Limits,
 }

@@ -73,8 +73,8 @@ impl<O: OwnMemory> Source for File<'_, O> {
 const FACTS: Facts = Facts { uid: 0, euid: 0, gid: 0, egid: 0, trust: Trust::Caller, random: [0; 16], hwcap: 0 };
 
 impl<T: Transport + Copy, H: Heap> Vm<T, H> {
-    /// Loads a boot program, which the server knows and which has nothing yet, and gives back the frames of its file. Returns where
-    /// it has been put.
+    /// Loads a boot program, which the server knows and which has nothing yet. Returns where it has been put. The frames of its file are
+    /// still nobody's: see [`Vm::free_file`] and [`Vm::keep_file`].
     ///
     /// # Errors
     /// What is wrong with the file, or that there is no memory for it.
@@ -95,12 +95,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let mut source = File { program: *program, own: &mut own.clone() };
         let mut target = Program { vm: self, program, own };
         let loaded = libexec::run(libexec::exec(&mut source, &mut target, &request))?;
-        let pages = program.file / PAGE_SIZE..(program.file + program.len).div_ceil(PAGE_SIZE);
         let start = loaded.image.end;
         let set = self.do_set_break(program.process, &SetBreak { process: Endpoint::SELF, reserved: 0, start });
         set.map_err(|error| ExecError::After(Failure::Target(Step::SetEntry, error)))?;
-        self.machine.frames.take_back(pages.start as u32, (pages.end - pages.start) as u32);
-        self.machine.give_back();
         Ok(loaded)
     }
 }

@@ -93,12 +93,16 @@ fn take_over_programs(server: &mut Server, memory: &mut Memory, me: Endpoint) ->
         if policy.endpoint == me {
             continue;
         }
+        if has(&policy, BootFlags::FILE) {
+            keep(server, index)?;
+            continue;
+        }
         let is_root = has(&policy, BootFlags::ROOT);
         let authority = if is_root { Authority::Service(u64::MAX) } else { Authority::Nothing };
         server.adopt(policy.endpoint, authority)?;
         root = root.or(is_root.then_some(policy.endpoint));
         if has(&policy, BootFlags::SERVED) {
-            load(server, memory, index, policy.endpoint)?;
+            load(server, memory, index, &policy)?;
         }
     }
     root.ok_or(Failure::Kernel(Errno::Srch))
@@ -108,12 +112,25 @@ fn has(policy: &BootPolicy, flag: BootFlags) -> bool {
     policy.flags & flag.bits() != 0
 }
 
-fn load(server: &mut Server, memory: &mut Memory, index: u64, process: Endpoint) -> Result<(), Failure> {
+/// Loads a program. Its file is kept for the root system process or given back.
+fn load(server: &mut Server, memory: &mut Memory, index: u64, policy: &BootPolicy) -> Result<(), Failure> {
     let name = sys::kernel().boot_entry(GetBootEntry { index })?.name;
     let file = sys::vmctl().boot_file(GetBootFile { index })?;
-    let program = BootProgram { process, name, file: file.first, len: file.len };
+    let program = BootProgram { process: policy.endpoint, name, file: file.first, len: file.len };
     server.load(&program, memory).map_err(|error| Failure::Load(name, error))?;
+    if has(policy, BootFlags::KEPT) {
+        server.keep_file(index, file.first, file.len)?;
+    } else {
+        server.free_file(file.first, file.len);
+    }
     check(server);
+    Ok(())
+}
+
+/// Keeps a file that is no boot program for the root system process.
+fn keep(server: &mut Server, index: u64) -> Result<(), Failure> {
+    let file = sys::vmctl().boot_file(GetBootFile { index })?;
+    server.keep_file(index, file.first, file.len)?;
     Ok(())
 }
 

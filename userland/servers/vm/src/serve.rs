@@ -174,6 +174,11 @@ impl<T: Transport + Copy, H: Heap> Server for Vm<T, H> {
         self.do_pin(call.process).map(|()| Pinned {}).into()
     }
 
+    fn boot_file(&mut self, from: Caller, call: TakeBootFile) -> Answer<BootFileTaken> {
+        let taken = self.do_boot_file(from.endpoint, call.index);
+        taken.map(|(address, len)| BootFileTaken { address, len }).into()
+    }
+
     fn clear(&mut self, _: Caller, call: Clear) -> Answer<ClearDone> {
         self.do_clear(call.process).map(|()| ClearDone {}).into()
     }

@@ -1,13 +1,14 @@
 //! How the server begins: it takes all free frames, some of them for its own books.
 
 use crate::Vm;
-use crate::frames::{Frame, Frames};
+use crate::frames::Frames;
 use crate::heap::Heap;
 use crate::machine::{Machine, Space};
 use crate::objects::Objects;
 use crate::process::{Limits, Processes};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
+use alloc::collections::BTreeMap;
 use protocol::Transport;
 use protocol::vmctl::{
     Access, Backing, Cache, Claim, Claimed, Client, Donate, GetFrameInfo, GiveBack, MAX_RUN, MapRun,
@@ -29,7 +30,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         frames.count_own(taken);
         let machine = Machine::new(transport, frames, heap, Space::named(space));
         let limits = Limits::NONE;
-        let mut vm = Self { machine, processes: Processes::new(), objects: Objects::default(), limits };
+        let mut vm =
+            Self { machine, processes: Processes::new(), objects: Objects::default(), kept: BTreeMap::new(), limits };
         vm.claim_all();
         Ok(vm)
     }
@@ -72,19 +74,6 @@ impl Run {
         self.left -= 1;
         self.next += PAGE_SIZE;
         Ok(self.next - PAGE_SIZE)
-    }
-}
-
-impl<T: Transport + Copy, H: Heap> Vm<T, H> {
-    /// Frees whole frames that are programs' memory for the kernel, but that nothing names: a file that has been loaded.
-    pub fn free_file(&mut self, first: u64, len: u64) {
-        for address in (first..first.saturating_add(len)).step_by(PAGE_SIZE as usize) {
-            if let Some(frame) = Frame::at(address) {
-                self.machine.frames.adopt(frame);
-                self.machine.frames.unname(frame);
-            }
-        }
-        self.machine.give_back();
     }
 }
 
