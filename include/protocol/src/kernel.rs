@@ -149,12 +149,13 @@ crate::protocol! {
     };
     /// Ends the run of the whole system: stops it, or leaves QEMU with an exit code. Does not return.
     27 fn abort(Abort { how: AbortHow, status: u32 }) -> Aborted {};
-    /// The caller's own endpoint and name.
+    /// The caller's own endpoint and name, and whom it asks how to begin.
     29 fn whoami(WhoAmI {}) -> Identity {
         /// Name, padded with zeros.
         name: [u8; abi::boot::NAME_LEN],
         endpoint: Endpoint,
-        reserved: u32
+        /// The root system process.
+        root: Endpoint
     };
     /// Copies from memory that was granted to the caller. `EDOM` for no bytes, `EINVAL` if nobody is the granter or the id is
     /// none, `EPERM` if the grant is not valid or does not allow it, `ELOOP` for a chain that is too long, `ENOTREADY` while the

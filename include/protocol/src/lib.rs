@@ -13,7 +13,9 @@ pub mod getinfo;
 pub mod irqctl;
 pub mod kernel;
 pub mod privctl;
+pub mod rs;
 pub mod sched;
+pub mod sef;
 pub mod statectl;
 pub mod trace;
 pub mod vm;
@@ -39,6 +41,8 @@ pub const ALL: &[Protocol] = &[
     trace::PROTOCOL,
     sched::PROTOCOL,
     vm::PROTOCOL,
+    rs::PROTOCOL,
+    sef::PROTOCOL,
     echo::PROTOCOL,
 ];
 

@@ -52,7 +52,7 @@ fn a_call_with_nothing_in_its_way_is_made_at_once() {
     with_calls(right_to::<WhoAmI>(), |world| {
         assert_eq!(call(world, CpuId::BOOT, kernel_call(&WhoAmI {})), Some(Slot::of(A)));
         let name = BootEntry::encode_name("a").unwrap();
-        let identity = Identity { name, endpoint: A, reserved: 0 };
+        let identity = Identity { name, endpoint: A, root: world.root };
         assert_eq!(world.regs(A), kernel_answer::<WhoAmI>(&identity));
     });
 }

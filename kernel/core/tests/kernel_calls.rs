@@ -78,7 +78,7 @@ fn whoami_tells_name_and_endpoint() {
         for (who, name) in [(A, "a"), (B, "b")] {
             world.trap(who, kernel_call(&WhoAmI {}));
             let name = BootEntry::encode_name(name).unwrap();
-            let identity = Identity { name, endpoint: who, reserved: 0 };
+            let identity = Identity { name, endpoint: who, root: world.root };
             assert_eq!(world.regs(who), kernel_answer::<WhoAmI>(&identity));
         }
     });

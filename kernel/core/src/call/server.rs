@@ -140,7 +140,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
 
     fn whoami(&mut self, _: Caller, _: WhoAmI) -> Answer<Identity> {
         let p = self.kernel.process(self.me);
-        Answer::Reply(Identity { name: p.name, endpoint: p.endpoint, reserved: 0 })
+        Answer::Reply(Identity { name: p.name, endpoint: p.endpoint, root: self.kernel.root })
     }
 
     fn settime(&mut self, _: Caller, call: SetTime) -> Answer<TimeSet> {
