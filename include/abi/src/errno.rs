@@ -42,10 +42,14 @@ errnos! {
     TooBig = 7, "E2BIG";
     /// Not a program that can be run here.
     NoExec = 8, "ENOEXEC";
+    /// No such child.
+    Child = 10, "ECHILD";
     /// Try again later.
     Again = 11, "EAGAIN";
     /// Out of memory.
     NoMem = 12, "ENOMEM";
+    /// Not allowed on this object.
+    Access = 13, "EACCES";
     /// An address that is not mapped, or not for this kind of access.
     Fault = 14, "EFAULT";
     /// Busy.

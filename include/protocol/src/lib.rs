@@ -12,6 +12,8 @@ pub mod echo;
 pub mod getinfo;
 pub mod irqctl;
 pub mod kernel;
+pub mod pm;
+pub mod pmfiles;
 pub mod privctl;
 pub mod rs;
 pub mod sched;
@@ -40,6 +42,8 @@ pub const ALL: &[Protocol] = &[
     vmctl::PROTOCOL,
     trace::PROTOCOL,
     sched::PROTOCOL,
+    pm::PROTOCOL,
+    pmfiles::PROTOCOL,
     vm::PROTOCOL,
     rs::PROTOCOL,
     sef::PROTOCOL,

@@ -60,6 +60,9 @@ crate::protocol! {
     };
     /// The data segment of a process begins here, and has nothing in it yet. `EINVAL` if that is no user's address.
     3 fn set_break(SetBreak { process: Endpoint, reserved: u32, start: u64 }) -> BreakSet {};
+    /// Makes a process in a free slot that has an empty space, none of the parent's limits, and may ask for nothing yet: for a program of its own. The parent waits
+    /// for an answer, as for [`Fork`]; so does the child until it gets that program. Errors as of [`Fork`].
+    4 fn spawn(Spawn { parent: Endpoint, slot: u32 }) -> SpawnDone { child: Endpoint, reserved: u32 };
     /// A process is about to end: its faults are answered no more.
     5 fn will_exit(WillExit { process: Endpoint, reserved: u32 }) -> WillExitDone {};
     /// Maps memory, new and filled with zeros, or that of a file. `EINVAL` for a length of 0, unknown or contradictory flags, an

@@ -5,6 +5,8 @@
 
 use abi::PrivilegeSpec;
 use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
+use protocol::pm::{How, Timer, TraceRequest};
+use protocol::pmfiles::What;
 use protocol::vm::RegionKind;
 use protocol::vmctl::{Access, Backing, Cache, Found, FrameKind, Sharing};
 use protocol::zerocopy::{FromZeros, Immutable, KnownLayout, TryFromBytes};
@@ -38,6 +40,10 @@ const ENUMS: &[Listed] = &[
     ("FrameKind", values_of::<FrameKind>),
     ("Sharing", values_of::<Sharing>),
     ("RegionKind", values_of::<RegionKind>),
+    ("How", values_of::<How>),
+    ("Timer", values_of::<Timer>),
+    ("TraceRequest", values_of::<TraceRequest>),
+    ("What", values_of::<What>),
 ];
 
 /// Types of fields of which it lists the fields.

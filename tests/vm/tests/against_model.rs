@@ -16,6 +16,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("vm.set_break", &["Ok"]),
     ("vm.remap", &["Ok", "Fault", "Perm", "Exist", "NoMem", "Inval"]),
     ("vm.fork", &["Ok", "NoMem"]),
+    ("vm.spawn", &["Ok"]),
     ("vm.will_exit", &["Ok"]),
     ("vm.exit", &["Ok", "Inval"]),
     ("vm.clear", &["Ok"]),

@@ -158,6 +158,30 @@ fn the_data_segment_grows_and_shrinks() {
 }
 
 #[test]
+fn a_spawned_process_has_an_empty_space_and_no_rights() {
+    test(|bench| {
+        let first = bench.first;
+        let parent = bench.child(first);
+        bench.map_at(parent, HERE, 4, Access::Write).unwrap();
+        bench.write(parent, HERE, 1).unwrap();
+        bench.does(first, &SetLimits { process: parent, reserved: 0, pages: 5, resident: UNLIMITED });
+        let child = bench.does(first, &Spawn { parent, slot: 200 }).child;
+        assert!(bench.read(child, HERE).is_err(), "it has nothing of the parent's");
+        assert_eq!(bench.call(child, &GetMemory {}).map(drop), Err(Errno::NoSys), "it may ask for nothing");
+        bench.does(first, &SetCalls { process: child, is_user: 0, calls: u64::MAX });
+        let usage = bench.does(child, &GetUsage { process: child, reserved: 0 });
+        assert_eq!((usage.pages, usage.resident, usage.regions), (0, 0, 0));
+        bench.map_at(child, HERE, 40, Access::Write).expect("the limits of the parent are not its own");
+        bench.write(child, HERE, 2).unwrap();
+        assert_eq!(bench.read(parent, HERE), Ok(1));
+        bench.end(parent);
+        assert_eq!(bench.read(child, HERE), Ok(2));
+        bench.end(child);
+        bench.assert_all_free();
+    });
+}
+
+#[test]
 fn memory_for_calls_is_brought_in_one_go() {
     test(|bench| {
         let who = bench.first;

@@ -4,6 +4,7 @@ use crate::bench::{Bench, test};
 use abi::layout::{PAGE_SIZE, USER_END, USER_START};
 use abi::{Endpoint, Errno, Message};
 use protocol::Call;
+use protocol::kernel::{Exec, RunAction, RunCtl};
 use protocol::vm::*;
 use protocol::vmctl::{Access, Cache};
 use vm::USER_CALLS;
@@ -97,6 +98,7 @@ fn processes_that_are_none_are_told() {
             refused!(Pin { process, reserved: 0 });
             refused!(SetLimits { process, reserved: 0, pages: 0, resident: 0 });
             refused!(Fork { parent: process, slot: 90 });
+            refused!(Spawn { parent: process, slot: 90 });
             let direction = UpdateDirection::Forward;
             refused!(Update { source: process, destination: victim, flags: 0, direction });
             refused!(Update { source: victim, destination: process, flags: 0, direction });
@@ -256,7 +258,16 @@ fn forks_that_cannot_be() {
         let [steward, service, victim] = parties(bench);
         for slot in [service.slot() as u32, victim.slot() as u32, 1024, u32::MAX, 0] {
             bench.is_refused(steward, &Fork { parent: victim, slot }, Errno::Inval);
+            bench.is_refused(steward, &Spawn { parent: victim, slot }, Errno::Inval);
         }
+        // It gets another program, and waits no more.
+        let mut system = bench.system.borrow_mut();
+        system.root_does(&RunCtl { process: victim, action: RunAction::Stop });
+        let name = abi::boot::BootEntry::encode_name("new").unwrap();
+        system.root_does(&Exec { name, stack: USER_START + P, entry: USER_START, process: victim, reserved: 0 });
+        drop(system);
+        bench.is_refused(steward, &Fork { parent: victim, slot: 90 }, Errno::Inval);
+        bench.is_refused(steward, &Spawn { parent: victim, slot: 90 }, Errno::Inval);
     });
 }
 

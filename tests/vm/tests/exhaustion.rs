@@ -122,6 +122,22 @@ fn forks() {
 }
 
 #[test]
+fn processes_that_have_nothing() {
+    test(|bench| {
+        let parent = owner(bench, 20);
+        let mut child = None;
+        let needs = needed(bench, true, |bench| {
+            bench.call(bench.first, &Spawn { parent, slot: 40 }).map(|done| child = Some(done.child))
+        });
+        assert!((1..4).contains(&needs), "a root table, and perhaps room in the heap: {needs}");
+        bench.end(child.expect("it was made"));
+        assert_kept(bench, parent, 20);
+        bench.end(parent);
+        bench.assert_all_free();
+    });
+}
+
+#[test]
 fn memory_shared_with_a_third() {
     test(|bench| {
         let (who, other) = (owner(bench, 20), bench.child(bench.first));

@@ -24,6 +24,22 @@ impl Game<'_, '_, '_, '_> {
         self.model.processes.push(Process { endpoint: done.child, fixes, ..self.model.processes[who].clone() });
     }
 
+    /// A process that has nothing yet is made.
+    pub(super) fn spawn(&mut self, who: usize) {
+        if self.model.processes.len() == MOST {
+            return;
+        }
+        let parent = self.model.processes[who].endpoint;
+        let taken = |slot: u32| self.model.processes.iter().any(|process| process.endpoint.slot() == slot as usize);
+        let slot = (crate::bench::CHILDREN..).find(|slot| !taken(*slot)).expect("there are enough");
+        let call = protocol::vm::Spawn { parent, slot };
+        let Ok(done) = self.call(self.bench.first, &call, Ok(())) else {
+            return;
+        };
+        self.bench.make_service(done.child);
+        self.model.processes.push(Process::new(done.child));
+    }
+
     pub(super) fn exit(&mut self, who: usize) {
         let process = self.model.processes[who].endpoint;
         if process == self.bench.first {

@@ -11,7 +11,7 @@ use abi::{Endpoint, Errno};
 use core::ops::Range;
 use protocol::Transport;
 use protocol::kernel;
-use protocol::vm::{Fork, Update};
+use protocol::vm::{Fork, Spawn, Update};
 use protocol::vmctl::{Access, Found, GetSpaceOf, QueryRun, Settle, Sharing};
 
 impl Memory {
@@ -165,6 +165,31 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         let authority = if parent.authority == Authority::User { Authority::User } else { Authority::Nothing };
         self.processes.add(Process { endpoint: child, exits: false, authority, memory });
+        Ok(child)
+    }
+
+    /// Makes a process that has nothing yet.
+    pub(crate) fn do_spawn(&mut self, call: &Spawn) -> Result<Endpoint, Errno> {
+        let Self { processes, machine, limits, .. } = self;
+        processes.get(call.parent).ok_or(Errno::Srch)?;
+        if processes.is_taken(call.slot as usize) {
+            return Err(Errno::Inval);
+        }
+        machine.reserve(Processes::BYTES_FOR_ONE)?;
+        let mut memory = Memory::new(machine.create()?, *limits);
+        let child = match machine.kernel().fork(kernel::Fork { parent: call.parent, slot: call.slot }) {
+            Ok(forked) => forked.child,
+            Err(error) => {
+                machine.destroy(&mut memory.space)?;
+                return Err(error);
+            }
+        };
+        if let Err(error) = settle(machine, child, memory.space.name) {
+            machine.kernel().clear(kernel::Clear { process: child })?;
+            machine.destroy(&mut memory.space)?;
+            return Err(error);
+        }
+        self.processes.add(Process { endpoint: child, exits: false, authority: Authority::Nothing, memory });
         Ok(child)
     }
 

@@ -92,6 +92,10 @@ impl<T: Transport + Copy, H: Heap> Server for Vm<T, H> {
         self.do_fork(&call).map(|child| ForkDone { child, reserved: 0 }).into()
     }
 
+    fn spawn(&mut self, _: Caller, call: Spawn) -> Answer<SpawnDone> {
+        self.do_spawn(&call).map(|child| SpawnDone { child, reserved: 0 }).into()
+    }
+
     fn brk(&mut self, from: Caller, call: Brk) -> Answer<BrkDone> {
         self.do_brk(from.endpoint, &call).map(|end| BrkDone { end }).into()
     }

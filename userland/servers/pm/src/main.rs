@@ -1,0 +1,47 @@
+//! The process manager.
+#![no_std]
+#![no_main]
+
+use abi::{Endpoint, Errno, Message};
+use pm::{Pm, Port, Table};
+use protocol::Transport;
+use static_cell::ConstStaticCell;
+use sys::{Ipc, KernelTransport, Traps};
+
+sys::entry!(main);
+
+static TABLE: ConstStaticCell<Table> = ConstStaticCell::new(Table::EMPTY);
+
+fn main() -> u64 {
+    let mut server = Pm::new(KernelTransport, Others::default(), TABLE.take());
+    if let Err(failure) = server.boot() {
+        sys::log!("cannot begin: {failure}");
+        return 1;
+    }
+    let stopped = sys::serve_over(&mut Traps, &mut server, Pm::answer, notified);
+    sys::log!("cannot receive any more: {}", stopped.error);
+    1
+}
+
+/// The way to the memory server, and to those who wait for an answer.
+#[derive(Default)]
+struct Others(Ipc);
+
+impl Transport for Others {
+    fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno> {
+        self.0.sendrec(to, message)
+    }
+}
+
+impl Port for Others {
+    fn answer(&mut self, reply: &Message) {
+        // Who does not wait any more has been ended, or got a signal.
+        let _ = rt::send_nb(reply);
+    }
+
+    fn tell(&mut self, _: &Message) -> Result<(), Errno> {
+        Err(Errno::NoEnt)
+    }
+}
+
+fn notified(_: &mut Pm<'_, KernelTransport, Others>, _: &Message) {}
