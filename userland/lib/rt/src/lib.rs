@@ -5,6 +5,7 @@
 //! programs; on the host, where panics unwind, `std` has its own, and crates above this one can be tested.
 #![no_std]
 
+mod file;
 mod kernel_call;
 mod lent;
 mod line;
@@ -17,6 +18,7 @@ mod senda;
 mod start;
 mod trap;
 
+pub use file::boot_file;
 pub use kernel_call::{call_unchecked, kernel_call};
 pub use lent::Lent;
 pub use line::Line;

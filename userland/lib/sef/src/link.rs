@@ -1,8 +1,8 @@
 //! The way to everybody else.
 
 use abi::{Endpoint, Errno, Message};
-use protocol::rs::Ready;
 use protocol::Call;
+use protocol::rs::Ready;
 use rt::Received;
 use sys::grants::scope;
 use sys::{Ipc, Port, Traps};
@@ -71,4 +71,3 @@ impl Link for Kernel {
         let _ = rt::send_nb(answer);
     }
 }
-

@@ -40,8 +40,7 @@ impl<L: Link> Steward<L> {
             restarts: info.restarts,
             endpoint: info.endpoint,
             root: self.root,
-            old: (info.state_len > 0)
-                .then(|| Old { state: received(info.old, info.state_grant), len: info.state_len }),
+            old: (info.state_len > 0).then(|| Old { state: received(info.old, info.state_grant), len: info.state_len }),
             table: received(self.root, info.table_grant),
             prepared: info.prepared,
         };

@@ -2,63 +2,36 @@
 #![no_std]
 #![no_main]
 
-use abi::event::SystemEvent;
-use abi::{Endpoint, Errno, Message};
+mod others;
+
+use abi::Message;
 use core::fmt::Display;
-use protocol::Transport;
+use others::Others;
 use protocol::kernel::AbortHow;
-use rs::{Root, Servers};
-use sys::{Ipc, KernelTransport, Traps};
+use rs::Root;
+use sys::{KernelTransport, Traps};
 
 sys::entry!(main);
+
+type Server = Root<KernelTransport, Others>;
 
 fn main() -> u64 {
     let mut root = Root::new(KernelTransport, Others::default());
     if let Err(failure) = root.boot() {
         give_up(failure);
     }
-    let stopped = sys::serve_over(&mut Traps, &mut root, refuse, notified);
+    let stopped = sys::serve_over(&mut Traps, &mut root, answer, notified);
     give_up(format_args!("cannot receive any more: {}", stopped.error))
 }
 
-/// The way to other servers, before anybody can ask anything.
-#[derive(Default)]
-struct Others(Ipc);
-
-impl Transport for Others {
-    fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno> {
-        self.0.sendrec(to, message)
-    }
+fn answer(root: &mut Server, request: &mut Message) -> bool {
+    let answered = root.answer(request);
+    root.fatal().unwrap_or_else(|fatal| give_up(fatal));
+    answered
 }
 
-impl Servers for Others {
-    fn wait_until_ready(&mut self, server: Endpoint) -> Result<(), Errno> {
-        loop {
-            let Message { peer, body, .. } = rt::receive(Endpoint::ANY)?.message;
-            if peer == server {
-                return Ok(());
-            }
-            // Nobody else runs: the signal is the server's.
-            if peer == Endpoint::SYSTEM && SystemEvent::read(&body).signaled.is_some() {
-                return Err(Errno::DeadSrcDst);
-            }
-        }
-    }
-}
-
-/// The root system process has no calls yet.
-fn refuse(_: &mut Root<KernelTransport, Others>, request: &mut Message) -> bool {
-    *request = rs::refuse(request);
-    true
-}
-
-fn notified(root: &mut Root<KernelTransport, Others>, notification: &Message) {
-    if notification.peer != Endpoint::SYSTEM {
-        return;
-    }
-    if let Err(error) = root.notified(&SystemEvent::read(&notification.body)) {
-        give_up(format_args!("cannot deal with signals: {error}"));
-    }
+fn notified(root: &mut Server, notification: &Message) {
+    root.notified(notification).unwrap_or_else(|fatal| give_up(fatal));
 }
 
 /// Without its root system process nobody starts or clears up anything: the system ends, and says why.

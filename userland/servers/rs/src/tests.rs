@@ -1,11 +1,17 @@
 extern crate std;
 use super::*;
+use abi::PrivilegeId;
+use abi::boot::BootFlags;
 use abi::{Kind, TrapMask};
 use core::cell::RefCell;
 use protocol::Call;
+use protocol::getinfo::{BootPolicy, GetBootPolicy};
+use protocol::kernel::{Clear, WhoAmI};
 use protocol::kernel::{Cleared, EndedKSig, Identity, KSig};
+use protocol::privctl::{Allow, SetSys, UpdateSys};
 use protocol::privctl::{Allowed, SysSet, SysUpdated};
 use protocol::vm::{CallsSet, ExitDone, WillExitDone};
+use protocol::vm::{Exit, SetCalls, WillExit};
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -42,7 +48,8 @@ impl Fake {
         match m.kind {
             WhoAmI::KIND => serve(m, |_: WhoAmI| {
                 let root = self.programs.iter().find(|p| p.flags & BootFlags::ROOT.bits() != 0);
-                Ok(Identity { name: [0; 16], endpoint: root.expect("a root").endpoint, reserved: 0 })
+                let root = root.expect("a root").endpoint;
+                Ok(Identity { name: [0; 16], endpoint: root, root })
             }),
             GetBootPolicy::KIND => {
                 serve(m, |call: GetBootPolicy| self.programs.get(call.index as usize).copied().ok_or(Errno::Dom))
@@ -122,6 +129,34 @@ impl Servers for &Shared {
         fake.deeds.push(Deed::Waited(server));
         Ok(())
     }
+
+    fn boot_file(&mut self, place: u64) -> Result<&'static [u8], Errno> {
+        panic!("file {place} is not kept")
+    }
+
+    fn load(&mut self, _: Endpoint, process: Endpoint, _: &Name, _: &[u8]) -> Result<(), Errno> {
+        panic!("nobody starts {process}")
+    }
+
+    fn tell(&mut self, message: &Message) -> Result<(), Errno> {
+        panic!("nobody is told {message:?}")
+    }
+
+    fn answer(&mut self, answer: &Message) {
+        panic!("nobody waits for {answer:?}")
+    }
+
+    fn notify(&mut self, to: Endpoint) {
+        panic!("{to} is not pinged")
+    }
+
+    fn show(&mut self, _: usize, _: &ServiceEntry) {}
+
+    fn table_grant(&mut self) -> GrantId {
+        GrantId::INVALID
+    }
+
+    fn log(&mut self, _: fmt::Arguments<'_>) {}
 }
 
 fn endpoint(slot: usize) -> Endpoint {
@@ -197,7 +232,7 @@ fn the_memory_of_whoever_has_ended_goes_back() {
         root.boot().expect("a boot");
         kernel.0.borrow_mut().deeds.clear();
         let signaled = Some((process, Signal::KILL.bit()));
-        assert_eq!(root.notified(&SystemEvent { signals: 0, signaled, memory: None }), Ok(()));
+        assert_eq!(root.signaled(&SystemEvent { signals: 0, signaled, memory: None }), Ok(()));
         kernel.0.into_inner().deeds
     };
     assert_eq!(dies(late, None), [Deed::Cleared(late), Deed::WillExit(late), Deed::Exited(late)]);
@@ -284,7 +319,7 @@ fn more_programs_than_there_are_ids_are_refused() {
 /// What is done about a notification, with more processes waiting for their turn.
 fn told(signaled: Option<(Endpoint, u64)>, more: &[(Endpoint, u64)], denies: Option<(Kind, Errno)>) -> Handled {
     let kernel = Shared(RefCell::new(Fake { signaled: more.to_vec(), denies, ..Fake::default() }));
-    let result = Root::new(&kernel, &kernel).notified(&SystemEvent { signals: 0, signaled, memory: None });
+    let result = Root::new(&kernel, &kernel).signaled(&SystemEvent { signals: 0, signaled, memory: None });
     (result, kernel.0.into_inner().deeds)
 }
 
@@ -331,9 +366,23 @@ fn a_process_that_has_got_another_manager_is_no_error() {
 }
 
 #[test]
-fn requests_are_refused() {
-    let mut request = Message::new(endpoint(3), Kind(0x7001));
-    request.tag = 77;
-    let answer = refuse(&request);
-    assert_eq!((answer.peer, answer.tag, answer.kind), (endpoint(3), 77, Kind::failed(Errno::NoSys)));
+fn who_is_no_service_learns_nothing_and_may_do_nothing() {
+    use protocol::rs::{Down, GetInit, InitDone, Shutdown, Up};
+    let label = abi::boot::BootEntry::encode_name("hello").expect("a name");
+    let kernel = Shared(RefCell::new(fake()));
+    let mut root = Root::new(&kernel, &kernel);
+    let mut asked = |message: Message| {
+        let mut request = Message { peer: endpoint(3), tag: 77, ..message };
+        assert!(root.answer(&mut request));
+        assert_eq!((request.peer, request.tag), (endpoint(3), 77));
+        request.kind
+    };
+    let refused = |errno| Kind::failed(errno);
+    assert_eq!(asked(protocol::encode(GetInit::KIND, &GetInit {})), refused(Errno::Perm));
+    let done = InitDone { error: 0, reserved: 0, state_grant: GrantId::INVALID, state_len: 0 };
+    assert_eq!(asked(protocol::encode(InitDone::KIND, &done)), refused(Errno::Perm));
+    assert_eq!(asked(protocol::encode(Up::KIND, &Up { program: label, label })), refused(Errno::NoEnt));
+    assert_eq!(asked(protocol::encode(Down::KIND, &Down { label })), refused(Errno::Srch));
+    assert_eq!(asked(protocol::encode(Shutdown::KIND, &Shutdown {})), refused(Errno::Perm));
+    assert_eq!(asked(Message::new(Endpoint::NONE, Kind(0x7001))), refused(Errno::NoSys));
 }
