@@ -8,6 +8,7 @@
 
 mod call;
 mod declare;
+pub mod ds;
 pub mod echo;
 pub mod getinfo;
 pub mod irqctl;
@@ -37,6 +38,7 @@ pub const ALL: &[Protocol] = &[
     getinfo::PROTOCOL,
     vmctl::PROTOCOL,
     trace::PROTOCOL,
+    ds::PROTOCOL,
     sched::PROTOCOL,
     vm::PROTOCOL,
     echo::PROTOCOL,

@@ -4,6 +4,7 @@
 //! that the newest entry of `UPDATING.md` that speaks of a `protocol snapshot` quotes the checksum of the present one.
 
 use abi::PrivilegeSpec;
+use protocol::ds::{EntryKind, Key};
 use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
 use protocol::vm::RegionKind;
 use protocol::vmctl::{Access, Backing, Cache, Found, FrameKind, Sharing};
@@ -38,10 +39,11 @@ const ENUMS: &[Listed] = &[
     ("FrameKind", values_of::<FrameKind>),
     ("Sharing", values_of::<Sharing>),
     ("RegionKind", values_of::<RegionKind>),
+    ("EntryKind", values_of::<EntryKind>),
 ];
 
 /// Types of fields of which it lists the fields.
-const STRUCTS: &[Listed] = &[("PrivilegeSpec", fields_of::<PrivilegeSpec>)];
+const STRUCTS: &[Listed] = &[("PrivilegeSpec", fields_of::<PrivilegeSpec>), ("Key", fields_of::<Key>)];
 
 /// No enum has a value beyond this one, which is looked for.
 const LAST_VALUE: u32 = 0xffff;
