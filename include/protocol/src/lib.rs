@@ -8,6 +8,7 @@
 
 mod call;
 mod declare;
+pub mod ds;
 pub mod echo;
 pub mod getinfo;
 pub mod irqctl;
@@ -41,6 +42,7 @@ pub const ALL: &[Protocol] = &[
     getinfo::PROTOCOL,
     vmctl::PROTOCOL,
     trace::PROTOCOL,
+    ds::PROTOCOL,
     sched::PROTOCOL,
     pm::PROTOCOL,
     pmfiles::PROTOCOL,

@@ -4,9 +4,11 @@
 //! that the newest entry of `UPDATING.md` that speaks of a `protocol snapshot` quotes the checksum of the present one.
 
 use abi::PrivilegeSpec;
+use protocol::ds::{EntryKind, Key};
 use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
 use protocol::pm::{How, Timer, TraceRequest};
 use protocol::pmfiles::What;
+use protocol::rs::{Init, Reason, State};
 use protocol::vm::RegionKind;
 use protocol::vmctl::{Access, Backing, Cache, Found, FrameKind, Sharing};
 use protocol::zerocopy::{FromZeros, Immutable, KnownLayout, TryFromBytes};
@@ -44,10 +46,14 @@ const ENUMS: &[Listed] = &[
     ("Timer", values_of::<Timer>),
     ("TraceRequest", values_of::<TraceRequest>),
     ("What", values_of::<What>),
+    ("EntryKind", values_of::<EntryKind>),
+    ("Init", values_of::<Init>),
+    ("State", values_of::<State>),
+    ("Reason", values_of::<Reason>),
 ];
 
 /// Types of fields of which it lists the fields.
-const STRUCTS: &[Listed] = &[("PrivilegeSpec", fields_of::<PrivilegeSpec>)];
+const STRUCTS: &[Listed] = &[("PrivilegeSpec", fields_of::<PrivilegeSpec>), ("Key", fields_of::<Key>)];
 
 /// No enum has a value beyond this one, which is looked for.
 const LAST_VALUE: u32 = 0xffff;
