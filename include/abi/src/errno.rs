@@ -38,6 +38,8 @@ errnos! {
     Intr = 4, "EINTR";
     /// Input or output failed.
     Io = 5, "EIO";
+    /// No such device, or one of another kind.
+    NxIo = 6, "ENXIO";
     /// Argument list too long, or a length over the limit.
     TooBig = 7, "E2BIG";
     /// Not a program that can be run here.
@@ -58,6 +60,10 @@ errnos! {
     Exist = 17, "EEXIST";
     /// Malformed argument.
     Inval = 22, "EINVAL";
+    /// Too many open at once.
+    NFile = 23, "ENFILE";
+    /// The device knows no such request.
+    NoTty = 25, "ENOTTY";
     /// No space left in a table.
     NoSpc = 28, "ENOSPC";
     /// A number outside its range.
@@ -68,6 +74,8 @@ errnos! {
     Loop = 40, "ELOOP";
     /// The other side broke the protocol.
     Proto = 71, "EPROTO";
+    /// Meant for an instance that has ended: ask again, from the start.
+    Restart = 85, "ERESTART";
     /// Timed out.
     TimedOut = 110, "ETIMEDOUT";
     /// The endpoint names nobody, or whoever it named died or released its waiters.

@@ -26,7 +26,14 @@ pub const STATE_GRANT: u64 = 0;
 /// a grant to read it by, and the others zero; of a longer one in an answer these are its first bytes, and all of it has been copied to the grant that the
 /// request names.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::KnownLayout,
     zerocopy::Immutable,
 )]
 #[repr(C)]

@@ -7,6 +7,7 @@
 #![no_std]
 
 mod call;
+pub mod cdev;
 mod declare;
 pub mod ds;
 pub mod echo;
@@ -35,6 +36,7 @@ pub use zerocopy;
 
 /// All protocols, in the order of their bases.
 pub const ALL: &[Protocol] = &[
+    cdev::PROTOCOL,
     kernel::PROTOCOL,
     privctl::PROTOCOL,
     irqctl::PROTOCOL,
