@@ -6,6 +6,7 @@
 //! and never reaches server code.
 #![no_std]
 
+pub mod assist;
 mod call;
 pub mod cdev;
 mod declare;
@@ -52,6 +53,7 @@ pub const ALL: &[Protocol] = &[
     rs::PROTOCOL,
     sef::PROTOCOL,
     echo::PROTOCOL,
+    assist::PROTOCOL,
 ];
 
 const _: () = call::assert_distinct(ALL);

@@ -14,7 +14,7 @@ pub use protocol::sef::state;
 pub use service::{Begin, Old, Prepared, Service};
 pub use steward::Steward;
 
-use abi::{Endpoint, Errno};
+use abi::{Endpoint, Errno, Message};
 
 /// Runs a service: asks how to begin, begins, and serves. Returns only when that is impossible, with an exit status.
 pub fn run(service: &mut impl Service) -> u64 {
@@ -28,6 +28,29 @@ pub fn run(service: &mut impl Service) -> u64 {
         Err(error) => return give_up("cannot begin", error),
     }
     give_up("cannot receive any more", steward.serve(service))
+}
+
+/// Begins for a program that serves nobody, such as one that only asks others. It can neither be pinged nor replaced.
+///
+/// # Errors
+/// That it may not ask how to begin, or is not starting.
+pub fn start() -> Result<Begin, Errno> {
+    struct Quiet(Option<Begin>);
+    impl Service for Quiet {
+        fn begin(&mut self, begin: &Begin) -> Result<(), Errno> {
+            self.0 = Some(*begin);
+            Ok(())
+        }
+
+        fn answer(&mut self, request: &mut Message) -> bool {
+            *request = protocol::reply::<u64>(request, Err(Errno::NoSys));
+            true
+        }
+    }
+    let identity = sys::whoami()?;
+    let mut quiet = Quiet(None);
+    Steward::new(Kernel, identity.endpoint, identity.root).begin(&mut quiet)?;
+    quiet.0.ok_or(Errno::Proto)
 }
 
 fn give_up(what: &str, error: Errno) -> u64 {

@@ -29,16 +29,26 @@ pub fn run(tests: &[Test]) -> ! {
     sys::abort(AbortHow::Leave, if passed { abi::report::SUITE_PASSED } else { abi::report::SUITE_FAILED })
 }
 
+/// Says why there are no tests, and ends the run as a failed one.
+pub fn refuse(errno: abi::Errno) -> ! {
+    sys::log_line(format_args!("cannot begin: {errno}"));
+    sys::abort(AbortHow::Leave, abi::report::SUITE_FAILED)
+}
+
 /// Makes a program of these tests: `module { test, ... }`, run in this order. Two tests of one name do not compile, and a
-/// test that is not listed is dead code, which the compiler reports.
+/// test that is not listed is dead code, which the compiler reports. With `[before function]` in front, that function is called first: without its `Ok` there
+/// are no tests.
 #[macro_export]
 macro_rules! suite {
-    ($($module:ident { $($test:ident),+ $(,)? })+) => {
+    ($([before $before:path])? $($module:ident { $($test:ident),+ $(,)? })+) => {
         $($(use $module::$test;)+)+
         $crate::declare!($($($test),+),+);
         $crate::entry!(main);
 
         fn main() -> u64 {
+            $(if let Err(errno) = $before() {
+                $crate::refuse(errno);
+            })?
             $crate::run(&[$($($crate::Test { name: stringify!($test), run: $test }),+),+])
         }
     };

@@ -1,0 +1,70 @@
+//! A service for tests, which does wrong on request.
+
+use abi::Endpoint;
+
+crate::protocol! {
+    assist = 0x7100;
+
+    /// Does something wrong. Where that lets it answer at all, the answer tells how it went.
+    1 fn misbehave(Misbehave {
+        deed: Deed,
+        /// Whom it is done to.
+        target: Endpoint,
+        /// How much of it.
+        count: u64
+    }) -> Misbehaved {
+        /// 0, or the error number of the last try.
+        error: u32,
+        reserved: u32
+    };
+    /// Counts its calls, and says so.
+    2 fn count(Count {}) -> Counted {
+        calls: u64,
+        /// How it began: see [`crate::rs::Init`].
+        how: u32,
+        /// Signals that it was told of, a bit each.
+        signals: u32
+    };
+}
+
+crate::vmctl::field_enum! {
+    /// What it does.
+    Deed {
+        /// Writes to address 0.
+        WriteToNull = 0,
+        /// Panics.
+        Panic = 1,
+        /// Ends itself.
+        Exit = 2,
+        /// Computes for ever.
+        Loop = 3,
+        /// Waits for nobody for ever.
+        Wait = 4,
+        /// Answers no pings any more.
+        IgnorePings = 5,
+        /// Ignores that it is asked to end.
+        IgnoreTerm = 6,
+        /// Notifies the target so often.
+        Flood = 7,
+        /// Sends the target what only the root system process may send.
+        Pretend = 8,
+        /// Maps so many pages, touches them, and forgets them.
+        Leak = 9,
+        /// Sends the target a request that it may not send.
+        Send = 10,
+        /// Reads a port that it has no right to.
+        Port = 11,
+        /// Has a kernel call made that it has no right to.
+        Kernel = 12,
+        /// Makes a call of the memory server that it has no right to.
+        Memory = 13,
+        /// Enables an interrupt that it has no right to.
+        Interrupt = 14,
+        /// Refuses to be replaced, from now on.
+        RefuseUpdate = 15,
+        /// Cannot save its state, from now on.
+        FailToSave = 16,
+        /// Waits for an answer from the target, and never serves meanwhile.
+        Depend = 17,
+    }
+}

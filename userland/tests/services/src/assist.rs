@@ -1,0 +1,204 @@
+//! A service that does wrong on request, or from the beginning.
+#![no_std]
+
+use abi::{Endpoint, Errno, Message, Signal};
+use protocol::assist::{Count, Counted, Deed, Misbehave, Misbehaved, Server};
+use protocol::irqctl::SetPolicy;
+use protocol::kernel::{DevIo, PortAccess};
+use protocol::rs::{GetInit, Init};
+use protocol::sef::{Prepare, Signaled};
+use protocol::vm::{Map, MapFlags, Pin};
+use protocol::vmctl::Access;
+use protocol::{Answer, Call, Caller};
+use sef::{Begin, Old, Prepared, Service};
+use sys::Ipc;
+
+/// How it begins, except at boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// As it should.
+    Well,
+    /// It crashes.
+    Crash,
+    /// It says that it cannot.
+    Fail,
+    /// It never gets there.
+    Hang,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct Assist {
+    beginning: Beginning,
+    how: u32,
+    calls: u64,
+    signals: u32,
+    is_silent: bool,
+    ignores_term: bool,
+    refuses: bool,
+    cannot_save: bool,
+    saved: [u8; 8],
+}
+
+impl Assist {
+    /// One that has not begun.
+    #[must_use]
+    pub const fn new(beginning: Beginning) -> Self {
+        Self {
+            beginning,
+            how: 0,
+            calls: 0,
+            signals: 0,
+            is_silent: false,
+            ignores_term: false,
+            refuses: false,
+            cannot_save: false,
+            saved: [0; 8],
+        }
+    }
+
+    fn start(&mut self, how: Init) -> Result<(), Errno> {
+        self.how = how as u32;
+        match self.beginning {
+            Beginning::Well => Ok(()),
+            Beginning::Crash => panic!("told to crash while it begins"),
+            Beginning::Fail => Err(Errno::Io),
+            Beginning::Hang => wait(),
+        }
+    }
+
+    fn misdo(&mut self, call: &Misbehave) -> Result<(), Errno> {
+        let Misbehave { deed, target, count } = *call;
+        match deed {
+            Deed::WriteToNull => write_to_null(),
+            Deed::Panic => panic!("told to"),
+            Deed::Exit => sys::exit(0),
+            Deed::Loop => loop {
+                core::hint::spin_loop();
+            },
+            Deed::Wait => wait(),
+            Deed::IgnorePings => self.is_silent = true,
+            Deed::IgnoreTerm => self.ignores_term = true,
+            Deed::RefuseUpdate => self.refuses = true,
+            Deed::FailToSave => self.cannot_save = true,
+            Deed::Flood => (0..count).try_for_each(|_| rt::notify(target))?,
+            Deed::Pretend => pretend(target)?,
+            Deed::Leak => leak(count)?,
+            Deed::Send | Deed::Depend => ask(target, &GetInit {}).map(drop)?,
+            Deed::Port => {
+                sys::kernel().devio(DevIo { access: PortAccess::Read8, port: 0x3f8, value: 0 })?;
+            }
+            Deed::Kernel => {
+                sys::kernel().kill(protocol::kernel::Kill { process: target, signal: Signal::KILL.number() })?;
+            }
+            Deed::Memory => {
+                ask(target, &Pin { process: Endpoint::SELF, reserved: 0 })?;
+            }
+            Deed::Interrupt => {
+                sys::irqctl().set_policy(SetPolicy { line: 1, bit: 0, reenable: 0 })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for nobody, for ever.
+fn wait() -> ! {
+    loop {
+        // Only itself could wake it.
+        let _ = rt::receive(Endpoint::HARDWARE);
+    }
+}
+
+fn write_to_null() {
+    // SAFETY: nothing is there; the kernel stops the program.
+    unsafe { core::ptr::null_mut::<u64>().write_volatile(1) };
+}
+
+fn ask<C: Call>(to: Endpoint, call: &C) -> Result<C::Reply, Errno> {
+    protocol::call(&mut Ipc::default(), to, call)
+}
+
+/// Sends what the framework takes from the root system process only: the target answers as to any request that it does not know.
+fn pretend(target: Endpoint) -> Result<(), Errno> {
+    let prepared = ask(target, &Prepare { state: sef::state::WORK_FREE, reserved: 0 }).map(drop);
+    let signaled = ask(target, &Signaled { signal: 15, reserved: 0 }).map(drop);
+    let unknown = |result| if result == Err(Errno::NoSys) { Ok(()) } else { Err(Errno::Proto) };
+    unknown(prepared).and_then(|()| unknown(signaled))
+}
+
+/// Maps memory at once and forgets it.
+fn leak(pages: u64) -> Result<(), Errno> {
+    let server = sys::lookup("vm").ok_or(Errno::Srch)?;
+    let flags = (MapFlags::ANONYMOUS | MapFlags::PREALLOCATED).bits();
+    let len = pages * abi::layout::PAGE_SIZE;
+    let call = Map { address: 0, len, offset: 0, flags, access: Access::Write, fd: -1, process: Endpoint::SELF };
+    ask(server, &call).map(drop)
+}
+
+impl Service for Assist {
+    fn begin(&mut self, _: &Begin) -> Result<(), Errno> {
+        self.start(Init::Fresh)
+    }
+
+    fn begin_again(&mut self, _: &Begin) -> Result<(), Errno> {
+        self.start(Init::Restart)
+    }
+
+    fn take_over(&mut self, begin: &Begin) -> Result<(), Errno> {
+        let Old { state, len } = begin.old.ok_or(Errno::NoEnt)?;
+        let mut calls = [0; 8];
+        let bytes = calls.get_mut(..len as usize).ok_or(Errno::TooBig)?;
+        state.copy_from(0, bytes)?;
+        self.calls = u64::from_le_bytes(calls);
+        self.start(Init::LiveUpdate)
+    }
+
+    fn accepts(&self, state: u32) -> Result<(), Errno> {
+        match state {
+            sef::state::WORK_FREE | sef::state::REQUEST_FREE => Ok(()),
+            _ => Err(Errno::Inval),
+        }
+    }
+
+    fn prepare(&mut self, _: u32) -> Prepared {
+        if self.refuses { Prepared::Never(Errno::Busy) } else { Prepared::Ready }
+    }
+
+    fn save(&mut self) -> Result<&[u8], Errno> {
+        if self.cannot_save {
+            return Err(Errno::Io);
+        }
+        self.saved = self.calls.to_le_bytes();
+        Ok(&self.saved)
+    }
+
+    fn answer(&mut self, request: &mut Message) -> bool {
+        protocol::assist::answer(self, request)
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        const TERM: u32 = 15;
+        self.signals |= 1 << signal.number();
+        if signal.number() == TERM && !self.ignores_term {
+            sys::exit(0);
+        }
+    }
+
+    fn is_well(&mut self) -> bool {
+        !self.is_silent
+    }
+}
+
+impl Server for Assist {
+    fn misbehave(&mut self, _: Caller, call: Misbehave) -> Answer<Misbehaved> {
+        let error = self.misdo(&call).err().map_or(0, |errno| errno as u32);
+        Answer::Reply(Misbehaved { error, reserved: 0 })
+    }
+
+    fn count(&mut self, _: Caller, _: Count) -> Answer<Counted> {
+        self.calls += 1;
+        Answer::Reply(Counted { calls: self.calls, how: self.how, signals: self.signals })
+    }
+}
+

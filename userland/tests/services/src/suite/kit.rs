@@ -1,0 +1,151 @@
+//! What the tests do with services.
+
+use abi::boot::{BootEntry, NAME_LEN};
+use abi::grant::GrantId;
+use abi::{Endpoint, Errno};
+use protocol::assist::{Count, Counted, Deed, Misbehave};
+use protocol::cdev::{IoCtl, Open, OpenFor};
+use protocol::rs::*;
+use protocol::{Call, assist, cdev, rs};
+use suite::{Failure, Outcome};
+use sys::Ipc;
+
+/// The label of the service that the tests do wrong with.
+pub(crate) const ASSIST: &str = "assist";
+/// The label of the driver.
+pub(crate) const HELLO: &str = "hello";
+
+/// The suite is a service itself.
+pub(crate) fn begin() -> Result<(), Errno> {
+    sef::start().map(drop)
+}
+
+fn name(text: &str) -> [u8; NAME_LEN] {
+    if text.is_empty() { [0; NAME_LEN] } else { BootEntry::encode_name(text).unwrap_or([b'?'; NAME_LEN]) }
+}
+
+fn root() -> Result<rs::Client<Ipc>, Errno> {
+    Ok(rs::Client { to: sys::whoami()?.root, transport: Ipc::default() })
+}
+
+pub(crate) fn up(program: &str, label: &str) -> Result<Endpoint, Errno> {
+    root()?.up(Up { program: name(program), label: name(label) }).map(|done| done.endpoint)
+}
+
+pub(crate) fn down(label: &str) -> Result<(), Errno> {
+    root()?.down(Down { label: name(label) }).map(drop)
+}
+
+pub(crate) fn refresh(label: &str) -> Result<Endpoint, Errno> {
+    root()?.refresh(Refresh { label: name(label) }).map(|done| done.endpoint)
+}
+
+pub(crate) fn restart(label: &str) -> Result<Endpoint, Errno> {
+    root()?.restart(Restart { label: name(label) }).map(|done| done.endpoint)
+}
+
+pub(crate) fn update(label: &str, program: &str, state: u32) -> Result<(), Errno> {
+    root()?.update(Update { label: name(label), program: name(program), state, patience: 1000 }).map(drop)
+}
+
+pub(crate) fn edit(label: &str, heartbeat: u32) -> Result<(), Errno> {
+    root()?.edit(Edit { label: name(label), heartbeat }).map(drop)
+}
+
+pub(crate) fn lookup(label: &str) -> Result<Endpoint, Errno> {
+    root()?.lookup(Lookup { label: name(label) }).map(|found| found.endpoint)
+}
+
+/// What the root system process tells of a service.
+pub(crate) fn info(label: &str) -> Result<ServiceInfo, Errno> {
+    let label = name(label);
+    for slot in 0.. {
+        match root()?.service(GetService { slot }) {
+            Ok(info) if info.label == label => return Ok(info),
+            Ok(_) | Err(Errno::Srch) => {}
+            Err(Errno::Dom) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::Srch)
+}
+
+/// Waits until a service serves again that was made to die. It never takes longer than the deadlines of the root system process.
+pub(crate) fn until_active(label: &str) -> Result<ServiceInfo, Failure> {
+    loop {
+        let info = info(label)?;
+        match info.state {
+            State::Active => return Ok(info),
+            State::GivenUp => suite::fail!("it is given up"),
+            _ => pause()?,
+        }
+    }
+}
+
+/// Lets some time pass.
+pub(crate) fn pause() -> Result<(), Errno> {
+    let kernel = sys::kernel();
+    let mut kernel = kernel;
+    kernel.setalarm(protocol::kernel::SetAlarm { ticks: 2, absolute: 0 })?;
+    rt::receive(Endpoint::CLOCK).map(drop)
+}
+
+pub(crate) fn misbehave(service: Endpoint, deed: Deed, target: Endpoint, count: u64) -> Result<u32, Errno> {
+    let mut client = assist::Client { to: service, transport: Ipc::default() };
+    client.misbehave(Misbehave { deed, target, count }).map(|done| done.error)
+}
+
+/// Has it do what concerns nobody else.
+pub(crate) fn does(service: Endpoint, deed: Deed) -> Result<u32, Errno> {
+    misbehave(service, deed, Endpoint::NONE, 0)
+}
+
+pub(crate) fn count(service: Endpoint) -> Result<Counted, Errno> {
+    assist::Client { to: service, transport: Ipc::default() }.count(Count {})
+}
+
+/// Opens the driver, asks it how often it was opened, and how much was read.
+pub(crate) fn open_hello() -> Result<Endpoint, Errno> {
+    let to = lookup(HELLO)?;
+    let mut client = cdev::Client { to, transport: Ipc::default() };
+    client.open(Open { minor: 0, access: OpenFor::READ.bits() }).map(|_| to)
+}
+
+pub(crate) fn ask_hello(to: Endpoint, request: u32) -> Result<u64, Errno> {
+    let mut client = cdev::Client { to, transport: Ipc::default() };
+    client.ioctl(IoCtl { minor: 0, request, grant: GrantId::INVALID }).map(|done| done.value)
+}
+
+/// Reads from the driver.
+pub(crate) fn read_hello(to: Endpoint, position: u64, buffer: &mut [u8]) -> Result<u64, Errno> {
+    let count = buffer.len() as u64;
+    sys::grants::scope(|scope| {
+        let lent = scope.write(buffer, to).map_err(Errno::from)?;
+        let mut client = cdev::Client { to, transport: Ipc::default() };
+        client.read(cdev::Read { minor: 0, reserved: 0, position, grant: lent.id(), count }).map(|done| done.count)
+    })
+}
+
+/// Starts a service, does something with it, and ends it in any case.
+pub(crate) fn with(program: &str, label: &str, test: impl FnOnce(Endpoint) -> Outcome) -> Outcome {
+    let endpoint = up(program, label)?;
+    let result = test(endpoint);
+    let _ = edit(label, 0);
+    if let Err(error) = down(label) {
+        result?;
+        suite::fail!("cannot be ended: {error}");
+    }
+    result
+}
+
+/// What there is of everything that could be lost: free pages, processes, and the memory server's count of processes.
+pub(crate) fn supplies() -> Result<(u64, u64), Errno> {
+    let to = lookup("vm")?;
+    let mut vm = protocol::vm::Client { to, transport: Ipc::default() };
+    let memory = vm.memory(protocol::vm::GetMemory {})?;
+    Ok((memory.free, memory.processes))
+}
+
+pub(crate) fn send<C: Call>(to: Endpoint, call: &C) -> Result<C::Reply, Errno> {
+    protocol::call(&mut Ipc::default(), to, call)
+}

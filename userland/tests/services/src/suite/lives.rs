@@ -1,0 +1,81 @@
+//! Services begin and end.
+
+use crate::kit::*;
+use abi::{Endpoint, Errno};
+use protocol::assist::Deed;
+use protocol::rs::{Init, State};
+use suite::{Outcome, check, check_eq};
+
+pub(crate) fn boot_services_are_known_by_their_labels() -> Outcome {
+    for label in ["vm", "pm", "ds", "suite", "hello"] {
+        let info = info(label)?;
+        check_eq!(info.state, State::Active);
+        check_eq!(lookup(label)?, info.endpoint);
+        check_eq!(info.restarts, 0);
+    }
+    check_eq!(lookup("nobody"), Err(Errno::Srch));
+    check!(info("pm")?.pid > 0 && info("ds")?.pid > 0, "services have pids");
+    Ok(())
+}
+
+pub(crate) fn a_service_begins_and_ends_on_request() -> Outcome {
+    let before = supplies()?;
+    for label in ["", "a", "b"] {
+        let endpoint = up(ASSIST, label)?;
+        let label = if label.is_empty() { ASSIST } else { label };
+        check_eq!(lookup(label)?, endpoint);
+        check_eq!(count(endpoint)?.how, Init::Fresh as u32);
+        check_eq!(up(ASSIST, label), Err(Errno::Busy));
+    }
+    for label in [ASSIST, "a", "b"] {
+        let endpoint = lookup(label)?;
+        down(label)?;
+        check_eq!(lookup(label), Err(Errno::Srch));
+        check_eq!(count(endpoint).map(drop), Err(Errno::DeadSrcDst));
+        check_eq!(down(label), Err(Errno::Srch));
+    }
+    check_eq!(supplies()?, before);
+    check_eq!(up("nothing", ""), Err(Errno::NoEnt));
+    check_eq!(up(ASSIST, "BAD"), Err(Errno::Inval));
+    check_eq!(supplies()?, before);
+    Ok(())
+}
+
+pub(crate) fn one_that_cannot_begin_is_gone() -> Outcome {
+    let before = supplies()?;
+    check_eq!(up("assist-fail", ""), Err(Errno::Io));
+    check_eq!(lookup("assist-fail"), Err(Errno::Srch));
+    check_eq!(up("assist-crash", ""), Err(Errno::DeadSrcDst));
+    check_eq!(lookup("assist-crash"), Err(Errno::Srch));
+    check_eq!(supplies()?, before);
+    Ok(())
+}
+
+pub(crate) fn one_that_never_begins_is_gone() -> Outcome {
+    let before = supplies()?;
+    check_eq!(up("assist-hang", ""), Err(Errno::TimedOut));
+    check_eq!(lookup("assist-hang"), Err(Errno::Srch));
+    check_eq!(supplies()?, before);
+    Ok(())
+}
+
+pub(crate) fn one_that_will_not_end_is_ended() -> Outcome {
+    let endpoint = up(ASSIST, "")?;
+    check_eq!(does(endpoint, Deed::IgnoreTerm)?, 0);
+    down(ASSIST)?;
+    check_eq!(lookup(ASSIST), Err(Errno::Srch));
+    Ok(())
+}
+
+pub(crate) fn a_service_begins_anew_on_request() -> Outcome {
+    with(ASSIST, "", |endpoint| {
+        count(endpoint)?;
+        check_eq!(restart(ASSIST), Err(Errno::Busy));
+        let after = refresh(ASSIST)?;
+        check_eq!(after, endpoint);
+        let counted = count(after)?;
+        check_eq!((counted.calls, counted.how), (1, Init::Restart as u32));
+        check!(lookup(ASSIST)? != Endpoint::NONE);
+        Ok(())
+    })
+}

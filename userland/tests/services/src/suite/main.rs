@@ -1,0 +1,49 @@
+//! Services from outside: they are started, ended, killed, restarted and replaced, and their clients go on.
+#![no_std]
+#![no_main]
+
+mod crashes;
+mod denials;
+mod kit;
+mod lives;
+mod pings;
+mod updates;
+
+suite::suite! {
+    [before kit::begin]
+    lives {
+        boot_services_are_known_by_their_labels,
+        a_service_begins_and_ends_on_request,
+        one_that_cannot_begin_is_gone,
+        one_that_never_begins_is_gone,
+        one_that_will_not_end_is_ended,
+        a_service_begins_anew_on_request
+    }
+    crashes {
+        a_service_that_crashes_comes_back_under_its_name,
+        whoever_waits_for_it_is_told,
+        the_announcement_is_renewed,
+        a_service_that_crashes_and_crashes_waits_and_is_given_up,
+        many_crashes_leave_everything_as_it_was
+    }
+    updates {
+        a_new_version_goes_on_with_the_state,
+        a_client_that_waits_is_served_by_the_new_version,
+        another_layout_of_the_state_is_read,
+        a_newer_state_is_refused_and_the_old_version_goes_on,
+        a_new_version_that_does_not_begin_is_rolled_back,
+        an_old_version_that_is_not_ready_goes_on,
+        an_old_version_that_crashes_is_restarted,
+        many_updates_leave_everything_as_it_was
+    }
+    pings {
+        a_service_that_is_silent_is_restarted,
+        a_service_that_computes_for_ever_is_restarted
+    }
+    denials {
+        nobody_controls_what_the_policy_does_not_name,
+        what_stands_in_no_policy_is_denied,
+        nobody_else_speaks_for_the_root,
+        signals_reach_a_service_once
+    }
+}

@@ -1,0 +1,43 @@
+//! Services that do not answer are restarted.
+
+use crate::kit::*;
+use protocol::assist::Deed;
+use protocol::rs::{Reason, State};
+use suite::{Outcome, check_eq};
+
+/// A second, the shortest there is.
+const HEARTBEAT: u32 = 1000;
+
+fn until_restarted() -> Outcome {
+    while info(ASSIST)?.restarts == 0 {
+        pause()?;
+    }
+    let info = until_active(ASSIST)?;
+    check_eq!((info.restarts, info.reason, info.state), (1, Reason::NoHeartbeat, State::Active));
+    Ok(())
+}
+
+pub(crate) fn a_service_that_is_silent_is_restarted() -> Outcome {
+    with(ASSIST, "", |endpoint| {
+        edit(ASSIST, HEARTBEAT)?;
+        // While it answers, it stays.
+        for _ in 0..5 {
+            check_eq!(info(ASSIST)?.restarts, 0);
+            pause()?;
+        }
+        check_eq!(does(endpoint, Deed::IgnorePings)?, 0);
+        until_restarted()?;
+        count(endpoint)?;
+        Ok(())
+    })
+}
+
+pub(crate) fn a_service_that_computes_for_ever_is_restarted() -> Outcome {
+    with(ASSIST, "", |endpoint| {
+        edit(ASSIST, HEARTBEAT)?;
+        check_eq!(does(endpoint, Deed::Loop), Err(abi::Errno::DeadSrcDst));
+        until_restarted()?;
+        count(endpoint)?;
+        Ok(())
+    })
+}
