@@ -68,3 +68,6 @@ pub fn lookup(label: &str) -> Result<Endpoint, Errno> {
     let mut client = protocol::rs::Client { to: root, transport: sys::Ipc::default() };
     client.lookup(protocol::rs::Lookup { label }).map(|found| found.endpoint)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,11 @@ impl<L: Link> Steward<L> {
         Self { link, me, root, awaited: NO_STATE }
     }
 
+    #[cfg(test)]
+    pub(crate) fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
     /// Has the service begin as the root system process says, and tells that one how it went. Nobody else is heard meanwhile.
     ///
     /// # Errors

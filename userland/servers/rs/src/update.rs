@@ -77,7 +77,9 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let until = self.work.now + PERIODS_TO_BEGIN;
         if let Some(service) = self.services.get_mut(place) {
             service.exchange_programs();
-            service.left = Left { grant: call.state_grant, len: call.state_len };
+            // What it leaves for a crash will do if it gives nothing else.
+            let given = Left { grant: call.state_grant, len: call.state_len };
+            service.left = if given.len > 0 { given } else { service.kept };
             service.prepared = state;
             service.ready = Some(from);
             service.phase = Phase::Starting { how: Init::LiveUpdate, until };
