@@ -47,6 +47,21 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         Ok(true)
     }
 
+    /// Lets a service run that is starting. One that does not ask how to begin has begun then.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub(crate) fn let_begin(&mut self, place: usize) -> Result<(), Errno> {
+        let Some(&service) = self.services.get(place) else {
+            return Err(Errno::Srch);
+        };
+        self.privctl().allow(Allow { process: service.now.endpoint })?;
+        if self.policy.get(service.policy).is_some_and(|policy| !self.asks_root(policy)) {
+            self.begun(place, Left::NOTHING);
+        }
+        Ok(())
+    }
+
     fn begun(&mut self, place: usize, kept: Left) {
         let now = self.work.now;
         let Some(service) = self.services.get_mut(place) else {
@@ -143,7 +158,9 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let policy = self.policy.get(service.policy);
         let may_restart = !service.has(ServiceFlags::NO_RESTART) && is_kept && !self.work.shuts_down;
         let signal = signal.map_or(0, Signal::number);
-        self.servers.log(format_args!("{label} has died, signal {signal}"));
+        if !service_ends_for_good(policy) {
+            self.servers.log(format_args!("{label} has died, signal {signal}"));
+        }
         // It may be gone by now.
         let _ = self.privctl().clear_ipc_refs(ClearRefs { process });
         let most = policy.map_or(0, |policy| u32::from(policy.restarts));
@@ -203,12 +220,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         service.kept = Left::NOTHING;
         service.restarts = service.restarts.saturating_add(1);
         service.phase = Phase::Starting { how: Init::Restart, until };
-        let process = service.now.endpoint;
         if is_new {
             self.connect(place);
         }
         self.changed(place);
-        self.privctl().allow(Allow { process }).map(drop)
+        self.let_begin(place)
     }
 
     /// Has two processes change places.
@@ -231,6 +247,9 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         if service.has(ServiceFlags::CORE) && !self.work.shuts_down {
             self.fatal = Some(Fatal::Lost(label, errno));
             return;
+        }
+        if service.has(ServiceFlags::NO_RESTART) {
+            return self.remove(place);
         }
         self.servers.log(format_args!("{label} is given up"));
         self.end_or_log(service.now.endpoint);
@@ -409,6 +428,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             }
         }
     }
+}
+
+/// Whether a service is not restarted in any case: whatever it has to say it says itself.
+fn service_ends_for_good(policy: Option<&abi::policy::ServicePolicy>) -> bool {
+    policy.is_some_and(|policy| policy.has(ServiceFlags::NO_RESTART))
 }
 
 /// The signal by which a service is asked to end.

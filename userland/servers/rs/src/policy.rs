@@ -63,14 +63,21 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         }
     }
 
-    /// The privilege ids that it may send to: those of the services that the policy names, and of the root system process, which every service
-    /// asks how to begin.
+    /// The privilege ids that it may send to: those of the services that the policy names.
     fn targets(&self, policy: &ServicePolicy) -> u64 {
         let named = |service: &&Service| contains(&policy.sends, service.policy);
         let services = self.services.iter().filter(named).fold(0, |mask, service| mask | service.id.bit());
         let users = if policy.has(ServiceFlags::SENDS_TO_USERS) { PrivilegeId::USER.bit() } else { 0 };
-        let root = PrivilegeId::of_boot_program(self.me.slot()).map_or(0, PrivilegeId::bit);
-        services | users | root
+        let root = if self.asks_root(policy) { PrivilegeId::of_boot_program(self.me.slot()) } else { None };
+        services | users | root.map_or(0, PrivilegeId::bit)
+    }
+
+    /// Whether a service may send to the root system process, and so asks it how to begin. Any other has begun when it runs.
+    pub(crate) fn asks_root(&self, policy: &ServicePolicy) -> bool {
+        (0..)
+            .map_while(|place| self.policy.get(place))
+            .position(|entry| entry.has(ServiceFlags::ROOT))
+            .is_some_and(|root| contains(&policy.sends, root))
     }
 
     /// The manager or scheduler that a policy names by its place.

@@ -5,7 +5,6 @@ use crate::update::PERIOD;
 use crate::{Root, Servers};
 use abi::policy::{ServiceFlags, contains};
 use abi::{Errno, PrivilegeFlags, PrivilegeId};
-use protocol::privctl::Allow;
 use protocol::rs::*;
 use protocol::{Answer, Caller, Transport};
 
@@ -60,11 +59,10 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let now = Instance { endpoint: abi::Endpoint::NONE, program, image };
         let service = self.new_service(label, policy, now).ok_or(Errno::NoEnt)?;
         self.services.put(place, service);
-        if let Err(error) = self.start_anew(place, Init::Fresh) {
+        if let Err(error) = self.start_anew(place, Init::Fresh, Waiter::Up(from)) {
             self.services.take(place);
             return Err(error);
         }
-        self.await_end(place, Waiter::Up(from));
         Ok(())
     }
 
@@ -97,7 +95,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     }
 
     /// Makes a process for a service that has none, and lets it begin.
-    fn start_anew(&mut self, place: usize, how: Init) -> Result<(), Errno> {
+    fn start_anew(&mut self, place: usize, how: Init, waiter: Waiter) -> Result<(), Errno> {
         let Some(&service) = self.services.get(place) else {
             return Err(Errno::Srch);
         };
@@ -110,12 +108,15 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             (service.id, service.pid) = (made.id, made.pid);
             (service.left, service.kept) = (Left::NOTHING, Left::NOTHING);
             service.phase = Phase::Starting { how, until };
+            service.waiter = Some(waiter);
         }
         self.connect(place);
         self.changed(place);
-        let allowed = self.privctl().allow(Allow { process });
-        if let Err(error) = allowed {
+        if let Err(error) = self.let_begin(place) {
             self.end_or_log(process);
+            if let Some(service) = self.services.get_mut(place) {
+                service.waiter = None;
+            }
             self.set_phase(place, Phase::GivenUp);
             return Err(error);
         }
@@ -125,14 +126,16 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     fn do_restart(&mut self, from: Caller, call: &Restart) -> Result<(), Errno> {
         let place = self.target(from, &call.label)?;
         match self.services.get(place).map(|service| service.phase) {
-            Some(Phase::Waiting { .. }) => self.start_again(place),
-            Some(Phase::GivenUp) => self.start_anew(place, Init::Restart)?,
+            Some(Phase::Waiting { .. }) => {
+                self.await_end(place, Waiter::Restart(from));
+                self.start_again(place);
+            }
+            Some(Phase::GivenUp) => self.start_anew(place, Init::Restart, Waiter::Restart(from))?,
             _ => return Err(Errno::Busy),
         }
         if let Some(service) = self.services.get_mut(place) {
             service.reason = Reason::Request;
         }
-        self.await_end(place, Waiter::Restart(from));
         Ok(())
     }
 

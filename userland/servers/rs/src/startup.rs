@@ -99,12 +99,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     fn agrees(&self, boot: &BootPolicy, policy: &ServicePolicy) -> Result<bool, BootFailure> {
         let same = boot.calls == policy.calls && boot.memory == policy.memory && boot.traps == policy.traps;
         for place in 0.. {
-            let Some(target) = self.boot_policy(place)?.filter(|target| !is_file(target)) else { break };
+            let Some(_) = self.boot_policy(place)?.filter(|target| !is_file(target)) else { break };
             let failed = |error| BootFailure { step: Step::Read, place, error };
             let name = self.kernel().boot_entry(GetBootEntry { index: place }).map_err(failed)?.name;
             let may = self.policy.find(Name(name)).is_some_and(|service| contains(&policy.sends, service));
-            let is_root = target.endpoint == self.me;
-            if !is_root && may != (boot.sends >> place & 1 != 0) {
+            if may != (boot.sends >> place & 1 != 0) {
                 return Ok(false);
             }
         }
@@ -140,15 +139,17 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             let Some(service) = self.services.get_mut(next) else {
                 break;
             };
-            let process = service.now.endpoint;
             if let Phase::Starting { how, .. } = service.phase {
                 service.phase = Phase::Starting { how, until };
-                if let Err(error) = self.privctl().allow(Allow { process }) {
-                    return self.cannot_begin(next, error);
+                next += 1;
+                self.work.booting = next;
+                if let Err(error) = self.let_begin(next - 1) {
+                    return self.cannot_begin(next - 1, error);
                 }
+            } else {
+                next += 1;
+                self.work.booting = next;
             }
-            next += 1;
-            self.work.booting = next;
         }
         let all_begun = self.services.iter().all(|service| service.phase == Phase::Active);
         if self.services.get(next).is_none() && all_begun {

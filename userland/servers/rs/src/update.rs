@@ -6,7 +6,6 @@ use crate::service::{Left, Name, PERIODS_TO_BEGIN, PERIODS_TO_PREPARE, Phase, Se
 use crate::{Root, Servers};
 use abi::{Errno, PrivilegeFlags};
 use protocol::kernel::UpdateDirection;
-use protocol::privctl::Allow;
 use protocol::rs::{GoOn, Init, NO_STATE, Ready, Reason, Update};
 use protocol::sef::Prepare;
 use protocol::{Call, Caller, Transport};
@@ -86,7 +85,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         }
         self.changed(place);
         // It has its privileges, and waits for nothing else.
-        if let Err(error) = self.privctl().allow(Allow { process: old.endpoint }) {
+        if let Err(error) = self.let_begin(place) {
             self.cannot_begin(place, error);
         }
         Ok(())
