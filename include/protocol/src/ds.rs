@@ -19,7 +19,7 @@ pub const MAX_VALUE: u32 = 65536;
 /// So many snapshots of a range are kept: the last ones.
 pub const SNAPSHOTS: u32 = 5;
 
-/// The owner of an entry tells where it keeps its state for its successor by a grant of this id: the first that it makes.
+/// The id of the grant by which a successor of the data store reads its journal: the first that the store makes, for its own endpoint.
 pub const STATE_GRANT: u64 = 0;
 
 /// A key, a label or a pattern. Up to [`INLINE_KEY`] bytes stand here, with zeros behind them. Of a longer one in a request, the first eight are the id of
@@ -84,17 +84,17 @@ bitflags::bitflags! {
 }
 
 bitflags::bitflags! {
-    /// Sets of kinds, for [`Subscribe`].
+    /// Sets of kinds, for [`Subscribe`]: a bit for each number of [`EntryKind`].
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Kinds: u32 {
         /// [`EntryKind::Number`].
-        const NUMBER = 0x10;
+        const NUMBER = 1;
         /// [`EntryKind::Bytes`].
-        const BYTES = 0x40;
+        const BYTES = 1 << 1;
         /// [`EntryKind::Mapped`].
-        const MAPPED = 0x80;
+        const MAPPED = 1 << 2;
         /// [`EntryKind::Label`].
-        const LABEL = 0x100;
+        const LABEL = 1 << 3;
     }
 }
 
@@ -113,13 +113,13 @@ crate::vmctl::field_enum! {
     /// What an entry is.
     EntryKind {
         /// A number of 32 bits.
-        Number = 0x10,
+        Number = 0,
         /// Bytes.
-        Bytes = 0x40,
+        Bytes = 1,
         /// A range of the owner's memory, of whole pages.
-        Mapped = 0x80,
+        Mapped = 2,
         /// The endpoint of a service.
-        Label = 0x100,
+        Label = 3,
     }
 }
 

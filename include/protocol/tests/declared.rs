@@ -4,7 +4,7 @@ use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
 use protocol::{
-    ALL, Answer, Caller, Protocol, echo, encode, getinfo, irqctl, kernel, pm, pmfiles, privctl, sched, statectl, trace,
+    ALL, Answer, Caller, Protocol, ds, echo, encode, getinfo, irqctl, kernel, pm, pmfiles, privctl, sched, statectl, trace,
     vm, vmctl,
 };
 
@@ -59,6 +59,10 @@ record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) 
     until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
     get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);
 record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, spawn(Spawn) -> SpawnDone, brk(Brk) -> BrkDone, set_break(SetBreak) -> BreakSet, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped);
+record!(ds: publish(Publish) -> Published, retrieve(Retrieve) -> Retrieved, subscribe(Subscribe) -> Subscribed,
+    check(Check) -> Changed, delete(Delete) -> Deleted, snapshot(Snapshot) -> SnapshotTaken,
+    retrieve_label(RetrieveLabel) -> LabelRetrieved, info(GetInfo) -> EntryInfo,
+    retrieve_snapshot(RetrieveSnapshot) -> SnapshotRetrieved, map(MapRange) -> RangeGranted);
 record!(sched: out_of_quantum(OutOfQuantum) -> Acknowledged);
 record!(pm: exit(Exit) -> ExitDone, fork(Fork) -> Forked, wait4(Wait4) -> Waited, ids(GetIds) -> Ids, getpgid(GetGroup) -> Group, setpgid(SetGroup) -> GroupSet, setsid(SetSession) -> SessionSet, setuid(SetUid) -> UidSet, setgid(SetGid) -> GidSet, seteuid(SetEffectiveUid) -> EffectiveUidSet, setegid(SetEffectiveGid) -> EffectiveGidSet, setgroups(SetGroups) -> GroupsSet, getgroups(GetGroups) -> Groups, kill(Kill) -> Killed, sigaction(SigAction) -> OldAction, sigprocmask(SigMask) -> OldMask, sigpending(SigPending) -> Pending, sigsuspend(SigSuspend) -> Suspended, sigreturn(SigReturn) -> SigReturned, setitimer(SetTimer) -> OldTimer, getitimer(GetTimer) -> TimerLeft, times(GetTimes) -> ProcessTimes, ptrace(Ptrace) -> Traced, exec(Exec) -> ExecDone, srv_fork(SrvFork) -> SrvForked, srv_exit(SrvExit) -> SrvExited, srv_kill(SrvKill) -> SrvKilled, pid_of(PidOf) -> PidFound, exec_new(ExecNew) -> ExecNewDone, exec_restart(ExecRestart) -> ExecRestarted, process(GetProcessStatus) -> ProcessStatus, files_done(FilesDone) -> FilesDoneNoted);
 record!(pmfiles: tell(Tell) -> Told);
@@ -75,6 +79,7 @@ const DISPATCHED: &[Dispatched] = &[
     (getinfo::PROTOCOL, getinfo::dispatch),
     (vmctl::PROTOCOL, vmctl::dispatch),
     (trace::PROTOCOL, trace::dispatch),
+    (ds::PROTOCOL, ds::dispatch),
     (sched::PROTOCOL, sched::dispatch),
     (pm::PROTOCOL, pm::dispatch),
     (pmfiles::PROTOCOL, pmfiles::dispatch),

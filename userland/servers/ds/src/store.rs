@@ -234,7 +234,7 @@ impl Subscription {
 
 /// The set of one kind.
 pub(crate) const fn kinds(kind: EntryKind) -> Kinds {
-    Kinds::from_bits_retain(kind as u32)
+    Kinds::from_bits_retain(1 << kind as u32)
 }
 
 #[inline]

@@ -32,7 +32,10 @@ fn step(world: &mut World<'_>, number: usize) {
 const ALL: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 
 /// Without ranges, which need much room, and with many changes of one entry.
-const SHORT: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 9, 6, 6, 6, 6, 10, 11, 12, 14, 15, 16];
+const SHORT: &[usize] = &[
+    0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 9, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 10, 11,
+    12, 14, 15, 16,
+];
 
 /// What the server knows before and after each step, and how many words it has written. Tells also how often all was written anew.
 fn history(paper: usize, steps: &[usize]) -> (Vec<(String, usize)>, u64) {
@@ -72,13 +75,14 @@ fn killed_at_each_word(paper: usize, steps: &[usize]) -> u64 {
 
 #[test]
 fn wherever_it_dies_its_successor_knows_all_that_was_answered() {
-    assert_eq!(killed_at_each_word(PAPER, ALL), 1);
+    assert_eq!(killed_at_each_word(2 * ((16 << 10) / 8), ALL), 1);
 }
 
 #[test]
 fn also_while_it_writes_all_anew() {
     // So little that each half is soon full.
-    assert!(killed_at_each_word(2 * (640 / 8), SHORT) > 3);
+    let anew = killed_at_each_word(2 * (640 / 8), SHORT);
+    assert!(anew >= 3, "{anew}");
 }
 
 #[test]
@@ -177,10 +181,10 @@ fn changes_that_cannot_be_are_refused() {
         Change::Gone { place: 2 },
         Change::Gone { place: 65 },
         Change::Gone { place: u16::MAX },
-        Change::Subscription { owner: 2, kinds: 0x10, pattern: Bytes(b"x"), marks: [0; 5] },
-        Change::Subscription { owner: 1, kinds: 1, pattern: Bytes(b"x"), marks: [0; 5] },
-        Change::Subscription { owner: 1, kinds: 0x10, pattern: Bytes(b"("), marks: [0; 5] },
-        Change::Subscription { owner: 1, kinds: 0x10, pattern: Bytes(b"x"), marks: [1 << 5, 0, 0, 0, 0] },
+        Change::Subscription { owner: 2, kinds: 1, pattern: Bytes(b"x"), marks: [0; 5] },
+        Change::Subscription { owner: 1, kinds: 0x10, pattern: Bytes(b"x"), marks: [0; 5] },
+        Change::Subscription { owner: 1, kinds: 1, pattern: Bytes(b"("), marks: [0; 5] },
+        Change::Subscription { owner: 1, kinds: 1, pattern: Bytes(b"x"), marks: [1 << 5, 0, 0, 0, 0] },
         Change::Told { owner: 1, place: 64 },
         Change::Told { owner: 100, place: 64 },
         Change::Snapshot { place: 64, bytes: Bytes(b"x") },
