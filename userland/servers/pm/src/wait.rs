@@ -78,7 +78,8 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
         let mut found = Found::Nobody;
         for slot in self.table.slots() {
             let process = &self.table[slot];
-            let is_child = process.parent == Some(me) && !process.is(Flags::TOLD_PARENT);
+            // Services have another manager, and are not waited for.
+            let is_child = process.parent == Some(me) && !process.is(Flags::TOLD_PARENT | Flags::SERVICE);
             let is_traced = process.tracer == Some(me);
             if !(is_child || is_traced) || slot == me || !wait.is_about(process, group) {
                 continue;

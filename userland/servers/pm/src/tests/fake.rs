@@ -25,6 +25,19 @@ pub(super) const USUAL: &[Program] = &[
     ("policy", BootFlags::FILE),
 ];
 
+/// The same with a file server.
+pub(super) const WITH_FILES: &[Program] = &[
+    ("pm", BootFlags::SERVED),
+    ("init", BootFlags::SERVED),
+    ("hello", BootFlags::SERVED),
+    ("vm", BootFlags::PAGER),
+    ("rs", BootFlags::ROOT),
+    ("vfs", BootFlags::SERVED),
+];
+
+/// The file server there.
+pub(super) const FILES: Endpoint = Endpoint::from_raw(5);
+
 /// The endpoint of a boot program.
 pub(super) fn boot(name: &str) -> Endpoint {
     let slot = USUAL.iter().position(|(other, _)| *other == name).expect("there is such a program");
@@ -129,6 +142,11 @@ impl World {
     /// How many processes there are.
     pub(super) fn len(&self) -> usize {
         self.processes.len()
+    }
+
+    /// All processes.
+    pub(super) fn endpoints(&self) -> Vec<Endpoint> {
+        self.processes.values().map(|process| process.endpoint).collect()
     }
 
     pub(super) fn find(&self, endpoint: Endpoint) -> Option<&Process> {
