@@ -246,8 +246,8 @@ crate::protocol! {
     16 fn sigpending(SigPending {}) -> Pending { set: u64 };
     /// Blocks other signals until a handler was called. `EINTR` then.
     17 fn sigsuspend(SigSuspend { set: u64 }) -> Suspended {};
-    /// Ends a handler, of which the kernel has put this frame on the stack. There is no answer; `EFAULT` and `EINVAL` are the
-    /// kernel's about the frame.
+    /// Ends a handler, of which the kernel has put this frame on the stack. What it is answered with is lost with
+    /// its registers; if there is no frame, it ends with `SIGSEGV`.
     18 fn sigreturn(SigReturn { frame: u64 }) -> SigReturned {};
     /// Sets a timer. 0 stops it. `EINVAL` for what is less than that, or for a million microseconds and more.
     19 fn setitimer(SetTimer {

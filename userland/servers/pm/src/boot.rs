@@ -9,6 +9,7 @@ use abi::{Endpoint, Errno};
 use core::fmt;
 use protocol::Transport;
 use protocol::getinfo::{GetBootPolicy, GetMachine, GetProcess};
+use protocol::kernel::WhoAmI;
 use protocol::pmfiles::What;
 
 /// What the first user process is called.
@@ -60,6 +61,7 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
     /// # Errors
     /// That the kernel does not tell, or tells of no root system process.
     pub fn boot(&mut self) -> Result<(), BootFailure> {
+        self.me = self.kernel().whoami(WhoAmI {})?.endpoint;
         self.hz = self.getinfo().machine(GetMachine {})?.hz;
         self.for_each_program(|pm, program| {
             let is_root = program.flags & BootFlags::ROOT.bits() != 0;

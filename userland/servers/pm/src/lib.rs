@@ -7,15 +7,26 @@
 #[cfg(test)]
 extern crate std;
 
+mod actions;
 mod boot;
+mod deliver;
+mod exec;
+mod exit;
 mod files;
+mod fork;
+mod groups;
 mod ids;
+mod kill;
+mod managed;
 mod process;
 mod serve;
 mod services;
 mod signals;
+mod stop;
 mod table;
 mod timers;
+mod trace;
+mod wait;
 
 pub use boot::BootFailure;
 pub use table::{Slot, Table};
@@ -33,6 +44,12 @@ pub trait Port: Transport {
     /// # Errors
     /// That there is none.
     fn tell(&mut self, message: &Message) -> Result<(), Errno>;
+
+    /// Writes a line for people.
+    fn log(&mut self, line: core::fmt::Arguments<'_>);
+
+    /// The system cannot go on, and ends.
+    fn fail(&mut self, why: &str);
 }
 
 /// The process manager. Copies of `kernel` carry its kernel calls.
@@ -49,15 +66,36 @@ pub struct Pm<'t, K, P> {
     files: Option<Endpoint>,
     /// The first user process.
     init: Option<Slot>,
+    /// The process manager itself.
+    me: Endpoint,
     /// Timer ticks in a second.
     hz: u64,
+    /// Who makes the call that is being dealt with. Its signals wait until it is answered.
+    current: Option<Slot>,
+    /// Some processes could not get their signals, and it is tried again at the next tick.
+    retries: bool,
+    /// When the kernel is to tell the time.
+    alarm: Option<u64>,
 }
 
 impl<'t, K: Transport + Copy, P: Port> Pm<'t, K, P> {
     /// One that knows nobody yet.
     pub fn new(transport: K, port: P, table: &'t mut Table) -> Self {
         let nobody = Endpoint::NONE;
-        Self { transport, port, table, root: nobody, vm: nobody, files: None, init: None, hz: 0 }
+        Self {
+            transport,
+            port,
+            table,
+            root: nobody,
+            vm: nobody,
+            files: None,
+            init: None,
+            me: nobody,
+            hz: 0,
+            current: None,
+            retries: false,
+            alarm: None,
+        }
     }
 
     fn kernel(&self) -> kernel::Client<K> {

@@ -5,6 +5,7 @@
 use abi::{Endpoint, Errno, Message};
 use pm::{Pm, Port, Table};
 use protocol::Transport;
+use protocol::kernel::AbortHow;
 use static_cell::ConstStaticCell;
 use sys::{Ipc, KernelTransport, Traps};
 
@@ -18,7 +19,7 @@ fn main() -> u64 {
         sys::log!("cannot begin: {failure}");
         return 1;
     }
-    let stopped = sys::serve_over(&mut Traps, &mut server, Pm::answer, notified);
+    let stopped = sys::serve_over(&mut Traps, &mut server, Pm::answer, Pm::notified);
     sys::log!("cannot receive any more: {}", stopped.error);
     1
 }
@@ -42,6 +43,13 @@ impl Port for Others {
     fn tell(&mut self, _: &Message) -> Result<(), Errno> {
         Err(Errno::NoEnt)
     }
-}
 
-fn notified(_: &mut Pm<'_, KernelTransport, Others>, _: &Message) {}
+    fn log(&mut self, line: core::fmt::Arguments<'_>) {
+        sys::log!("{line}");
+    }
+
+    fn fail(&mut self, why: &str) {
+        sys::log!("{why}");
+        sys::abort(AbortHow::Leave, abi::report::SYSTEM_FAILED)
+    }
+}

@@ -3,11 +3,12 @@
 use crate::ids::Ids;
 use crate::signals::Signals;
 use crate::table::Slot;
-use crate::timers::Timers;
+use crate::timers::{NO_TIMERS, Timers};
 use abi::Endpoint;
 use abi::boot::NAME_LEN;
 use bitflags::bitflags;
 use protocol::pm::{ProcessFlags, WaitOptions};
+use protocol::pmfiles::What;
 
 bitflags! {
     /// What is the matter with a process.
@@ -33,9 +34,9 @@ bitflags! {
         const DELAYED = 1 << 8;
         /// The file server has to answer for it.
         const FILES = 1 << 9;
-        /// The file server was asked to end the call that it waits in.
+        /// It has left the call that it waited in, or is about to, and stands since.
         const UNPAUSING = 1 << 10;
-        /// Its real timer runs.
+        /// A timer of it runs.
         const ALARM = 1 << 11;
         /// Its old program is gone, and the new one is not complete.
         const PARTIAL_EXEC = 1 << 12;
@@ -53,8 +54,8 @@ bitflags! {
         const REPORT_STOP = 1 << 18;
         /// Somebody is to be told that it goes on.
         const REPORT_CONTINUE = 1 << 19;
-        /// Its signals were taken from the kernel, and it stands until they are dealt with.
-        const IN_KERNEL = 1 << 20;
+        /// Kernel and memory server know it no more.
+        const GONE = 1 << 20;
     }
 }
 
@@ -104,6 +105,12 @@ pub struct Process {
     pub(crate) flags: Flags,
     /// The tag of the call that has no answer yet.
     pub(crate) tag: u16,
+    /// The same of the tracer that waits for its end.
+    pub(crate) trace_tag: u16,
+    /// Who waits for it to be made, with the tag of that call.
+    pub(crate) forked_by: Option<(Endpoint, u16)>,
+    /// What the file server has to answer, with [`Flags::FILES`].
+    pub(crate) asked: Option<What>,
     /// Exit code, signal, or what has stopped it, as a waiter gets it.
     pub(crate) status: u32,
     /// What [`Flags::WAITS`] is about.
@@ -134,13 +141,16 @@ impl Process {
         trace_options: 0,
         flags: Flags::empty(),
         tag: 0,
+        trace_tag: 0,
+        forked_by: None,
+        asked: None,
         status: 0,
         wait: Wait { pid: 0, options: WaitOptions::empty() },
         times: Times { user: 0, system: 0 },
         child_times: Times { user: 0, system: 0 },
         ids: Ids::ROOT,
         signals: Signals::NONE,
-        timers: Timers::NONE,
+        timers: NO_TIMERS,
         name: [0; NAME_LEN],
     };
 

@@ -1,112 +1,134 @@
 //! The calls: what answers them.
 
+use crate::ids::Wish;
+use crate::process::Flags;
 use crate::{Pm, Port};
-use abi::{Errno, Message};
+use abi::Message;
 use protocol::pm::*;
 use protocol::{Answer, Caller, Transport};
 
 impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
     /// Answers a request in its place. Whether there is an answer: if not, there will be one later, or never.
     pub fn answer(&mut self, message: &mut Message) -> bool {
-        protocol::pm::answer(self, message)
+        let caller = self.table.find(message.peer);
+        if caller.is_some_and(|slot| self.table[slot].is(Flags::EXITS)) {
+            // It has sent that before it was ended.
+            return false;
+        }
+        self.current = caller;
+        let answered = protocol::pm::answer(self, message);
+        let Some(slot) = self.current.take() else {
+            return answered;
+        };
+        if answered && !self.table[slot].signals.due().is_empty() {
+            // It gets its answer first, and then its signals, before it goes on.
+            self.hold(slot);
+            self.port.answer(message);
+            self.deliver(slot);
+            return false;
+        }
+        if !answered {
+            self.deliver(slot);
+        }
+        answered
     }
 }
 
 impl<K: Transport + Copy, P: Port> Server for Pm<'_, K, P> {
-    fn exit(&mut self, _: Caller, _: Exit) -> Answer<ExitDone> {
-        Answer::Fail(Errno::NoSys)
+    fn exit(&mut self, from: Caller, call: Exit) -> Answer<ExitDone> {
+        self.do_exit(from, &call)
     }
 
-    fn fork(&mut self, _: Caller, _: Fork) -> Answer<Forked> {
-        Answer::Fail(Errno::NoSys)
+    fn fork(&mut self, from: Caller, _: Fork) -> Answer<Forked> {
+        self.do_fork(from)
     }
 
-    fn wait4(&mut self, _: Caller, _: Wait4) -> Answer<Waited> {
-        Answer::Fail(Errno::NoSys)
+    fn wait4(&mut self, from: Caller, call: Wait4) -> Answer<Waited> {
+        self.do_wait4(from, &call)
     }
 
-    fn ids(&mut self, _: Caller, _: GetIds) -> Answer<Ids> {
-        Answer::Fail(Errno::NoSys)
+    fn ids(&mut self, from: Caller, _: GetIds) -> Answer<Ids> {
+        self.do_ids(from).into()
     }
 
-    fn getpgid(&mut self, _: Caller, _: GetGroup) -> Answer<Group> {
-        Answer::Fail(Errno::NoSys)
+    fn getpgid(&mut self, from: Caller, call: GetGroup) -> Answer<Group> {
+        self.do_getpgid(from, call.pid).into()
     }
 
-    fn setpgid(&mut self, _: Caller, _: SetGroup) -> Answer<GroupSet> {
-        Answer::Fail(Errno::NoSys)
+    fn setpgid(&mut self, from: Caller, call: SetGroup) -> Answer<GroupSet> {
+        self.do_setpgid(from, &call).map(|()| GroupSet {}).into()
     }
 
-    fn setsid(&mut self, _: Caller, _: SetSession) -> Answer<SessionSet> {
-        Answer::Fail(Errno::NoSys)
+    fn setsid(&mut self, from: Caller, _: SetSession) -> Answer<SessionSet> {
+        self.do_setsid(from)
     }
 
-    fn setuid(&mut self, _: Caller, _: SetUid) -> Answer<UidSet> {
-        Answer::Fail(Errno::NoSys)
+    fn setuid(&mut self, from: Caller, call: SetUid) -> Answer<UidSet> {
+        self.set_ids(from, Wish::User(call.uid), UidSet {})
     }
 
-    fn setgid(&mut self, _: Caller, _: SetGid) -> Answer<GidSet> {
-        Answer::Fail(Errno::NoSys)
+    fn setgid(&mut self, from: Caller, call: SetGid) -> Answer<GidSet> {
+        self.set_ids(from, Wish::Group(call.gid), GidSet {})
     }
 
-    fn seteuid(&mut self, _: Caller, _: SetEffectiveUid) -> Answer<EffectiveUidSet> {
-        Answer::Fail(Errno::NoSys)
+    fn seteuid(&mut self, from: Caller, call: SetEffectiveUid) -> Answer<EffectiveUidSet> {
+        self.set_ids(from, Wish::EffectiveUser(call.uid), EffectiveUidSet {})
     }
 
-    fn setegid(&mut self, _: Caller, _: SetEffectiveGid) -> Answer<EffectiveGidSet> {
-        Answer::Fail(Errno::NoSys)
+    fn setegid(&mut self, from: Caller, call: SetEffectiveGid) -> Answer<EffectiveGidSet> {
+        self.set_ids(from, Wish::EffectiveGroup(call.gid), EffectiveGidSet {})
     }
 
-    fn setgroups(&mut self, _: Caller, _: SetGroups) -> Answer<GroupsSet> {
-        Answer::Fail(Errno::NoSys)
+    fn setgroups(&mut self, from: Caller, call: SetGroups) -> Answer<GroupsSet> {
+        self.do_setgroups(from, &call)
     }
 
-    fn getgroups(&mut self, _: Caller, _: GetGroups) -> Answer<Groups> {
-        Answer::Fail(Errno::NoSys)
+    fn getgroups(&mut self, from: Caller, _: GetGroups) -> Answer<Groups> {
+        self.do_getgroups(from).into()
     }
 
-    fn kill(&mut self, _: Caller, _: Kill) -> Answer<Killed> {
-        Answer::Fail(Errno::NoSys)
+    fn kill(&mut self, from: Caller, call: Kill) -> Answer<Killed> {
+        self.do_kill(from, &call).map(|()| Killed {}).into()
     }
 
-    fn sigaction(&mut self, _: Caller, _: SigAction) -> Answer<OldAction> {
-        Answer::Fail(Errno::NoSys)
+    fn sigaction(&mut self, from: Caller, call: SigAction) -> Answer<OldAction> {
+        self.do_sigaction(from, &call).into()
     }
 
-    fn sigprocmask(&mut self, _: Caller, _: SigMask) -> Answer<OldMask> {
-        Answer::Fail(Errno::NoSys)
+    fn sigprocmask(&mut self, from: Caller, call: SigMask) -> Answer<OldMask> {
+        self.do_sigprocmask(from, &call).into()
     }
 
-    fn sigpending(&mut self, _: Caller, _: SigPending) -> Answer<Pending> {
-        Answer::Fail(Errno::NoSys)
+    fn sigpending(&mut self, from: Caller, _: SigPending) -> Answer<Pending> {
+        self.do_sigpending(from).into()
     }
 
-    fn sigsuspend(&mut self, _: Caller, _: SigSuspend) -> Answer<Suspended> {
-        Answer::Fail(Errno::NoSys)
+    fn sigsuspend(&mut self, from: Caller, call: SigSuspend) -> Answer<Suspended> {
+        self.do_sigsuspend(from, &call)
     }
 
-    fn sigreturn(&mut self, _: Caller, _: SigReturn) -> Answer<SigReturned> {
-        Answer::Fail(Errno::NoSys)
+    fn sigreturn(&mut self, from: Caller, call: SigReturn) -> Answer<SigReturned> {
+        self.do_sigreturn(from, &call)
     }
 
-    fn setitimer(&mut self, _: Caller, _: SetTimer) -> Answer<OldTimer> {
-        Answer::Fail(Errno::NoSys)
+    fn setitimer(&mut self, from: Caller, call: SetTimer) -> Answer<OldTimer> {
+        self.do_setitimer(from, &call).into()
     }
 
-    fn getitimer(&mut self, _: Caller, _: GetTimer) -> Answer<TimerLeft> {
-        Answer::Fail(Errno::NoSys)
+    fn getitimer(&mut self, from: Caller, call: GetTimer) -> Answer<TimerLeft> {
+        self.do_getitimer(from, &call).into()
     }
 
-    fn times(&mut self, _: Caller, _: GetTimes) -> Answer<ProcessTimes> {
-        Answer::Fail(Errno::NoSys)
+    fn times(&mut self, from: Caller, _: GetTimes) -> Answer<ProcessTimes> {
+        self.do_times(from).into()
     }
 
-    fn ptrace(&mut self, _: Caller, _: Ptrace) -> Answer<Traced> {
-        Answer::Fail(Errno::NoSys)
+    fn ptrace(&mut self, from: Caller, call: Ptrace) -> Answer<Traced> {
+        self.do_ptrace(from, &call)
     }
 
-    fn exec(&mut self, _: Caller, _: Exec) -> Answer<ExecDone> {
-        Answer::Fail(Errno::NoSys)
+    fn exec(&mut self, from: Caller, call: Exec) -> Answer<ExecDone> {
+        self.do_exec(from, &call)
     }
 
     fn srv_fork(&mut self, from: Caller, call: SrvFork) -> Answer<SrvForked> {
@@ -117,27 +139,27 @@ impl<K: Transport + Copy, P: Port> Server for Pm<'_, K, P> {
         self.do_srv_exit(from.endpoint, call.process).map(|()| SrvExited {}).into()
     }
 
-    fn srv_kill(&mut self, _: Caller, _: SrvKill) -> Answer<SrvKilled> {
-        Answer::Fail(Errno::NoSys)
+    fn srv_kill(&mut self, from: Caller, call: SrvKill) -> Answer<SrvKilled> {
+        self.do_srv_kill(from.endpoint, &call).map(|()| SrvKilled {}).into()
     }
 
     fn pid_of(&mut self, from: Caller, call: PidOf) -> Answer<PidFound> {
         self.do_pid_of(from.endpoint, call.process).into()
     }
 
-    fn exec_new(&mut self, _: Caller, _: ExecNew) -> Answer<ExecNewDone> {
-        Answer::Fail(Errno::NoSys)
+    fn exec_new(&mut self, from: Caller, call: ExecNew) -> Answer<ExecNewDone> {
+        self.do_exec_new(from, &call).into()
     }
 
-    fn exec_restart(&mut self, _: Caller, _: ExecRestart) -> Answer<ExecRestarted> {
-        Answer::Fail(Errno::NoSys)
+    fn exec_restart(&mut self, from: Caller, call: ExecRestart) -> Answer<ExecRestarted> {
+        self.do_exec_restart(from, &call).map(|()| ExecRestarted {}).into()
     }
 
     fn process(&mut self, _: Caller, call: GetProcessStatus) -> Answer<ProcessStatus> {
         self.do_process(call.slot).into()
     }
 
-    fn files_done(&mut self, _: Caller, _: FilesDone) -> Answer<FilesDoneNoted> {
-        Answer::Fail(Errno::NoSys)
+    fn files_done(&mut self, from: Caller, call: FilesDone) -> Answer<FilesDoneNoted> {
+        self.do_files_done(from, &call)
     }
 }

@@ -70,7 +70,7 @@ impl Table {
     }
 
     /// All slots with processes, in their order.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+    pub(crate) fn slots(&self) -> impl DoubleEndedIterator<Item = Slot> + use<> {
         let taken = self.taken;
         (0..SLOTS as u16).map(Slot).filter(move |slot| taken[slot.index() / 64] >> (slot.index() % 64) & 1 != 0)
     }

@@ -114,9 +114,7 @@ fn only_the_root_system_process_makes_services() {
         let a = bench.service();
         let before = bench.len();
         for who in ["hello", "init", "pm"].map(boot).into_iter().chain([a.child]) {
-            if who == a.child {
-                bench.world.borrow_mut().get(who).unwrap().waits = None;
-            }
+            bench.world.borrow_mut().get(who).unwrap().waits = None;
             assert_eq!(bench.asks(who, &SrvFork { uid: 0, gid: 0 }), Err(Errno::Perm));
             assert_eq!(bench.asks(who, &SrvExit { process: a.child, reserved: 0 }), Err(Errno::Perm));
         }
