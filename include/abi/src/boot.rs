@@ -214,7 +214,7 @@ impl BootEntry {
             memory: 0,
             reserved: [0; 4],
         };
-        entry.name().map(|_| name)
+        (entry.name() == Some(text)).then_some(name)
     }
 }
 
@@ -416,5 +416,6 @@ mod tests {
         assert!(BootEntry::encode_name("sixteen-letters-").is_none());
         assert!(BootEntry::encode_name("Echo").is_none());
         assert!(BootEntry::encode_name("e cho").is_none());
+        assert!(BootEntry::encode_name("echo\0").is_none(), "another name than the same without the zero");
     }
 }
