@@ -87,12 +87,10 @@ impl Lines<'_> {
             }),
         );
         self.list("mem", entry.ranges().iter().map(|range| format!("{:x}:{:x}", range.start, range.len)));
-        let devices = entry.devices.iter().take(usize::from(entry.device_count));
-        self.list("pci device", devices.map(|pci| format!("{:04x}:{:04x}", pci.vendor, pci.device)));
-        let classes = entry.classes.iter().take(usize::from(entry.class_count));
+        self.list("pci device", entry.pci_devices().iter().map(|pci| format!("{:04x}:{:04x}", pci.vendor, pci.device)));
         self.list(
             "pci class",
-            classes.map(|pci| {
+            entry.pci_classes().iter().map(|pci| {
                 let parts = pci.class.to_be_bytes();
                 let count = (pci.mask.leading_ones() / u8::BITS) as usize;
                 let parts: Vec<String> = parts[..count.min(3)].iter().map(|part| format!("{part:02x}")).collect();

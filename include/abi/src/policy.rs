@@ -233,6 +233,26 @@ impl core::fmt::Display for PolicyError {
 
 impl core::error::Error for PolicyError {}
 
+impl MemoryRange {
+    /// Bytes of a page.
+    const PAGE: u64 = 4096;
+
+    /// Whether it is of whole pages, one at least, and ends somewhere.
+    fn is_valid(&self) -> bool {
+        self.start.is_multiple_of(Self::PAGE)
+            && self.len.is_multiple_of(Self::PAGE)
+            && self.len > 0
+            && self.start.checked_add(self.len).is_some()
+    }
+}
+
+impl PciClass {
+    /// Whether only bits count that a class has, and no others are set.
+    fn is_valid(&self) -> bool {
+        self.mask & 0xff == 0 && self.class & !self.mask == 0
+    }
+}
+
 impl PolicyHeader {
     /// The header of a policy with these entries.
     pub fn of(entries: &[ServicePolicy]) -> Self {
@@ -307,6 +327,16 @@ impl ServicePolicy {
         &self.ranges[..usize::from(self.range_count).min(MAX_MEMORY_RANGES)]
     }
 
+    /// Its PCI devices.
+    pub fn pci_devices(&self) -> &[PciDevice] {
+        &self.devices[..usize::from(self.device_count).min(MAX_PCI)]
+    }
+
+    /// Its PCI classes.
+    pub fn pci_classes(&self) -> &[PciClass] {
+        &self.classes[..usize::from(self.class_count).min(MAX_PCI)]
+    }
+
     /// Whether all its numbers mean something in a table of `count` entries.
     fn is_valid(&self, count: usize) -> bool {
         let within = |set: &ServiceSet| services(set).all(|place| place < count);
@@ -327,7 +357,8 @@ impl ServicePolicy {
             && usize::from(self.device_count) <= MAX_PCI
             && usize::from(self.class_count) <= MAX_PCI
             && self.io().iter().all(|range| range.first <= range.last)
-            && self.ranges().iter().all(|range| range.start.checked_add(range.len).is_some())
+            && self.ranges().iter().all(MemoryRange::is_valid)
+            && self.pci_classes().iter().all(PciClass::is_valid)
             && self.reserved == [0; 5]
     }
 }
@@ -382,5 +413,197 @@ pub fn parse(bytes: &[u8]) -> Result<&[ServicePolicy], PolicyError> {
         (1, 0 | 1) => Ok(entries),
         (1, pagers) => Err(PolicyError::Pagers(pagers)),
         (roots, _) => Err(PolicyError::Roots(roots)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    fn entry(name: &str) -> ServicePolicy {
+        ServicePolicy::nothing(BootEntry::encode_name(name).unwrap())
+    }
+
+    fn root() -> ServicePolicy {
+        ServicePolicy { flags: ServiceFlags::ROOT.bits(), ..entry("rs") }
+    }
+
+    /// The bytes of a policy, at an address that suits the entries.
+    fn bytes(header: PolicyHeader, entries: &[ServicePolicy]) -> Vec<u64> {
+        let mut all = Vec::from(header.as_bytes());
+        all.extend_from_slice(entries.as_bytes());
+        all.chunks(8).map(|c| u64::from_ne_bytes(c.try_into().unwrap())).collect()
+    }
+
+    fn check(header: PolicyHeader, entries: &[ServicePolicy]) -> Result<usize, PolicyError> {
+        parse(bytes(header, entries).as_bytes()).map(<[_]>::len)
+    }
+
+    /// The root system process, a service that has something of everything, and a third.
+    fn good() -> [ServicePolicy; 3] {
+        let mut full = entry("full");
+        full.calls = u64::MAX;
+        full.memory = u64::MAX;
+        full.sends = [0b111, 0];
+        full.control = [0b100, 0];
+        full.traps = crate::TrapMask::all().bits();
+        full.flags = (ServiceFlags::all() - ServiceFlags::ROOT).bits();
+        full.uid = u32::MAX;
+        full.heartbeat = u32::MAX;
+        (full.restarts, full.backoff) = (u16::MAX, u16::MAX);
+        (full.manager, full.backup, full.scheduler) = (2, ITSELF, 2);
+        full.quantum = u16::MAX;
+        (full.priority, full.cpu) = (PRIORITIES as u8 - 1, MAX_CPUS as u8 - 1);
+        full.irq_count = MAX_IRQS as u8;
+        full.io_count = MAX_IO_RANGES as u8;
+        full.range_count = MAX_MEMORY_RANGES as u8;
+        (full.device_count, full.class_count) = (MAX_PCI as u8, MAX_PCI as u8);
+        full.io[15] = IoRange { first: 0, last: u16::MAX };
+        full.ranges = [MemoryRange { start: 0xa_0000, len: 0x1000 }; MAX_MEMORY_RANGES];
+        full.classes[7] = PciClass { class: 0x0106_0000, mask: 0xffff_0000 };
+        [root(), full, entry("third")]
+    }
+
+    #[test]
+    fn a_good_policy_is_read_back() {
+        let entries = good();
+        let words = bytes(PolicyHeader::of(&entries), &entries);
+        assert_eq!(parse(words.as_bytes()), Ok(&entries[..]));
+        let mut most: Vec<_> = (0..MAX_SERVICES).map(|i| entry(&std::format!("s{i}"))).collect();
+        most[MAX_SERVICES - 1].flags = (ServiceFlags::ROOT | ServiceFlags::PAGER).bits();
+        most[0].sends = [u64::MAX; 2];
+        most[0].manager = MAX_SERVICES as u16 - 1;
+        assert_eq!(check(PolicyHeader::of(&most), &most), Ok(MAX_SERVICES));
+        most.push(entry("one-more"));
+        assert_eq!(check(PolicyHeader::of(&most), &most), Err(PolicyError::Count(129)));
+    }
+
+    #[test]
+    fn lengths() {
+        let entries = good();
+        let words = bytes(PolicyHeader::of(&entries), &entries);
+        let all = words.as_bytes();
+        for len in 0..all.len() {
+            assert!(parse(&all[..len]).is_err(), "{len} bytes");
+        }
+        for len in [0, 31, 32, 33, all.len() - 1, all.len() - size_of::<ServicePolicy>()] {
+            assert_eq!(parse(&all[..len]), Err(PolicyError::Length), "{len} bytes");
+        }
+        let longer = [&words[..], &[0]].concat();
+        assert_eq!(parse(longer.as_bytes()), Err(PolicyError::Length));
+        // Bytes that follow one another, but begin beside a word.
+        let mut beside = std::vec![0u64; words.len() + 1];
+        beside.as_mut_bytes()[4..4 + all.len()].copy_from_slice(all);
+        assert_eq!(parse(&beside.as_bytes()[4..4 + all.len()]), Err(PolicyError::Length));
+    }
+
+    #[test]
+    fn every_wrong_field_of_the_header_has_its_error() {
+        let entries = good();
+        let changed = |change: fn(&mut PolicyHeader)| {
+            let mut header = PolicyHeader::of(&entries);
+            change(&mut header);
+            check(header, &entries).unwrap_err()
+        };
+        assert_eq!(changed(|h| h.magic[7] ^= 1), PolicyError::Magic);
+        assert_eq!(changed(|h| h.format = 2), PolicyError::Format(2));
+        assert_eq!(changed(|h| h.abi += 1), PolicyError::Abi(crate::ABI_VERSION + 1));
+        assert_eq!(changed(|h| h.count = 0), PolicyError::Count(0));
+        assert_eq!(changed(|h| h.count = u32::MAX), PolicyError::Count(u32::MAX));
+        assert_eq!(changed(|h| h.count -= 1), PolicyError::Length);
+        assert_eq!(changed(|h| h.count += 1), PolicyError::Length);
+        assert_eq!(changed(|h| h.crc32 ^= 1), PolicyError::Checksum);
+        assert_eq!(changed(|h| h.reserved[7] = 1), PolicyError::Checksum);
+    }
+
+    /// What is said of the good policy with its second entry changed.
+    #[track_caller]
+    fn refused(wanted: PolicyError, change: fn(&mut ServicePolicy)) {
+        let mut entries = good();
+        change(&mut entries[1]);
+        assert_eq!(check(PolicyHeader::of(&entries), &entries), Err(wanted));
+    }
+
+    #[test]
+    fn every_wrong_field_of_an_entry_is_found() {
+        let wrong: &[fn(&mut ServicePolicy)] = &[
+            |e| e.sends[0] = 0b1000,
+            |e| e.sends[1] = 1 << 63,
+            |e| e.control[0] = 0b1000,
+            |e| e.control[1] = 1,
+            |e| e.traps |= 1,
+            |e| e.traps |= 1 << 31,
+            |e| e.flags |= 1 << 13,
+            |e| e.manager = 3,
+            |e| e.manager = ITSELF - 1,
+            |e| e.backup = 3,
+            |e| e.scheduler = 3,
+            |e| e.scheduler = ITSELF,
+            |e| e.quantum = 0,
+            |e| e.priority = PRIORITIES as u8,
+            |e| e.cpu = MAX_CPUS as u8,
+            |e| e.irq_count = MAX_IRQS as u8 + 1,
+            |e| e.io_count = MAX_IO_RANGES as u8 + 1,
+            |e| e.range_count = MAX_MEMORY_RANGES as u8 + 1,
+            |e| e.device_count = MAX_PCI as u8 + 1,
+            |e| e.class_count = MAX_PCI as u8 + 1,
+            |e| e.reserved[4] = 1,
+            |e| e.io[15] = IoRange { first: 2, last: 1 },
+            |e| e.ranges[3].start = 0xfff,
+            |e| e.ranges[3].len = 0,
+            |e| e.ranges[3].len = 0x1001,
+            |e| e.ranges[3] = MemoryRange { start: 0x1000, len: u64::MAX - 0xfff },
+            |e| e.classes[7].mask = 0xffff_00ff,
+            |e| e.classes[7].class = 0x0106_0100,
+        ];
+        for change in wrong {
+            refused(PolicyError::Entry(1), *change);
+        }
+    }
+
+    #[test]
+    fn names_differ() {
+        refused(PolicyError::Name(1), |e| e.name = [0; NAME_LEN]);
+        refused(PolicyError::Name(1), |e| e.name[0] = b'F');
+        refused(PolicyError::Name(1), |e| e.name = [b'a'; NAME_LEN]);
+        refused(PolicyError::Name(1), |e| e.name[NAME_LEN - 1] = b'a');
+        refused(PolicyError::Name(1), |e| e.name = BootEntry::encode_name("rs").unwrap());
+        refused(PolicyError::Name(2), |e| e.name = BootEntry::encode_name("third").unwrap());
+    }
+
+    #[test]
+    fn there_is_one_root_and_one_memory_server_at_most() {
+        refused(PolicyError::Roots(2), |e| e.flags |= ServiceFlags::ROOT.bits());
+        let none = [entry("a")];
+        assert_eq!(check(PolicyHeader::of(&none), &none), Err(PolicyError::Roots(0)));
+        let pager = |name| ServicePolicy { flags: ServiceFlags::PAGER.bits(), ..entry(name) };
+        let two = [root(), pager("a"), pager("b")];
+        assert_eq!(check(PolicyHeader::of(&two), &two), Err(PolicyError::Pagers(2)));
+        assert_eq!(check(PolicyHeader::of(&two[..2]), &two[..2]), Ok(2));
+    }
+
+    #[test]
+    fn sets_of_services() {
+        let set = [1 << 3, 1 << 63];
+        assert!(services(&set).eq([3, 127]));
+        assert!(contains(&set, 127) && !contains(&set, 126) && !contains(&set, MAX_SERVICES));
+    }
+
+    #[test]
+    fn counts_that_are_too_high_show_no_more_than_there_is() {
+        let e = ServicePolicy { irq_count: 255, io_count: 255, range_count: 255, class_count: 255, ..entry("a") };
+        assert_eq!((e.irqs().len(), e.io().len()), (MAX_IRQS, MAX_IO_RANGES));
+        assert_eq!((e.ranges().len(), e.pci_classes().len()), (MAX_MEMORY_RANGES, MAX_PCI));
+        assert!(e.pci_devices().is_empty());
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        assert!(PolicyError::Format(9).to_string().contains("build the image again"));
+        assert!(PolicyError::Abi(9).to_string().contains("is for ABI version 9"));
+        assert!(PolicyError::Entry(4).to_string().contains("entry 4"));
     }
 }
