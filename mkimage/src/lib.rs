@@ -18,4 +18,5 @@ pub mod manifest;
 pub mod migrate;
 pub mod progress;
 pub mod symbolize;
+pub mod system;
 pub mod tree;

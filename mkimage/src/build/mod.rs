@@ -9,8 +9,9 @@ pub use plugin::plugin;
 use crate::elf;
 use crate::fsutil::{self, Context, FileError};
 use crate::image::Image;
-use crate::manifest::{KERNEL_NAME, Manifest, ManifestError, Program, Source};
+use crate::manifest::{KERNEL_NAME, Program, Source};
 use crate::progress::Progress;
+use crate::system::{System, SystemError};
 use std::path::{Path, PathBuf};
 
 /// Where the ELF files come from.
@@ -28,12 +29,9 @@ pub enum BuildError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The manifest is no text.
-    #[error("{}: is not UTF-8: save it again in that encoding", .0.display())]
-    Encoding(PathBuf),
-    /// The manifest is refused.
+    /// Manifest or policy cannot be read, or are refused.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    System(#[from] SystemError),
     /// Cargo failed.
     #[error(transparent)]
     Cargo(#[from] CargoError),
@@ -56,21 +54,21 @@ pub struct Built {
     pub unstripped: Vec<(String, Vec<u8>)>,
 }
 
-/// Reads a manifest and makes its image.
+/// Reads a manifest and its policy, and makes the image.
 ///
 /// # Errors
 /// Whatever stands in the way; nothing is written but cargo's own files.
 pub fn build(manifest: &Path, binaries: &Binaries, progress: Progress) -> Result<Built, BuildError> {
-    let text = String::from_utf8(fsutil::read(manifest)?).map_err(|_| BuildError::Encoding(manifest.into()))?;
-    let manifest = Manifest::parse(&text, manifest)?;
+    let system = System::read(manifest)?;
     match binaries {
-        Binaries::Workspace => pack(&manifest, &cargo::build(&manifest, progress)?.dir, progress),
-        Binaries::Directory(dir) => pack(&manifest, dir, progress),
+        Binaries::Workspace => pack(&system, &cargo::build(&system.manifest, progress)?.dir, progress),
+        Binaries::Directory(dir) => pack(&system, dir, progress),
     }
 }
 
-/// Makes the image of a manifest from the ELF files in a directory.
-fn pack(manifest: &Manifest, dir: &Path, progress: Progress) -> Result<Built, BuildError> {
+/// Makes the image of a system from the ELF files in a directory.
+fn pack(system: &System, dir: &Path, progress: Progress) -> Result<Built, BuildError> {
+    let manifest = &system.manifest;
     let mut unstripped = Vec::new();
     let mut load = |name: &str, source: &Source, kind: elf::Kind| {
         let path = dir.join(&source.bin);
@@ -83,7 +81,7 @@ fn pack(manifest: &Manifest, dir: &Path, progress: Progress) -> Result<Built, Bu
     let kernel = load(KERNEL_NAME, &manifest.kernel, elf::Kind::Kernel)?;
     let mut load_program = |program: &Program| load(&program.name, &program.source, elf::Kind::Program);
     let programs = manifest.programs.iter().map(&mut load_program).collect::<Result<_, _>>()?;
-    Ok(Built { image: Image::pack(manifest, kernel, programs), unstripped })
+    Ok(Built { image: Image::pack(system, kernel, programs), unstripped })
 }
 
 /// Writes an image, and the unstripped files, for `symbolize` and debuggers, into `debug/IMAGE NAME` beside it.

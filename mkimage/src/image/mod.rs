@@ -6,8 +6,10 @@
 pub mod v1;
 
 use crate::boot_table;
-use crate::manifest::{KERNEL_NAME, Manifest};
-use abi::boot::{BootEntry, TABLE_MODULE, TableError};
+use crate::manifest::KERNEL_NAME;
+use crate::system::{self, System};
+use abi::boot::{BootEntry, BootFlags, TABLE_MODULE, TableError};
+use abi::policy::{POLICY_FILE, PolicyError, ServicePolicy};
 use std::path::{Path, PathBuf};
 
 /// First bytes of an image of any format; the format's version follows, as a little-endian 32-bit number.
@@ -28,7 +30,7 @@ pub struct Image {
     pub version: String,
     /// Kernel command line.
     pub cmdline: String,
-    /// The kernel, the boot table, and the programs in the order of the table.
+    /// The kernel, the boot table, and what that names, in its order: programs, and the policy.
     pub files: Vec<File>,
 }
 
@@ -51,7 +53,7 @@ pub enum Role {
     Kernel = 1,
     /// The boot table.
     BootTable = 2,
-    /// A program's ELF file.
+    /// What the boot table names: a program's ELF file, or the policy.
     Program = 3,
 }
 
@@ -124,6 +126,9 @@ pub enum VerifyError {
     /// The boot table is refused.
     #[error("has a bad boot table: it {0}")]
     Table(#[from] TableError),
+    /// The policy is refused.
+    #[error("has a bad policy: it {0}")]
+    Policy(#[from] PolicyError),
     /// Boot table and files do not agree.
     #[error("has a boot table that does not fit its files: {0}")]
     Mismatch(String),
@@ -155,14 +160,14 @@ pub enum OpenError {
 
 impl Image {
     /// Puts an image together. All bytes are those that are booted.
-    pub fn pack(manifest: &Manifest, kernel: Vec<u8>, programs: Vec<Vec<u8>>) -> Self {
-        let table = boot_table::compile(manifest, &programs);
+    pub fn pack(system: &System, kernel: Vec<u8>, programs: Vec<Vec<u8>>) -> Self {
+        let manifest = &system.manifest;
+        let (table, named) = boot_table::compile(system, programs);
         let mut files = vec![
             File { role: Role::Kernel, name: KERNEL_NAME.into(), bytes: kernel },
             File { role: Role::BootTable, name: TABLE_MODULE.into(), bytes: table },
         ];
-        let named = manifest.programs.iter().zip(programs);
-        files.extend(named.map(|(p, bytes)| File { role: Role::Program, name: p.name.clone(), bytes }));
+        files.extend(named.into_iter().map(|(name, bytes)| File { role: Role::Program, name, bytes }));
         let version = version_of(&manifest.cmdline, &files);
         Self { abi: abi::ABI_VERSION, name: manifest.name.clone(), version, cmdline: manifest.cmdline.clone(), files }
     }
@@ -183,7 +188,7 @@ impl Image {
         v1::write(self)
     }
 
-    /// Checks that this system boots it: the ABI version, the boot table, and that table and programs agree. Returns
+    /// Checks that this system boots it: the ABI version, the boot table, that table and files agree, and the policy. Returns
     /// the entries of the table.
     ///
     /// # Errors
@@ -193,9 +198,9 @@ impl Image {
             return Err(VerifyError::Abi(self.abi));
         }
         let entries = boot_table::read(&self.table().bytes)?;
-        let programs: Vec<&File> = self.programs().collect();
+        let programs: Vec<&File> = self.with_entries().collect();
         if entries.len() != programs.len() {
-            let text = format!("it names {} programs, there are {}", entries.len(), programs.len());
+            let text = format!("it names {} files, there are {}", entries.len(), programs.len());
             return Err(VerifyError::Mismatch(text));
         }
         for (entry, file) in entries.iter().zip(programs) {
@@ -206,7 +211,13 @@ impl Image {
             if (entry.size, entry.crc32) != (file.bytes.len() as u64, crc32fast::hash(&file.bytes)) {
                 return Err(VerifyError::Mismatch(format!("`{}` has another size or checksum", file.name)));
             }
+            if file.name == POLICY_FILE && !entry.has(BootFlags::FILE) {
+                return Err(VerifyError::Mismatch(format!(
+                    "`{POLICY_FILE}` is the name of the policy, not of a program"
+                )));
+            }
         }
+        self.policy()?;
         Ok(entries)
     }
 
@@ -220,9 +231,18 @@ impl Image {
         self.with_role(Role::BootTable)
     }
 
-    /// The programs.
-    pub fn programs(&self) -> impl Iterator<Item = &File> {
+    /// What has an entry in the boot table.
+    fn with_entries(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|f| f.role == Role::Program)
+    }
+
+    /// The entries of the policy, if there is one.
+    ///
+    /// # Errors
+    /// That it is no good one.
+    pub fn policy(&self) -> Result<Option<Vec<ServicePolicy>>, PolicyError> {
+        let file = self.with_entries().find(|file| file.name == POLICY_FILE);
+        file.map(|file| system::read_policy(&file.bytes)).transpose()
     }
 
     /// What the boot loader loads beside the kernel, in order.

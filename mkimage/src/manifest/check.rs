@@ -1,13 +1,9 @@
-//! The meaning of a manifest: names, numbers and what they refer to.
+//! The meaning of a manifest: names, and what they refer to.
 
-use super::{
-    DEFAULT_CPU, DEFAULT_PRIORITY, Fault, KERNEL_NAME, MAX_CMDLINE, MAX_IMAGE_NAME, Manifest, Position, Program, Source,
-};
+use super::{Fault, KERNEL_NAME, MAX_CMDLINE, MAX_IMAGE_NAME, Manifest, Position, Program, Source};
 use super::{is_cmdline, is_image_name, raw};
-use abi::TrapMask;
-use abi::boot::{BootEntry, BootFlags, KERNEL_LOG_NAME, MAX_CPUS, MAX_PROGRAMS, NAME_LEN, PRIORITIES, TABLE_MODULE};
-use protocol::kernel::{GROUPS, PROTOCOL, right_by_name};
-use protocol::vm;
+use abi::boot::{BootEntry, KERNEL_LOG_NAME, MAX_PROGRAMS, NAME_LEN, TABLE_MODULE};
+use abi::policy::POLICY_FILE;
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -17,13 +13,23 @@ pub(super) fn check(raw: raw::Manifest, text: &str, path: &Path) -> Result<Manif
     let mut checker = Checker { text, faults: Vec::new() };
     checker.image_name(&raw.name);
     let cmdline = raw.cmdline.map_or(String::new(), |c| checker.cmdline(&c));
+    let policy_at = checker.policy(&raw.policy);
     let kernel = checker.source(&raw.kernel.package, raw.kernel.bin.as_ref());
-    let names = checker.program_names(&raw.program);
-    checker.special_programs(&raw.program);
-    let is_served = raw.program.get_ref().iter().any(|p| set(p.loads.as_ref()).is_some());
-    let programs = raw.program.get_ref().iter().map(|p| checker.program(p, &names, is_served)).collect();
+    checker.program_names(&raw.program);
+    checker.loader(&raw.program);
+    let programs = raw.program.get_ref().iter().map(|p| checker.program(p)).collect();
+    let programs_at = checker.at(raw.program.span());
     if checker.faults.is_empty() {
-        Ok(Manifest { path: path.into(), name: raw.name.into_inner(), cmdline, kernel, programs })
+        Ok(Manifest {
+            path: path.into(),
+            name: raw.name.into_inner(),
+            cmdline,
+            policy: raw.policy.into_inner(),
+            policy_at,
+            kernel,
+            programs,
+            programs_at,
+        })
     } else {
         Err(checker.faults)
     }
@@ -61,6 +67,14 @@ impl Checker<'_> {
         normal
     }
 
+    fn policy(&mut self, file: &Spanned<String>) -> Position {
+        if file.get_ref().is_empty() || file.get_ref().contains(char::is_control) {
+            let message = "name the file with the policy, relative to this one: such as \"system.conf\"";
+            self.fault(file.span(), message.to_owned());
+        }
+        self.at(file.span())
+    }
+
     fn source(&mut self, package: &Spanned<String>, bin: Option<&Spanned<String>>) -> Source {
         for name in std::iter::once(package).chain(bin) {
             let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -75,19 +89,18 @@ impl Checker<'_> {
         }
     }
 
-    /// The names of all programs in the order of their slots: what `sends` refers to.
-    fn program_names(&mut self, programs: &Spanned<Vec<raw::Program>>) -> Vec<String> {
+    fn program_names(&mut self, programs: &Spanned<Vec<raw::Program>>) {
         let count = programs.get_ref().len();
         if count == 0 || count > MAX_PROGRAMS {
             self.fault(programs.span(), format!("an image has 1 to {MAX_PROGRAMS} programs, not {count}"));
         }
-        let mut names: Vec<String> = Vec::new();
+        let mut names: Vec<&String> = Vec::new();
         for name in programs.get_ref().iter().map(|p| &p.name) {
             let text = name.get_ref();
             if BootEntry::encode_name(text).is_none() {
                 let rule = format!("1 to {} of a-z 0-9 - _", NAME_LEN - 1);
                 self.fault(name.span(), format!("{text:?} is no name of a program: it has {rule}"));
-            } else if text == TABLE_MODULE || text == KERNEL_NAME {
+            } else if [TABLE_MODULE, KERNEL_NAME, POLICY_FILE].contains(&&**text) {
                 self.fault(
                     name.span(),
                     format!("`{text}` is the name of another boot file: call the program otherwise"),
@@ -97,162 +110,35 @@ impl Checker<'_> {
                     name.span(),
                     format!("`{text}` stands before the kernel's lines in the log: call the program otherwise"),
                 );
-            } else if names.contains(text) {
+            } else if names.contains(&text) {
                 self.fault(name.span(), format!("there is a program `{text}` before this one: names must differ"));
             }
-            names.push(text.clone());
+            names.push(text);
         }
-        names
     }
 
-    /// One program is the root system process, and one at most the memory server.
-    fn special_programs(&mut self, programs: &Spanned<Vec<raw::Program>>) {
+    /// One program at most loads the others, and what does not boot needs one.
+    fn loader(&mut self, programs: &Spanned<Vec<raw::Program>>) {
         let all = programs.get_ref();
-        let roots: Vec<_> = all.iter().filter_map(|p| set(p.root.as_ref())).collect();
-        if roots.is_empty() && !all.is_empty() {
-            let message = "no program has `root = true`: name the root system process, which starts the others";
-            self.fault(programs.span(), message.to_owned());
+        let loaders: Vec<_> = all.iter().filter_map(|p| p.loads.as_ref()).filter(|loads| *loads.get_ref()).collect();
+        for loads in loaders.iter().skip(1) {
+            self.fault(loads.span(), "a program before this one loads the others: there is one at most".to_owned());
         }
-        for root in roots.iter().skip(1) {
-            self.fault(root.span(), "a program before this one is the root system process: there is one".to_owned());
-        }
-        for pager in all.iter().filter_map(|p| set(p.pager.as_ref())).skip(1) {
-            self.fault(pager.span(), "a program before this one is the memory server: there is one at most".to_owned());
-        }
-        for loads in all.iter().filter(|p| set(p.pager.as_ref()).is_none()).filter_map(|p| set(p.loads.as_ref())) {
-            let message = "only the memory server loads the others: it needs `pager = true`";
-            self.fault(loads.span(), message.to_owned());
+        for boot in all.iter().filter_map(|p| p.boot.as_ref()).filter(|boot| !*boot.get_ref() && loaders.is_empty()) {
+            let message = "what is not started at boot is kept by the memory server: \
+                           this image has no program with `loads = true`";
+            self.fault(boot.span(), message.to_owned());
         }
     }
 
-    fn program(&mut self, raw: &raw::Program, names: &[String], is_served: bool) -> Program {
-        let mut sends = 0;
-        let mut calls = 0;
-        let mut traps = TrapMask::empty();
-        for name in self.each_once(&raw.sends) {
-            match names.iter().position(|n| n == name.get_ref()) {
-                Some(slot) => sends |= 1u64.checked_shl(slot as u32).unwrap_or(0), // Too many programs: refused already.
-                None => self.fault(name.span(), unknown_target(name.get_ref(), names)),
-            }
-        }
-        for name in self.each_once(&raw.calls) {
-            match right_by_name(name.get_ref()) {
-                Some(right) => calls |= right,
-                None => {
-                    let known = call_names().map(|(name, _)| name.to_owned());
-                    self.fault(name.span(), unknown("kernel call", name.get_ref(), known));
-                }
-            }
-        }
-        for name in self.each_once(&raw.traps) {
-            match trap_names().find(|(known, _)| known == name.get_ref()) {
-                Some((_, mask)) => traps |= mask,
-                None => self.fault(name.span(), unknown("trap", name.get_ref(), trap_names().map(|(n, _)| n))),
-            }
-        }
-        let mut memory = 0;
-        for name in self.each_once(&raw.memory) {
-            match memory_names().find(|(known, _)| known == name.get_ref()) {
-                Some((_, right)) => memory |= right,
-                None => {
-                    let known = memory_names().map(|(name, _)| name.to_owned());
-                    self.fault(name.span(), unknown("call of the memory server", name.get_ref(), known));
-                }
-            }
-        }
-        let source = self.source(&raw.package, raw.bin.as_ref());
+    fn program(&mut self, raw: &raw::Program) -> Program {
+        let is_set = |key: &Option<Spanned<bool>>, default| key.as_ref().map_or(default, |key| *key.get_ref());
         Program {
             name: raw.name.get_ref().clone(),
-            source,
-            priority: self.priority(raw),
-            cpu: self.cpu(raw),
-            flags: flags(raw, is_served),
-            traps,
-            sends,
-            calls,
-            memory,
+            at: self.at(raw.name.span()),
+            source: self.source(&raw.package, raw.bin.as_ref()),
+            boots: is_set(&raw.boot, true),
+            loads: is_set(&raw.loads, false),
         }
     }
-
-    fn priority(&mut self, raw: &raw::Program) -> u8 {
-        self.small_number(raw.priority.as_ref(), DEFAULT_PRIORITY, PRIORITIES, "a priority is 0 (most urgent)")
-    }
-
-    fn cpu(&mut self, raw: &raw::Program) -> u8 {
-        self.small_number(raw.cpu.as_ref(), DEFAULT_CPU, MAX_CPUS, "the number of a processor is 0 (the first)")
-    }
-
-    /// A number below `limit`; `range` begins the sentence that tells what it may be.
-    fn small_number(&mut self, number: Option<&Spanned<i64>>, default: u8, limit: usize, range: &str) -> u8 {
-        let Some(number) = number else { return default };
-        match u8::try_from(*number.get_ref()).ok().filter(|&n| usize::from(n) < limit) {
-            Some(number) => number,
-            None => {
-                self.fault(number.span(), format!("{range} to {}, not {}", limit - 1, number.get_ref()));
-                default
-            }
-        }
-    }
-
-    /// The names of a list; those that stand there a second time are faults.
-    fn each_once<'n>(&mut self, list: &'n [Spanned<String>]) -> Vec<&'n Spanned<String>> {
-        let mut seen: Vec<&Spanned<String>> = Vec::new();
-        for name in list {
-            if seen.iter().any(|s| s.get_ref() == name.get_ref()) {
-                self.fault(name.span(), format!("`{}` stands in this list twice", name.get_ref()));
-            } else {
-                seen.push(name);
-            }
-        }
-        seen
-    }
-}
-
-/// Every trap as a manifest names it.
-pub(crate) fn trap_names() -> impl Iterator<Item = (String, TrapMask)> {
-    TrapMask::all().iter_names().map(|(name, mask)| (name.to_ascii_lowercase(), mask))
-}
-
-/// Every kernel call and group of them as a manifest names it, with its bit in call masks.
-pub(crate) fn call_names() -> impl Iterator<Item = (&'static str, u64)> {
-    let calls = PROTOCOL.calls.iter().map(|call| call.name.split_once('.').map_or(call.name, |(_, name)| name));
-    let groups = GROUPS.iter().map(|group| group.protocol.name);
-    calls.chain(groups).filter_map(|name| Some((name, right_by_name(name)?)))
-}
-
-/// Every call of the memory server as a manifest names it, with its bit in masks of them, and the right to act for others.
-pub(crate) fn memory_names() -> impl Iterator<Item = (&'static str, u64)> {
-    let calls = vm::PROTOCOL.calls.iter().map(|call| {
-        let name = call.name.split_once('.').map_or(call.name, |(_, name)| name);
-        (name, 1 << call.number)
-    });
-    calls.chain([("for_others", vm::FOR_OTHERS)])
-}
-
-/// Every flag of a program as a manifest names it.
-pub(crate) fn flag_names() -> impl Iterator<Item = (String, BootFlags)> {
-    BootFlags::all().iter_names().map(|(name, flag)| (name.to_ascii_lowercase(), flag))
-}
-
-/// What a program is to the system. Where the memory server loads, it loads all but itself and the root system process.
-fn flags(raw: &raw::Program, is_served: bool) -> BootFlags {
-    let given = |key: &Option<Spanned<bool>>, flag| if set(key.as_ref()).is_some() { flag } else { BootFlags::empty() };
-    let flags = given(&raw.root, BootFlags::ROOT) | given(&raw.pager, BootFlags::PAGER);
-    if is_served && flags.is_empty() { BootFlags::SERVED } else { flags }
-}
-
-/// A key that is there and true.
-fn set(key: Option<&Spanned<bool>>) -> Option<&Spanned<bool>> {
-    key.filter(|key| *key.get_ref())
-}
-
-fn unknown(what: &str, name: &str, known: impl Iterator<Item = String>) -> String {
-    format!("there is no {what} `{name}`: known are {}", known.collect::<Vec<_>>().join(", "))
-}
-
-fn unknown_target(name: &str, names: &[String]) -> String {
-    if name == "*" {
-        return "`*` is not allowed: name each program that may be sent to".to_owned();
-    }
-    unknown("program of this image with the name", name, names.iter().cloned())
 }

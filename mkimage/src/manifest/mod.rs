@@ -1,29 +1,24 @@
-//! The image manifest: which programs an image boots, and what each of them may do.
+//! The image manifest: which programs an image has, and which file says what each of them may do.
 //!
 //! [`Manifest::parse`] accepts a manifest wholly or refuses it with a [`Fault`] for each thing that is wrong, with its
-//! line and column. docs/images.md describes the keys.
+//! line and column. docs/images.md describes the keys. What manifest and policy say together is checked by
+//! [`crate::system`].
 
 mod check;
-pub(crate) use check::{call_names, flag_names, memory_names, trap_names};
-mod raw;
+pub(crate) mod raw;
 
-use abi::TrapMask;
-use abi::boot::BootFlags;
+pub use libconf::names::KERNEL_NAME;
+pub use libconf::{Fault, Position};
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Version of the manifest's keys.
-pub const MANIFEST_FORMAT: i64 = 1;
-/// Priority of a program that names none.
-pub const DEFAULT_PRIORITY: u8 = 7;
-/// Processor of a program whose manifest names none.
-pub const DEFAULT_CPU: u8 = 0;
+pub const MANIFEST_FORMAT: i64 = 2;
 /// Most bytes in a kernel command line.
 pub const MAX_CMDLINE: usize = 1024;
 /// Most characters in the name of an image.
 pub const MAX_IMAGE_NAME: usize = 31;
-/// Name of the kernel's file in images and boot sets.
-pub const KERNEL_NAME: &str = "kernel";
 
 /// A manifest without faults.
 #[derive(Clone, Debug)]
@@ -34,10 +29,16 @@ pub struct Manifest {
     pub name: String,
     /// Kernel command line: words with one blank between two.
     pub cmdline: String,
+    /// The file with the policy, relative to the manifest.
+    pub policy: String,
+    /// Where it is named.
+    pub policy_at: Position,
     /// What the kernel is built from.
     pub kernel: Source,
     /// The programs, in the order of their slots.
     pub programs: Vec<Program>,
+    /// Where the first of them stands.
+    pub programs_at: Position,
 }
 
 /// A binary of a package of the workspace.
@@ -51,63 +52,22 @@ pub struct Source {
     pub at: Position,
 }
 
-/// A boot program and its authority.
+/// A program of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Name of its module.
+    /// Name of its module, and of its service in the policy.
     pub name: String,
+    /// Where it stands.
+    pub at: Position,
     /// What it is built from.
     pub source: Source,
-    /// Scheduling queue.
-    pub priority: u8,
-    /// Number of the processor that it runs on.
-    pub cpu: u8,
-    /// What it is to the system.
-    pub flags: BootFlags,
-    /// Traps it may use.
-    pub traps: TrapMask,
-    /// Programs it may send to: a bit for each place in the table.
-    pub sends: u64,
-    /// Kernel calls it may make: a bit for each number, or for a group.
-    pub calls: u64,
-    /// Calls of the memory server that it may make: a bit for each number.
-    pub memory: u64,
+    /// Whether it is started at boot; else it is a file of the image.
+    pub boots: bool,
+    /// Whether it loads the others, but the root system process; else the kernel does.
+    pub loads: bool,
 }
 
-/// A place in a text file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// Line, from 1.
-    pub line: usize,
-    /// Character in the line, from 1.
-    pub column: usize,
-}
-
-impl Position {
-    /// The position of a byte of `text`.
-    pub fn of(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
-/// One thing that is wrong with a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Where.
-    pub at: Position,
-    /// What, and what to do.
-    pub message: String,
-}
-
-/// A refused manifest.
+/// A refused manifest, or policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ManifestError {
     /// The file.
@@ -143,6 +103,11 @@ impl Manifest {
     /// The kernel's source and those of the programs.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         std::iter::once(&self.kernel).chain(self.programs.iter().map(|p| &p.source))
+    }
+
+    /// Where the policy is.
+    pub fn policy_path(&self) -> PathBuf {
+        crate::fsutil::parent(&self.path).join(&self.policy)
     }
 
     /// A refusal of one of its parts.

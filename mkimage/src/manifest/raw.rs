@@ -2,9 +2,8 @@
 
 use super::{Fault, MANIFEST_FORMAT, Position};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
-
-type Names = Vec<Spanned<String>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,15 +12,16 @@ pub(super) struct Manifest {
     _format: i64,
     pub(super) name: Spanned<String>,
     pub(super) cmdline: Option<Spanned<String>>,
+    pub(super) policy: Spanned<String>,
     pub(super) kernel: Kernel,
     pub(super) program: Spanned<Vec<Program>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Kernel {
-    pub(super) package: Spanned<String>,
-    pub(super) bin: Option<Spanned<String>>,
+pub(crate) struct Kernel {
+    pub(crate) package: Spanned<String>,
+    pub(crate) bin: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -30,19 +30,8 @@ pub(super) struct Program {
     pub(super) name: Spanned<String>,
     pub(super) package: Spanned<String>,
     pub(super) bin: Option<Spanned<String>>,
-    pub(super) priority: Option<Spanned<i64>>,
-    pub(super) cpu: Option<Spanned<i64>>,
-    pub(super) root: Option<Spanned<bool>>,
-    pub(super) pager: Option<Spanned<bool>>,
+    pub(super) boot: Option<Spanned<bool>>,
     pub(super) loads: Option<Spanned<bool>>,
-    #[serde(default)]
-    pub(super) traps: Names,
-    #[serde(default)]
-    pub(super) sends: Names,
-    #[serde(default)]
-    pub(super) calls: Names,
-    #[serde(default)]
-    pub(super) memory: Names,
 }
 
 /// Read first: what other formats have beside it is not known.
@@ -52,12 +41,21 @@ struct Format {
 }
 
 pub(super) fn parse(text: &str) -> Result<Manifest, Fault> {
+    parse_format(text, MANIFEST_FORMAT)
+}
+
+/// Reads a manifest of this format, and of no other.
+pub(crate) fn parse_format<T: DeserializeOwned>(text: &str, wanted: i64) -> Result<T, Fault> {
     let format: Format = toml::from_str(text).map_err(|e| fault(text, &e))?;
-    if *format.format.get_ref() != MANIFEST_FORMAT {
+    let found = *format.format.get_ref();
+    if found != wanted {
+        let advice = match found {
+            1 => "run `mkimage migrate MANIFEST`, and see the entry of UPDATING.md that names",
+            _ => "see the entries of UPDATING.md that name",
+        };
         let message = format!(
-            "manifest format {} is not known, this mkimage reads format {MANIFEST_FORMAT}: \
-             see the entries of UPDATING.md that name `manifest format`",
-            format.format.get_ref()
+            "manifest format {found} is not known, this mkimage reads format {wanted}: \
+             {advice} `manifest format`"
         );
         return Err(Fault { at: Position::of(text, format.format.span().start), message });
     }

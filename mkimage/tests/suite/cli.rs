@@ -39,10 +39,18 @@ fn a_refused_build_writes_nothing() {
     std::fs::write(place.path("ping"), sample::program("ping")).unwrap();
     std::fs::write(place.path("kernel"), sample::program("kernel")).unwrap();
     refused("./kernel: has no multiboot2 header");
-    std::fs::write(place.path("image.toml"), sample::manifest_text("").replace("times", "tames")).unwrap();
-    refused("image.toml:20:10: there is no kernel call `tames`");
+    std::fs::write(place.path("sample.conf"), sample::POLICY.replace("times", "tames")).unwrap();
+    refused("./sample.conf:12:17: there is no kernel call `tames`");
+    std::fs::write(place.path("sample.conf"), b"service \xff").unwrap();
+    refused("./sample.conf: is not UTF-8");
+    std::fs::write(place.path("sample.conf"), sample::POLICY.replace("service echo", "class echo")).unwrap();
+    refused("./sample.conf:11:9: `echo` is a class: name a service");
     std::fs::write(place.path("image.toml"), b"name = \"\xff\"").unwrap();
     refused("image.toml: is not UTF-8");
+    std::fs::write(place.path("image.toml"), sample::manifest_text("")).unwrap();
+    std::fs::remove_file(place.path("sample.conf")).unwrap();
+    let message = place.fails(FAILED, BUILD);
+    assert!(message.contains("cannot read ./sample.conf: "), "{message}");
     let message = place.fails(FAILED, &["build", "none.toml"]);
     assert!(message.contains("cannot read none.toml: "), "{message}");
 }
@@ -62,14 +70,15 @@ fn packages_that_the_workspace_does_not_have() {
     let manifest = dir.path().join("image.toml");
     let build = |text: String| {
         std::fs::write(&manifest, text).unwrap();
+        std::fs::write(dir.path().join("sample.conf"), sample::POLICY).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_mkimage")).arg("build").arg(&manifest).output().unwrap();
         assert_eq!(output.status.code(), Some(FAILED));
         String::from_utf8(output.stderr).unwrap()
     };
-    let message = build(sample::manifest_text("").replace("\"ping\"", "\"pong\""));
-    assert!(message.contains("image.toml:16:11: there is no package `pong` in the workspace"), "{message}");
+    let message = build(sample::manifest_text("").replace("package = \"ping\"", "package = \"pong\""));
+    assert!(message.contains("image.toml:15:11: there is no package `pong` in the workspace"), "{message}");
     let message = build(sample::manifest_text("").replace("package = \"ping\"", "package = \"protocol\""));
-    assert!(message.contains("image.toml:16:11: the package `protocol` has no binary `protocol`"), "{message}");
+    assert!(message.contains("image.toml:15:11: the package `protocol` has no binary `protocol`"), "{message}");
 }
 
 #[test]
@@ -137,6 +146,63 @@ fn migrate_writes_the_current_format() {
 }
 
 #[test]
+fn migrate_writes_a_manifest_and_its_policy() {
+    let place = Place::new();
+    let old = "format = 1\nname = \"old\"\n[kernel]\npackage = \"kernel\"\n\
+               [[program]]\nname = \"ping\"\npackage = \"ping\"\nroot = true\n";
+    std::fs::write(place.path("old.toml"), old).unwrap();
+    assert_eq!(
+        place.succeeds(&["migrate", "old.toml"]),
+        "old.toml: format 2\n./old.conf: the policy of its programs\n"
+    );
+    place.succeeds(&["build", "old.toml", "--programs", ".", "-o", "old.img"]);
+    let message = place.fails(FAILED, &["migrate", "old.toml", "--policy", "new.conf"]);
+    assert!(message.contains("old.toml:1:10: manifest format 2 is not known"), "{message}");
+    std::fs::write(place.path("old.toml"), old).unwrap();
+    let message = place.fails(FAILED, &["migrate", "old.toml"]);
+    assert!(message.contains("./old.conf is there already"), "{message}");
+    place.succeeds(&["migrate", "old.toml", "new.toml", "--policy", "etc.conf"]);
+    assert_eq!(std::fs::read_to_string(place.path("old.toml")).unwrap(), old);
+    place.succeeds(&["build", "new.toml", "--programs", ".", "-o", "new.img"]);
+    let message = place.fails(FAILED, &["migrate", "new.img"]);
+    assert!(message.contains("as `mkimage migrate OLD NEW`"), "{message}");
+}
+
+#[test]
+fn migrate_merges_policies() {
+    let place = Place::new();
+    let write = |name: &str, text: &str| std::fs::write(place.path(name), text).unwrap();
+    write("base.conf", sample::POLICY);
+    write("local.conf", &sample::POLICY.replace("priority 3", "priority 4"));
+    write("newer.conf", &sample::POLICY.replace("NONE exit", "NONE exit times"));
+    let command = ["migrate", "local.conf", "merged.conf", "--base", "base.conf", "--newer", "newer.conf"];
+    assert_eq!(place.succeeds(&command), "echo: from the newer\nping: as it was here\n");
+    let merged = std::fs::read_to_string(place.path("merged.conf")).unwrap();
+    assert_eq!(merged, sample::POLICY.replace("priority 3", "priority 4").replace("NONE exit", "NONE exit times"));
+
+    write("newer.conf", &sample::POLICY.replace("priority 3", "priority 5"));
+    let message = place.fails(FAILED, &command);
+    assert!(message.contains("conflict in `ping`") && message.contains("1 conflicts in merged.conf"), "{message}");
+    assert!(message.contains("    priority 4;") && message.contains("    priority 5;"), "{message}");
+    std::fs::copy(place.path("merged.conf"), place.path("sample.conf")).unwrap();
+    let message = place.fails(FAILED, BUILD);
+    assert!(message.contains("./sample.conf:7:1: a merge left a conflict here"), "{message}");
+
+    write("newer.conf", &sample::POLICY.replace("service echo", "service reply").replace("ipc echo", "ipc reply"));
+    write("local.conf", &sample::POLICY.replace("ipc echo;", "ipc echo; irq 3;"));
+    let message = place.fails(FAILED, &command);
+    assert!(message.contains("conflict in `ping`"), "{message}");
+    write("newer.conf", &sample::POLICY.replacen("service echo", "service reply", 1).replace("ipc echo", "ipc reply"));
+    write("base.conf", &sample::POLICY.replace("ipc echo", "ipc reply"));
+    write("local.conf", sample::POLICY);
+    let message = place.fails(FAILED, &command);
+    assert!(
+        message.contains("the policy is not good:\nmerged.conf:") && message.contains("no service `echo`"),
+        "{message}"
+    );
+}
+
+#[test]
 fn symbolize_names_functions_of_the_right_program() {
     // This program has debug information, so it stands for the programs of an image.
     let place = Place::new();
@@ -178,7 +244,15 @@ fn symbolize_is_a_filter() {
 #[test]
 fn wrong_usage_is_told_from_failure() {
     let place = Place::new();
-    for arguments in [&[][..], &["bild"], &["check"], &["inspect", "--xml"], &["install", "x"], &["migrate", "x"]] {
+    for arguments in [
+        &[][..],
+        &["bild"],
+        &["check"],
+        &["inspect", "--xml"],
+        &["install", "x"],
+        &["migrate"],
+        &["migrate", "x", "--base", "y"],
+    ] {
         let message = place.fails(USAGE, arguments);
         assert!(message.contains("Usage: "), "{message}");
     }

@@ -1,8 +1,11 @@
 //! Images that are damaged, cut or forged.
 
 use crate::sample;
+use abi::boot::{BootFlags, BootHeader};
+use abi::policy::PolicyError;
 use mkimage::image::{self, Image, ImageError, VerifyError};
 use std::path::Path;
+use zerocopy::IntoBytes;
 
 // Offsets in the header, from docs/images.md.
 const FORMAT: usize = 8;
@@ -201,6 +204,29 @@ fn an_image_for_another_system_is_a_good_container_only() {
     assert!(matches!(refuse(&|i| i.files[2].bytes.push(0)), VerifyError::Mismatch(_)));
     assert!(matches!(refuse(&|i| i.files[3].bytes[300] ^= 1), VerifyError::Mismatch(_)));
     assert_eq!(Forged::new().put(ABI, &[9]).read().unwrap().verify(), Err(VerifyError::Abi(9)));
+}
+
+/// The image with a policy, with that one changed and the boot table right about it again.
+fn with_policy(change: impl FnOnce(&mut Vec<u8>), flags: BootFlags) -> Result<usize, VerifyError> {
+    let mut image = sample::served_image();
+    let place = image.files.iter().position(|file| file.name == "policy").unwrap();
+    change(&mut image.files[place].bytes);
+    let mut entries = mkimage::boot_table::read(&image.table().bytes).unwrap();
+    let entry = entries.iter_mut().find(|entry| entry.name() == Some("policy")).unwrap();
+    let bytes = &image.files[place].bytes;
+    (entry.size, entry.crc32, entry.flags) = (bytes.len() as u64, crc32fast::hash(bytes), flags.bits());
+    image.files[1].bytes = [BootHeader::of(&entries).as_bytes(), entries.as_bytes()].concat();
+    let read = image::read(&image.to_bytes()).unwrap();
+    assert_eq!(read, image);
+    read.verify().map(|entries| entries.len())
+}
+
+#[test]
+fn a_policy_is_verified_too() {
+    assert_eq!(with_policy(|_| {}, BootFlags::FILE), Ok(5));
+    assert_eq!(with_policy(|p| p.truncate(40), BootFlags::FILE), Err(VerifyError::Policy(PolicyError::Length)));
+    assert_eq!(with_policy(|p| p[50] ^= 1, BootFlags::FILE), Err(VerifyError::Policy(PolicyError::Checksum)));
+    assert!(matches!(with_policy(|_| {}, BootFlags::SERVED), Err(VerifyError::Table(_) | VerifyError::Mismatch(_))));
 }
 
 #[test]

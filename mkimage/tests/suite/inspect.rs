@@ -24,6 +24,19 @@ fn table() {
 }
 
 #[test]
+fn the_whole_policy() {
+    let image = sample::served_image();
+    let report = report(&image).unwrap();
+    let text = report.to_string().replace(&image.version, "VERSION");
+    assert_eq!(text, include_str!("../fixtures/inspect-policy.txt"));
+    let json = serde_json::to_string_pretty(&report).unwrap().replace(&image.version, "VERSION");
+    assert_eq!(json, include_str!("../fixtures/inspect-policy.json").trim_end());
+    let (_, policy) = text.split_once("services\n\n").unwrap();
+    let again = libconf::Config::parse(policy).unwrap();
+    assert_eq!(Some(again.policies()), image.policy().unwrap(), "what is shown can be compiled again");
+}
+
+#[test]
 fn an_image_that_does_not_boot_is_refused() {
     let mut image = sample::image("a");
     image.abi = 7;

@@ -8,6 +8,8 @@ mod inspect;
 mod install;
 mod iso;
 mod manifest;
+mod merge;
 mod migrate;
 mod place;
 mod sample;
+mod system;

@@ -1,9 +1,14 @@
 //! Says what is in an image: a table for people, a value for `--json`.
 
+mod service;
+
+pub use service::ServiceReport;
+
 use crate::elf::{self, Unreadable};
 use crate::image::{self, File, Image, Role, VerifyError};
-use crate::manifest::{call_names, flag_names, memory_names, trap_names};
-use abi::boot::BootEntry;
+use abi::boot::{BootEntry, BootFlags};
+use abi::policy::{POLICY_FILE, PolicyError};
+use libconf::names;
 use serde::Serialize;
 use std::fmt;
 
@@ -22,6 +27,12 @@ pub struct Report {
     pub cmdline: String,
     /// The files, in order.
     pub files: Vec<FileReport>,
+    /// What every service may do, also those that are started later; nothing where there is no policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceReport>,
+    /// The same as a text like that of system.conf.
+    #[serde(skip)]
+    policy: String,
 }
 
 /// A file of an image.
@@ -55,14 +66,14 @@ pub struct SegmentReport {
     pub memory: u64,
 }
 
-/// What a program may do, by the names that the manifest uses.
+/// What a program may do from the boot on, by the names that the policy uses.
 #[derive(Debug, Serialize)]
 pub struct Policy {
     /// Scheduling queue.
     pub priority: u8,
     /// Number of the processor that it runs on.
     pub cpu: u8,
-    /// What it is to the system: `root`, `pager`, `served`.
+    /// What it is to the system: `root`, `pager`, `served`, `file`, `kept`.
     pub flags: Vec<String>,
     /// Traps.
     pub traps: Vec<String>,
@@ -80,6 +91,9 @@ pub enum InspectError {
     /// It is not for this system.
     #[error("the image {0}")]
     Verify(#[from] VerifyError),
+    /// Its policy is refused.
+    #[error("the policy {0}")]
+    Policy(#[from] PolicyError),
     /// A file in it is no ELF file.
     #[error("`{0}` {1}")]
     Unreadable(String, Unreadable),
@@ -92,6 +106,7 @@ pub enum InspectError {
 pub fn report(image: &Image) -> Result<Report, InspectError> {
     let entries = image.verify()?;
     let files = image.files.iter().map(|file| describe(file, &entries)).collect::<Result<_, _>>()?;
+    let policy = image.policy()?.unwrap_or_default();
     Ok(Report {
         name: image.name.clone(),
         boot_set: image.version.clone(),
@@ -99,25 +114,33 @@ pub fn report(image: &Image) -> Result<Report, InspectError> {
         abi: image.abi,
         cmdline: image.cmdline.clone(),
         files,
+        services: service::reports(&policy),
+        policy: libconf::write(&policy),
     })
 }
 
 fn describe(file: &File, entries: &[BootEntry]) -> Result<FileReport, InspectError> {
     let segments = match file.role {
         Role::BootTable => Vec::new(),
+        Role::Program if file.name == POLICY_FILE => Vec::new(),
         Role::Kernel | Role::Program => {
             elf::segments(&file.bytes).map_err(|error| InspectError::Unreadable(file.name.clone(), error))?
         }
     };
     let entry = entries.iter().find(|e| file.role == Role::Program && e.name() == Some(&file.name));
+    let role = if entry.is_some_and(is_policy) { POLICY_FILE } else { file.role.label() };
     Ok(FileReport {
         name: file.name.clone(),
-        role: file.role.label(),
+        role,
         size: file.bytes.len(),
         crc32: format!("{:#010x}", crc32fast::hash(&file.bytes)),
         segments: segments.iter().map(segment).collect(),
-        policy: entry.map(|entry| policy(entry, entries)),
+        policy: entry.filter(|entry| !is_policy(entry)).map(|entry| policy(entry, entries)),
     })
+}
+
+fn is_policy(entry: &BootEntry) -> bool {
+    entry.name() == Some(POLICY_FILE)
 }
 
 fn segment(s: &elf::Segment) -> SegmentReport {
@@ -127,17 +150,22 @@ fn segment(s: &elf::Segment) -> SegmentReport {
 fn policy(entry: &BootEntry, entries: &[BootEntry]) -> Policy {
     let in_mask = |mask: u64, bit: usize| mask.checked_shr(bit as u32).is_some_and(|rest| rest & 1 != 0);
     let targets = entries.iter().enumerate().filter(|&(slot, _)| in_mask(entry.sends, slot));
-    let calls = call_names().filter(|(_, right)| entry.calls & right != 0);
-    let memory = memory_names().filter(|(_, right)| entry.memory & right != 0);
+    let calls = names::calls().filter(|(_, right)| entry.calls & right != 0);
+    let memory = names::memory().filter(|(_, right)| entry.memory & right != 0);
     Policy {
         priority: entry.priority,
         cpu: entry.cpu,
-        flags: flag_names().filter(|(_, flag)| entry.has(*flag)).map(|(name, _)| name).collect(),
-        traps: trap_names().filter(|(_, trap)| entry.traps & trap.bits() != 0).map(|(name, _)| name).collect(),
+        flags: flags(entry),
+        traps: names::traps().filter(|(_, trap)| entry.traps & trap.bits() != 0).map(|(name, _)| name).collect(),
         sends: targets.filter_map(|(_, e)| e.name()).map(str::to_owned).collect(),
         calls: calls.map(|(name, _)| name.to_owned()).collect(),
         memory: memory.map(|(name, _)| name.to_owned()).collect(),
     }
+}
+
+fn flags(entry: &BootEntry) -> Vec<String> {
+    let set = BootFlags::from_bits_truncate(entry.flags);
+    set.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect()
 }
 
 impl fmt::Display for Report {
@@ -148,7 +176,12 @@ impl fmt::Display for Report {
         writeln!(f, "image format  {}", self.format)?;
         writeln!(f, "ABI version   {}", self.abi)?;
         writeln!(f, "command line  {cmdline}")?;
-        self.files.iter().try_for_each(|file| write!(f, "\n{file}"))
+        self.files.iter().try_for_each(|file| write!(f, "\n{file}"))?;
+        if self.policy.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "\npolicy, {} services\n\n{}", self.services.len(), self.policy)
+        }
     }
 }
 
@@ -164,6 +197,9 @@ impl fmt::Display for FileReport {
         }
         let Some(policy) = &self.policy else { return Ok(()) };
         let list = |names: &[String]| if names.is_empty() { "(nothing)".to_owned() } else { names.join(", ") };
+        if policy.flags.iter().any(|flag| flag == "file") {
+            return writeln!(f, "    not started at boot");
+        }
         let flags: String = policy.flags.iter().map(|flag| format!(", {flag}")).collect();
         writeln!(f, "    priority {}, processor {}{flags}", policy.priority, policy.cpu)?;
         writeln!(f, "    traps    {}", list(&policy.traps))?;

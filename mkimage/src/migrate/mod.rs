@@ -1,4 +1,8 @@
-//! Reads images of every format that there has been.
+//! Reads images of every format that there has been, converts manifests of older formats, and merges policies.
+
+mod format1;
+pub mod manifest;
+pub mod merge;
 
 use crate::image::{self, Image, ImageError, v1};
 
