@@ -36,6 +36,7 @@ pub(crate) fn services(text: &str, blocks: &[Resolved<'_>], faults: &mut Faults)
             policy: compiler.entry(block, faults),
         })
         .collect();
+    users(&all, &services, faults);
     if faults.is_empty() {
         order::check(&nodes(&all, &compiler), faults);
     }
@@ -55,6 +56,25 @@ fn special(all: &[&Resolved<'_>], faults: &mut Faults) {
             faults.add(0, "no service has `type root`: name the root system process, which starts the others");
         }
         found.for_each(|(_, at)| faults.add(at, format!("a service before this one is {what}: there is one")));
+    }
+}
+
+/// All users have one structure of privileges, so that each may do what every other may.
+fn users(all: &[&Resolved<'_>], services: &[Service], faults: &mut Faults) {
+    let shared = |policy: &ServicePolicy| {
+        let flags = policy.flags & ServiceFlags::SENDS_TO_USERS.bits();
+        (policy.calls, policy.memory, policy.sends, policy.traps, flags, policy.manager, policy.backup)
+    };
+    let mut users = all.iter().zip(services).filter(|(block, _)| kind(&block.settings) == Type::User);
+    let Some((_, first)) = users.next() else { return };
+    for (block, _) in users.filter(|(_, service)| shared(&service.policy) != shared(&first.policy)) {
+        let message = format!(
+            "`{}` and `{}` are users, who share what they may do: both need the same `traps`, `ipc`, `system`, `vm`, \
+             `sigmgr` and `backup`, such as from one class",
+            shown(block.name),
+            shown(&first.name)
+        );
+        faults.add(block.at, message);
     }
 }
 

@@ -124,6 +124,12 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     ("ipc rs vm;", "ipc rs vm; class server;", "3:22", "this block includes itself: server -> server"),
     ("\"calls\"", "calls", "21:11", "a description stands in quotes"),
     ("\"calls\"", "\"\u{1b}[2J\"", "21:11", "all of them printable"),
+    (
+        "\"calls\";",
+        "\"calls\"; type user; };\nservice other { type user; ipc rs; };\nservice more { ipc echo;",
+        "23:1",
+        "`other` and `ping` are users, who share what they may do",
+    ),
     // Who waits for whom.
     ("times fork;", "times fork; ipc ping;", "16:28", "may wait for each other for ever: echo -> ping -> echo"),
     ("ipc echo;", "ipc ping;", "20:9", "for ever: ping -> ping. Take a name out"),

@@ -5,8 +5,8 @@ use abi::boot::{BootEntry, BootFlags, BootHeader, TableError};
 use abi::policy::POLICY_FILE;
 use zerocopy::IntoBytes;
 
-/// The boot table of a system, and the files that it names, by their names and in its order: the programs that boot, and if there is a memory
-/// server that can keep them, the policy and the programs that do not. `files` are the programs' ELF files as the image has them, in the
+/// The boot table of a system, and the files that it names, by their names and in its order: the programs that boot, and where there are services,
+/// the policy and the programs that do not. `files` are the programs' ELF files as the image has them, in the
 /// order of the manifest.
 ///
 /// # Panics
@@ -16,7 +16,7 @@ pub fn compile(system: &System, files: Vec<Vec<u8>>) -> (Vec<u8>, Vec<(String, V
     assert_eq!(programs.len(), files.len(), "one file for each program");
     let named = programs.iter().zip(files).map(|(program, file)| (system.entry(program), program.name.clone(), file));
     let (mut all, later): (Vec<_>, Vec<_>) = named.partition(|(entry, ..)| !entry.has(BootFlags::FILE));
-    if system.is_served() {
+    if system.manifest.services {
         let entry = BootEntry { flags: BootFlags::FILE.bits(), ..nothing(POLICY_FILE) };
         all.push((entry, POLICY_FILE.to_owned(), system.policy()));
     }

@@ -64,7 +64,7 @@ impl System {
             }
         }
         check_root(&manifest, &config, &mut faults);
-        let entries = manifest.programs.len() + usize::from(is_loaded(&manifest));
+        let entries = manifest.programs.len() + usize::from(manifest.services);
         if entries > MAX_PROGRAMS {
             let message =
                 format!("the boot table has {MAX_PROGRAMS} entries, one of them for the policy, not {entries}");
@@ -78,9 +78,9 @@ impl System {
         }
     }
 
-    /// Whether a memory server loads the programs. Only then there is somebody to keep the policy, and other files, for later.
+    /// Whether a memory server loads the programs.
     pub fn is_served(&self) -> bool {
-        is_loaded(&self.manifest)
+        self.manifest.programs.iter().any(|program| program.loads)
     }
 
     /// The compiled policy.
@@ -109,7 +109,7 @@ impl System {
             calls: policy.calls,
             priority: policy.priority,
             cpu: policy.cpu,
-            flags: flags(policy, self.is_served()).bits(),
+            flags: flags(policy, self.is_served(), self.manifest.services).bits(),
             memory: policy.memory,
             ..entry
         }
@@ -133,19 +133,16 @@ pub(crate) fn nothing(name: &str) -> BootEntry {
     }
 }
 
-/// What a program is to the system. Where the memory server loads, it loads all but itself and the root system process.
-fn flags(policy: &ServicePolicy, is_served: bool) -> BootFlags {
+/// What a program is to the system. Where the memory server loads, it loads all but itself and the root system process; where there are
+/// services, it keeps the programs that are to be restarted.
+fn flags(policy: &ServicePolicy, is_served: bool, has_services: bool) -> BootFlags {
     match Type::of(policy.flags) {
         Type::Root => BootFlags::ROOT,
         Type::Pager => BootFlags::PAGER,
         _ if !is_served => BootFlags::empty(),
-        _ if policy.has(ServiceFlags::KEPT) => BootFlags::SERVED | BootFlags::KEPT,
+        _ if has_services && policy.has(ServiceFlags::KEPT) => BootFlags::SERVED | BootFlags::KEPT,
         _ => BootFlags::SERVED,
     }
-}
-
-fn is_loaded(manifest: &Manifest) -> bool {
-    manifest.programs.iter().any(|program| program.loads)
 }
 
 fn read_text(path: &Path) -> Result<String, SystemError> {

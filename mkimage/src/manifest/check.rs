@@ -16,7 +16,7 @@ pub(super) fn check(raw: raw::Manifest, text: &str, path: &Path) -> Result<Manif
     let policy_at = checker.policy(&raw.policy);
     let kernel = checker.source(&raw.kernel.package, raw.kernel.bin.as_ref());
     checker.program_names(&raw.program);
-    checker.loader(&raw.program);
+    let services = checker.services(raw.services.as_ref(), &raw.program);
     let programs = raw.program.get_ref().iter().map(|p| checker.program(p)).collect();
     let programs_at = checker.at(raw.program.span());
     if checker.faults.is_empty() {
@@ -26,6 +26,7 @@ pub(super) fn check(raw: raw::Manifest, text: &str, path: &Path) -> Result<Manif
             cmdline,
             policy: raw.policy.into_inner(),
             policy_at,
+            services,
             kernel,
             programs,
             programs_at,
@@ -117,18 +118,28 @@ impl Checker<'_> {
         }
     }
 
-    /// One program at most loads the others, and what does not boot needs one.
-    fn loader(&mut self, programs: &Spanned<Vec<raw::Program>>) {
+    /// Whether there are services. For them one program loads the others, one at most; and what does not boot is for them.
+    fn services(&mut self, key: Option<&Spanned<bool>>, programs: &Spanned<Vec<raw::Program>>) -> bool {
         let all = programs.get_ref();
         let loaders: Vec<_> = all.iter().filter_map(|p| p.loads.as_ref()).filter(|loads| *loads.get_ref()).collect();
         for loads in loaders.iter().skip(1) {
             self.fault(loads.span(), "a program before this one loads the others: there is one at most".to_owned());
         }
-        for boot in all.iter().filter_map(|p| p.boot.as_ref()).filter(|boot| !*boot.get_ref() && loaders.is_empty()) {
-            let message = "what is not started at boot is kept by the memory server: \
-                           this image has no program with `loads = true`";
+        let has_loader = !loaders.is_empty();
+        if let Some(key) = key.filter(|key| *key.get_ref() && !has_loader) {
+            let message = "services need a memory server: this image has no program with `loads = true`";
+            self.fault(key.span(), message.to_owned());
+        }
+        let services = has_loader && key.is_none_or(|key| *key.get_ref());
+        for boot in all.iter().filter_map(|p| p.boot.as_ref()).filter(|boot| !*boot.get_ref() && !services) {
+            let message = if has_loader {
+                "what is not started at boot is for services: this image has `services = false`"
+            } else {
+                "what is not started at boot is kept by the memory server: this image has no program with `loads = true`"
+            };
             self.fault(boot.span(), message.to_owned());
         }
+        services
     }
 
     fn program(&mut self, raw: &raw::Program) -> Program {

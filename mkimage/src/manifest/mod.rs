@@ -33,6 +33,9 @@ pub struct Manifest {
     pub policy: String,
     /// Where it is named.
     pub policy_at: Position,
+    /// Whether the root system process starts, watches and restarts the programs as services, by the policy. Else it goes by the boot table
+    /// alone.
+    pub services: bool,
     /// What the kernel is built from.
     pub kernel: Source,
     /// The programs, in the order of their slots.

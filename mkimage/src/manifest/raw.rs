@@ -13,6 +13,7 @@ pub(super) struct Manifest {
     pub(super) name: Spanned<String>,
     pub(super) cmdline: Option<Spanned<String>>,
     pub(super) policy: Spanned<String>,
+    pub(super) services: Option<Spanned<bool>>,
     pub(super) kernel: Kernel,
     pub(super) program: Spanned<Vec<Program>>,
 }

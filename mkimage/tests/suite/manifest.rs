@@ -139,7 +139,18 @@ fn one_program_at_most_loads_the_others() {
     let text = sample::manifest_text("") + sample::SERVED_PROGRAMS;
     let twice = text.replacen("package = \"echo\"", "package = \"echo\"\nloads = true", 1);
     refused(&twice, "26:9", "a program before this one loads the others");
+}
+
+#[test]
+fn services_need_a_memory_server_and_are_what_waits_for_them() {
+    let text = sample::manifest_text("") + sample::SERVED_PROGRAMS;
+    assert!(parse(&text).unwrap().services && !parse(&sample::manifest_text("")).unwrap().services);
     refused(&text.replace("loads = true", ""), "20:8", "this image has no program with `loads = true`");
+    let none = |text: &str| text.replacen("[kernel]", "services = false\n[kernel]", 1);
+    refused(&none(&text), "21:8", "this image has `services = false`");
+    assert!(!parse(&none(&text.replace("boot = false\n", ""))).unwrap().services);
+    let wanted = sample::manifest_text("").replacen("[kernel]", "services = true\n[kernel]", 1);
+    refused(&wanted, "6:12", "services need a memory server");
 }
 
 #[test]

@@ -94,6 +94,20 @@ fn without_a_memory_server_that_loads_there_is_no_policy() {
 }
 
 #[test]
+fn without_services_the_memory_server_only_loads() {
+    let manifest =
+        served_manifest().replace("boot = false\n", "").replacen("[kernel]", "services = false\n[kernel]", 1);
+    let table = entries(&parse(&manifest, &served_policy()).unwrap());
+    let wanted = [
+        ("echo", BootFlags::SERVED),
+        ("ping", BootFlags::ROOT),
+        ("later", BootFlags::SERVED),
+        ("vm", BootFlags::PAGER),
+    ];
+    assert_eq!(flags(&table), wanted);
+}
+
+#[test]
 fn faults_of_the_policy_name_its_file() {
     let manifest = sample::manifest_text("");
     refused(&manifest, &POLICY.replace("times", "tames"), "etc/sample.conf:12:17", "no kernel call `tames`");

@@ -215,7 +215,8 @@ fn every_version_has_its_entry() {
     let text = read(Path::new("UPDATING.md"));
     let abi = (1..=abi::ABI_VERSION).map(|n| format!("ABI {n}"));
     let boot_table = (1..=abi::boot::TABLE_FORMAT).map(|n| format!("boot table format {n}"));
-    for version in abi.chain(boot_table) {
+    let policy = (1..=abi::policy::POLICY_FORMAT).map(|n| format!("policy format {n}"));
+    for version in abi.chain(boot_table).chain(policy) {
         let has_entry = entries(&text)
             .iter()
             .any(|(heading, _)| heading.split(": ").any(|part| part.split(", ").any(|p| p == version)));
