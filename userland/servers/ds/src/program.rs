@@ -4,14 +4,14 @@
 use abi::grant::GrantId;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
-use core::fmt;
 use core::mem::forget;
 use ds::{Damage, Ds, ENTRIES, JOURNAL_HALF, LABELS, Lending, Memory, POOL, Range, SCRATCH, Store, Words};
 use protocol::ds::STATE_GRANT;
 use static_cell::ConstStaticCell;
 use sys::grants::{FOREVER, IndirectGrant, Pages, Received, Rights, Room, add_room};
-use sys::{Stopped, Traps};
 
+/// Bytes of the journal.
+pub(crate) const JOURNAL_LEN: u64 = 2 * JOURNAL_HALF as u64;
 /// Pages of the journal.
 const JOURNAL: usize = 2 * JOURNAL_HALF / PAGE_SIZE as usize;
 
@@ -26,10 +26,10 @@ static HANDED_ON: ConstStaticCell<HandedOn> = ConstStaticCell::new([const { None
 /// By the places of entries.
 type HandedOn = [Option<IndirectGrant<'static>>; ENTRIES];
 
-type Server = Ds<'static, 'static, Written, Others>;
+pub(crate) type Server = Ds<'static, 'static, Written, Others>;
 
 /// The journal, in pages that a successor can read.
-struct Written;
+pub(crate) struct Written;
 
 impl Words for Written {
     fn len(&self) -> usize {
@@ -42,7 +42,7 @@ impl Words for Written {
 }
 
 /// Memory of others.
-struct Others {
+pub(crate) struct Others {
     handed_on: &'static mut HandedOn,
 }
 
@@ -78,52 +78,16 @@ impl Lending for Others {
     }
 }
 
-/// Why the server cannot begin.
-enum Failure {
-    Call(Errno),
-    NoRegistrar,
-    /// The grant for the journal has another id than a successor expects.
-    StateGrant(GrantId),
-}
-
-impl From<Errno> for Failure {
-    fn from(error: Errno) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call(error) => error.fmt(f),
-            Self::NoRegistrar => write!(f, "there is no program {} to set labels", crate::REGISTRAR),
-            Self::StateGrant(id) => write!(f, "the grant for its state is {:#x}", id.raw()),
-        }
-    }
-}
-
-pub(crate) fn main() -> u64 {
-    match serve() {
-        Ok(stopped) => sys::log!("cannot receive any more: {}", stopped.error),
-        Err(failure) => sys::log!("cannot begin: {failure}"),
-    }
-    1
-}
-
-fn serve() -> Result<Stopped, Failure> {
-    grant_state()?;
-    let registrar = sys::lookup(crate::REGISTRAR).ok_or(Failure::NoRegistrar)?;
-    let mut server = begin(registrar)?;
-    Ok(sys::serve_over(&mut Traps, &mut server, answer, notified))
-}
-
 /// Lets whoever succeeds this instance under its endpoint read its journal: with the first grant that it makes.
-fn grant_state() -> Result<(), Failure> {
+///
+/// # Errors
+/// Those of grants; `EEXIST` if another grant was made before.
+pub(crate) fn grant_state() -> Result<(), Errno> {
     add_room(GRANTS.take())?;
     let state = FOREVER.share(&WRITTEN, Rights::READ, sys::whoami()?.endpoint)?;
     let id = state.id();
     forget(state);
-    if id == GrantId::from_raw(STATE_GRANT) { Ok(()) } else { Err(Failure::StateGrant(id)) }
+    if id == GrantId::from_raw(STATE_GRANT) { Ok(()) } else { Err(Errno::Exist) }
 }
 
 /// The memory of this instance.
@@ -136,18 +100,25 @@ fn others() -> Others {
 }
 
 /// A server without a predecessor.
-fn begin(registrar: Endpoint) -> Result<Server, Errno> {
-    Ds::new(memory(), Written, others(), registrar, crate::REGISTRAR.as_bytes())
+///
+/// # Errors
+/// `EINVAL` for a label that is none.
+pub(crate) fn begin(registrar: Endpoint, label: &[u8]) -> Result<Server, Errno> {
+    Ds::new(memory(), Written, others(), registrar, label)
 }
 
 /// A server that goes on where its predecessor, which is reached by this endpoint now, has stopped: after a crash or for an update.
-#[expect(dead_code, reason = "nobody replaces services yet")]
-fn succeed(predecessor: Endpoint) -> Result<Server, Damage> {
+///
+/// # Errors
+/// What cannot be read of what that one has left.
+#[allow(dead_code)] // In the image of the suite nobody is replaced.
+pub(crate) fn succeed(predecessor: Endpoint) -> Result<Server, Damage> {
     let state = Received { granter: predecessor, id: GrantId::from_raw(STATE_GRANT) };
     Ds::succeed(memory(), Written, others(), |offset, bytes| Ok(state.copy_from(offset, bytes)?))
 }
 
-fn answer(server: &mut Server, message: &mut Message) -> bool {
+/// Answers a request in its place, and notifies those who have to look again.
+pub(crate) fn answer(server: &mut Server, message: &mut Message) -> bool {
     let answered = protocol::ds::answer(server, message);
     tell(server);
     answered
@@ -159,6 +130,3 @@ fn tell(server: &mut Server) {
         let _ = rt::notify(who);
     }
 }
-
-/// Nobody has anything to say by a notification yet.
-fn notified(_: &mut Server, _: &Message) {}

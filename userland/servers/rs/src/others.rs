@@ -110,7 +110,10 @@ impl Servers for Others {
 
     fn table_grant(&mut self) -> GrantId {
         if self.table.is_none() {
-            self.table = FOREVER.share(&SERVICES, Rights::READ, Endpoint::ANY).ok();
+            match FOREVER.share(&SERVICES, Rights::READ, Endpoint::ANY) {
+                Ok(grant) => self.table = Some(grant),
+                Err(error) => sys::log!("the table of services cannot be shown: {error}"),
+            }
         }
         self.table.as_ref().map_or(GrantId::INVALID, |grant| grant.id())
     }

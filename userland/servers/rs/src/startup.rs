@@ -1,7 +1,7 @@
 //! Boot by a policy: services are made known, and begin one after the other.
 
 use crate::boot::{BootFailure, Step, is_file};
-use crate::service::{Instance, Name, PERIODS_TO_BEGIN, Phase};
+use crate::service::{Instance, Name, PERIODS_TO_BEGIN, Phase, SERVICES};
 use crate::{Root, Servers, Set};
 use abi::boot::BootFlags;
 use abi::policy::{POLICY_FILE, ServiceFlags, ServicePolicy, contains};
@@ -12,6 +12,7 @@ use protocol::kernel::GetBootEntry;
 use protocol::pm::PidOf;
 use protocol::privctl::{Allow, SetUser, UpdateSys};
 use protocol::rs::Init;
+use protocol::sef::ServiceEntry;
 use protocol::vm::SetCalls;
 
 impl<T: Transport + Copy, S: Servers> Root<T, S> {
@@ -42,6 +43,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         if self.policy.is_empty() {
             return Ok(false);
         }
+        (0..SERVICES).for_each(|place| self.servers.show(place, &ServiceEntry::FREE));
         self.know_services()?;
         Ok(true)
     }
@@ -134,25 +136,23 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             let service = root.services.get(place);
             service.is_some_and(|service| service.has(ServiceFlags::SYNCHRONOUS) && service.phase != Phase::Active)
         };
-        let mut next = self.work.booting;
-        while next.checked_sub(1).is_none_or(|last| !is_waited_for(self, last)) {
-            let Some(service) = self.services.get_mut(next) else {
+        // Whoever begins at once has the next one begin.
+        while self.work.booting.checked_sub(1).is_none_or(|last| !is_waited_for(self, last)) {
+            let place = self.work.booting;
+            let Some(service) = self.services.get_mut(place) else {
                 break;
             };
+            self.work.booting += 1;
             if let Phase::Starting { how, .. } = service.phase {
                 service.phase = Phase::Starting { how, until };
-                next += 1;
-                self.work.booting = next;
-                if let Err(error) = self.let_begin(next - 1) {
-                    return self.cannot_begin(next - 1, error);
+                if let Err(error) = self.let_begin(place) {
+                    return self.cannot_begin(place, error);
                 }
-            } else {
-                next += 1;
-                self.work.booting = next;
             }
         }
         let all_begun = self.services.iter().all(|service| service.phase == Phase::Active);
-        if self.services.get(next).is_none() && all_begun {
+        let all_run = self.services.get(self.work.booting).is_none();
+        if all_run && all_begun && !self.work.is_up {
             self.is_up();
         }
     }
