@@ -129,7 +129,7 @@ fn pretend(target: Endpoint) -> Result<(), Errno> {
 
 /// Maps memory at once and forgets it.
 fn leak(pages: u64) -> Result<(), Errno> {
-    let server = sys::lookup("vm").ok_or(Errno::Srch)?;
+    let server = sef::lookup("vm")?;
     let flags = (MapFlags::ANONYMOUS | MapFlags::PREALLOCATED).bits();
     let len = pages * abi::layout::PAGE_SIZE;
     let call = Map { address: 0, len, offset: 0, flags, access: Access::Write, fd: -1, process: Endpoint::SELF };

@@ -129,6 +129,7 @@ pub(crate) fn read_hello(to: Endpoint, position: u64, buffer: &mut [u8]) -> Resu
 /// Starts a service, does something with it, and ends it in any case.
 pub(crate) fn with(program: &str, label: &str, test: impl FnOnce(Endpoint) -> Outcome) -> Outcome {
     let endpoint = up(program, label)?;
+    let label = if label.is_empty() { program } else { label };
     let result = test(endpoint);
     let _ = edit(label, 0);
     if let Err(error) = down(label) {
