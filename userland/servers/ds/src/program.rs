@@ -1,19 +1,14 @@
-//! The program around the server: its memory, and the way to that of others. Two programs are made of it: in one of them it is the root system process who sets
-//! labels, in the other a suite.
+//! What is around the server: its memory, and the way to that of others.
 
 use abi::grant::GrantId;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
-use core::fmt;
-use core::mem::forget;
 use ds::{Damage, Ds, ENTRIES, JOURNAL_HALF, LABELS, Lending, Memory, POOL, Range, SCRATCH, Store, Words};
-use protocol::ds::STATE_GRANT;
 use static_cell::ConstStaticCell;
-use sys::grants::{FOREVER, IndirectGrant, Pages, Received, Rights, Room, add_room};
-use sys::{Stopped, Traps};
+use sys::grants::{FOREVER, IndirectGrant, Pages, Received, Rights, Room, SharedGrant, add_room};
 
 /// Pages of the journal.
-const JOURNAL: usize = 2 * JOURNAL_HALF / PAGE_SIZE as usize;
+pub(crate) const JOURNAL: usize = 2 * JOURNAL_HALF / PAGE_SIZE as usize;
 
 static STORE: ConstStaticCell<Store<'static>> = ConstStaticCell::new(Store::new());
 static VALUES: ConstStaticCell<[u8; POOL]> = ConstStaticCell::new([0; POOL]);
@@ -23,13 +18,16 @@ static WRITTEN: Pages<JOURNAL> = Pages::new();
 static GRANTS: ConstStaticCell<Room<{ ENTRIES + 1 }>> = ConstStaticCell::new(Room::new());
 static HANDED_ON: ConstStaticCell<HandedOn> = ConstStaticCell::new([const { None }; ENTRIES]);
 
+/// The grant of the journal.
+pub(crate) type JournalGrant = SharedGrant<'static, JOURNAL>;
+
 /// By the places of entries.
 type HandedOn = [Option<IndirectGrant<'static>>; ENTRIES];
 
-type Server = Ds<'static, 'static, Written, Others>;
+pub(crate) type Server = Ds<'static, 'static, Written, Others>;
 
 /// The journal, in pages that a successor can read.
-struct Written;
+pub(crate) struct Written;
 
 impl Words for Written {
     fn len(&self) -> usize {
@@ -42,7 +40,7 @@ impl Words for Written {
 }
 
 /// Memory of others.
-struct Others {
+pub(crate) struct Others {
     handed_on: &'static mut HandedOn,
 }
 
@@ -78,87 +76,41 @@ impl Lending for Others {
     }
 }
 
-/// Why the server cannot begin.
-enum Failure {
-    Call(Errno),
-    NoRegistrar,
-    /// The grant for the journal has another id than a successor expects.
-    StateGrant(GrantId),
-}
-
-impl From<Errno> for Failure {
-    fn from(error: Errno) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call(error) => error.fmt(f),
-            Self::NoRegistrar => write!(f, "there is no program {} to set labels", crate::REGISTRAR),
-            Self::StateGrant(id) => write!(f, "the grant for its state is {:#x}", id.raw()),
-        }
-    }
-}
-
-pub(crate) fn main() -> u64 {
-    match serve() {
-        Ok(stopped) => sys::log!("cannot receive any more: {}", stopped.error),
-        Err(failure) => sys::log!("cannot begin: {failure}"),
-    }
-    1
-}
-
-fn serve() -> Result<Stopped, Failure> {
-    grant_state()?;
-    let registrar = sys::lookup(crate::REGISTRAR).ok_or(Failure::NoRegistrar)?;
-    let mut server = begin(registrar)?;
-    Ok(sys::serve_over(&mut Traps, &mut server, answer, notified))
-}
-
-/// Lets whoever succeeds this instance under its endpoint read its journal: with the first grant that it makes.
-fn grant_state() -> Result<(), Failure> {
+/// The memory of this instance, which begins once.
+fn memory() -> Result<(Memory<'static, 'static>, Others), Errno> {
+    let store = STORE.try_take().ok_or(Errno::Busy)?;
+    let (pool, scratch, handed_on) = (VALUES.take(), COPIED.take(), HANDED_ON.take());
     add_room(GRANTS.take())?;
-    let state = FOREVER.share(&WRITTEN, Rights::READ, sys::whoami()?.endpoint)?;
-    let id = state.id();
-    forget(state);
-    if id == GrantId::from_raw(STATE_GRANT) { Ok(()) } else { Err(Failure::StateGrant(id)) }
+    Ok((Memory { store, pool, scratch }, Others { handed_on }))
 }
 
-/// The memory of this instance.
-fn memory() -> Memory<'static, 'static> {
-    Memory { store: STORE.take(), pool: VALUES.take(), scratch: COPIED.take() }
+/// A server without a predecessor, where this one sets labels.
+pub(crate) fn begin(registrar: Endpoint, label: &str) -> Result<Server, Errno> {
+    let (memory, others) = memory()?;
+    Ds::new(memory, Written, others, registrar, label.as_bytes())
 }
 
-fn others() -> Others {
-    Others { handed_on: HANDED_ON.take() }
+/// A server that goes on where the one stopped whose journal this is.
+pub(crate) fn succeed(journal: Received) -> Result<Server, Damage> {
+    let (memory, others) = memory()?;
+    Ds::succeed(memory, Written, others, |offset, bytes| Ok(journal.copy_from(offset, bytes)?))
 }
 
-/// A server without a predecessor.
-fn begin(registrar: Endpoint) -> Result<Server, Errno> {
-    Ds::new(memory(), Written, others(), registrar, crate::REGISTRAR.as_bytes())
+/// Lets whoever succeeds this instance under its endpoint read its journal.
+pub(crate) fn grant_journal(me: Endpoint) -> Result<JournalGrant, Errno> {
+    FOREVER.share(&WRITTEN, Rights::READ, me)
 }
 
-/// A server that goes on where its predecessor, which is reached by this endpoint now, has stopped: after a crash or for an update.
-#[expect(dead_code, reason = "nobody replaces services yet")]
-fn succeed(predecessor: Endpoint) -> Result<Server, Damage> {
-    let state = Received { granter: predecessor, id: GrantId::from_raw(STATE_GRANT) };
-    Ds::succeed(memory(), Written, others(), |offset, bytes| Ok(state.copy_from(offset, bytes)?))
-}
-
-fn answer(server: &mut Server, message: &mut Message) -> bool {
+/// Answers a request, and notifies those who have to look again.
+pub(crate) fn answer(server: &mut Server, message: &mut Message) -> bool {
     let answered = protocol::ds::answer(server, message);
     tell(server);
     answered
 }
 
 /// Notifies those who have to look again. Who cannot be notified does not look any more.
-fn tell(server: &mut Server) {
+pub(crate) fn tell(server: &mut Server) {
     while let Some(who) = server.next_notice() {
         let _ = rt::notify(who);
     }
 }
-
-/// Nobody has anything to say by a notification yet.
-fn notified(_: &mut Server, _: &Message) {}
