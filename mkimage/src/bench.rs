@@ -3,8 +3,9 @@
 use crate::events::{self, Dear, EventError};
 use serde::Serialize;
 
-/// The manifests of the measuring images, in the order of their figures: the kernel's paths, and the memory server's.
-pub const MANIFESTS: [&str; 2] = ["userland/tests/bench/image.toml", "userland/tests/bench/vm.toml"];
+/// The manifests of the measuring images, in the order of their figures: the kernel's paths, the memory server's, and the data store's.
+pub const MANIFESTS: [&str; 3] =
+    ["userland/tests/bench/image.toml", "userland/tests/bench/vm.toml", "userland/tests/bench/ds.toml"];
 
 /// The process that measures.
 const REPORTER: &str = "bench: ";

@@ -19,9 +19,6 @@ pub const MAX_VALUE: u32 = 65536;
 /// So many snapshots of a range are kept: the last ones.
 pub const SNAPSHOTS: u32 = 5;
 
-/// The id of the grant by which a successor of the data store reads its journal: the first that the store makes, for its own endpoint.
-pub const STATE_GRANT: u64 = 0;
-
 /// A key, a label or a pattern. Up to [`INLINE_KEY`] bytes stand here, with zeros behind them. Of a longer one in a request, the first eight are the id of
 /// a grant to read it by, and the others zero; of a longer one in an answer these are its first bytes, and all of it has been copied to the grant that the
 /// request names.

@@ -4,8 +4,8 @@ use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
 use protocol::{
-    ALL, Answer, Caller, Protocol, ds, echo, encode, getinfo, irqctl, kernel, pm, pmfiles, privctl, sched, statectl, trace,
-    vm, vmctl,
+    ALL, Answer, Caller, Protocol, ds, echo, encode, getinfo, irqctl, kernel, pm, pmfiles, privctl, sched, statectl,
+    trace, vm, vmctl,
 };
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.

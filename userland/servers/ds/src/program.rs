@@ -1,19 +1,14 @@
-//! The program around the server: its memory, and the way to that of others. Two programs are made of it: in one of them it is the root system process who sets
-//! labels, in the other a suite.
+//! What is around the server: its memory, and the way to that of others.
 
 use abi::grant::GrantId;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message};
-use core::mem::forget;
 use ds::{Damage, Ds, ENTRIES, JOURNAL_HALF, LABELS, Lending, Memory, POOL, Range, SCRATCH, Store, Words};
-use protocol::ds::STATE_GRANT;
 use static_cell::ConstStaticCell;
-use sys::grants::{FOREVER, IndirectGrant, Pages, Received, Rights, Room, add_room};
+use sys::grants::{FOREVER, IndirectGrant, Pages, Received, Rights, Room, SharedGrant, add_room};
 
-/// Bytes of the journal.
-pub(crate) const JOURNAL_LEN: u64 = 2 * JOURNAL_HALF as u64;
 /// Pages of the journal.
-const JOURNAL: usize = 2 * JOURNAL_HALF / PAGE_SIZE as usize;
+pub(crate) const JOURNAL: usize = 2 * JOURNAL_HALF / PAGE_SIZE as usize;
 
 static STORE: ConstStaticCell<Store<'static>> = ConstStaticCell::new(Store::new());
 static VALUES: ConstStaticCell<[u8; POOL]> = ConstStaticCell::new([0; POOL]);
@@ -22,6 +17,9 @@ static WRITTEN: Pages<JOURNAL> = Pages::new();
 /// A grant for the journal, and one for each range that is handed on.
 static GRANTS: ConstStaticCell<Room<{ ENTRIES + 1 }>> = ConstStaticCell::new(Room::new());
 static HANDED_ON: ConstStaticCell<HandedOn> = ConstStaticCell::new([const { None }; ENTRIES]);
+
+/// The grant of the journal.
+pub(crate) type JournalGrant = SharedGrant<'static, JOURNAL>;
 
 /// By the places of entries.
 type HandedOn = [Option<IndirectGrant<'static>>; ENTRIES];
@@ -78,46 +76,32 @@ impl Lending for Others {
     }
 }
 
-/// Lets whoever succeeds this instance under its endpoint read its journal: with the first grant that it makes.
-///
-/// # Errors
-/// Those of grants; `EEXIST` if another grant was made before.
-pub(crate) fn grant_state() -> Result<(), Errno> {
+/// The memory of this instance, which begins once.
+fn memory() -> Result<(Memory<'static, 'static>, Others), Errno> {
+    let store = STORE.try_take().ok_or(Errno::Busy)?;
+    let (pool, scratch, handed_on) = (VALUES.take(), COPIED.take(), HANDED_ON.take());
     add_room(GRANTS.take())?;
-    let state = FOREVER.share(&WRITTEN, Rights::READ, sys::whoami()?.endpoint)?;
-    let id = state.id();
-    forget(state);
-    if id == GrantId::from_raw(STATE_GRANT) { Ok(()) } else { Err(Errno::Exist) }
+    Ok((Memory { store, pool, scratch }, Others { handed_on }))
 }
 
-/// The memory of this instance.
-fn memory() -> Memory<'static, 'static> {
-    Memory { store: STORE.take(), pool: VALUES.take(), scratch: COPIED.take() }
+/// A server without a predecessor, where this one sets labels.
+pub(crate) fn begin(registrar: Endpoint, label: &str) -> Result<Server, Errno> {
+    let (memory, others) = memory()?;
+    Ds::new(memory, Written, others, registrar, label.as_bytes())
 }
 
-fn others() -> Others {
-    Others { handed_on: HANDED_ON.take() }
+/// A server that goes on where the one stopped whose journal this is.
+pub(crate) fn succeed(journal: Received) -> Result<Server, Damage> {
+    let (memory, others) = memory()?;
+    Ds::succeed(memory, Written, others, |offset, bytes| Ok(journal.copy_from(offset, bytes)?))
 }
 
-/// A server without a predecessor.
-///
-/// # Errors
-/// `EINVAL` for a label that is none.
-pub(crate) fn begin(registrar: Endpoint, label: &[u8]) -> Result<Server, Errno> {
-    Ds::new(memory(), Written, others(), registrar, label)
+/// Lets whoever succeeds this instance under its endpoint read its journal.
+pub(crate) fn grant_journal(me: Endpoint) -> Result<JournalGrant, Errno> {
+    FOREVER.share(&WRITTEN, Rights::READ, me)
 }
 
-/// A server that goes on where its predecessor, which is reached by this endpoint now, has stopped: after a crash or for an update.
-///
-/// # Errors
-/// What cannot be read of what that one has left.
-#[allow(dead_code)] // In the image of the suite nobody is replaced.
-pub(crate) fn succeed(predecessor: Endpoint) -> Result<Server, Damage> {
-    let state = Received { granter: predecessor, id: GrantId::from_raw(STATE_GRANT) };
-    Ds::succeed(memory(), Written, others(), |offset, bytes| Ok(state.copy_from(offset, bytes)?))
-}
-
-/// Answers a request in its place, and notifies those who have to look again.
+/// Answers a request, and notifies those who have to look again.
 pub(crate) fn answer(server: &mut Server, message: &mut Message) -> bool {
     let answered = protocol::ds::answer(server, message);
     tell(server);
@@ -125,7 +109,7 @@ pub(crate) fn answer(server: &mut Server, message: &mut Message) -> bool {
 }
 
 /// Notifies those who have to look again. Who cannot be notified does not look any more.
-fn tell(server: &mut Server) {
+pub(crate) fn tell(server: &mut Server) {
     while let Some(who) = server.next_notice() {
         let _ = rt::notify(who);
     }
