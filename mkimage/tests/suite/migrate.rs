@@ -6,7 +6,7 @@ use abi::boot::TableError;
 use mkimage::image::{FORMAT, Image, ImageError, Role, VerifyError};
 use mkimage::migrate;
 use mkimage::system::System;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FORMAT_1: &[u8] = include_bytes!("../fixtures/format-1.img");
 
@@ -220,19 +220,24 @@ fn programs_in_one_line_are_refused_rather_than_lost() {
     assert!(error.contains("missing field `program`"), "{error}");
 }
 
+/// The manifests of images below a folder.
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let is_manifest = |path: &PathBuf| {
+        let is_toml = path.extension().is_some_and(|ending| ending == "toml");
+        is_toml && std::fs::read_to_string(path).unwrap().contains("[[program]]")
+    };
+    let here = files.into_iter().filter(is_manifest);
+    here.chain(folders.iter().flat_map(|folder| manifests(folder))).collect()
+}
+
 #[test]
 fn every_manifest_of_the_repository_is_good() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let output = std::process::Command::new("git").args(["ls-files", "*.toml"]).current_dir(&root).output();
-    let listed = String::from_utf8(output.expect("git is there").stdout).unwrap();
-    let is_manifest = |name: &&str| !name.ends_with("Cargo.toml") && !name.ends_with("rustfmt.toml");
-    let mut count = 0;
-    for name in listed.lines().filter(is_manifest).filter(|name| root.join(name).exists()) {
-        let text = std::fs::read_to_string(root.join(name)).unwrap();
-        if text.contains("[[program]]") {
-            System::read(&root.join(name)).unwrap_or_else(|e| panic!("{e}"));
-            count += 1;
-        }
+    let all: Vec<PathBuf> = ["etc", "userland"].iter().flat_map(|folder| manifests(&root.join(folder))).collect();
+    assert!(all.len() > 30, "only {} manifests were found", all.len());
+    for manifest in all {
+        System::read(&manifest).unwrap_or_else(|e| panic!("{e}"));
     }
-    assert!(count > 30, "only {count} manifests were found");
 }
