@@ -4,9 +4,12 @@
 
 mod program;
 
-use abi::{Errno, Message};
+use abi::{Endpoint, Errno, Message};
 use core::fmt::Display;
 use program::{JOURNAL, JournalGrant, Server, grant_journal};
+use protocol::Call;
+use protocol::ds::{EntryKind, Key, Publish};
+use protocol::sef::{ServiceEntry, TABLE_LEN};
 use sef::{Begin, Old, Prepared, Service, state};
 use sys::grants::{GrantId, Received};
 
@@ -46,6 +49,20 @@ impl DataStore {
     }
 }
 
+/// Gives each service that there is at boot its label: nobody has to tell of them one by one.
+fn set_labels(server: &mut Server, begin: &Begin) -> Result<(), Errno> {
+    let mut services = [ServiceEntry::FREE; TABLE_LEN];
+    begin.table.copy_from(0, &mut services)?;
+    for service in services.iter().filter(|service| service.endpoint != Endpoint::NONE) {
+        let key = Key::new(sys::name_of(&service.label).as_bytes()).ok_or(Errno::Inval)?;
+        let call = Publish { key, kind: EntryKind::Label, flags: 0, len: 0, value: service.endpoint.raw().into() };
+        let mut message = Message { peer: begin.root, ..protocol::encode(Publish::KIND, &call) };
+        program::answer(server, &mut message);
+        message.kind.status().ok_or(Errno::Proto)??;
+    }
+    Ok(())
+}
+
 /// Nobody can read reasons in an error number: they go to the log.
 fn explained(why: impl Display) -> Errno {
     sys::log!("{why}");
@@ -54,7 +71,8 @@ fn explained(why: impl Display) -> Errno {
 
 impl Service for DataStore {
     fn begin(&mut self, begin: &Begin) -> Result<(), Errno> {
-        let server = program::begin(begin.root, ROOT)?;
+        let mut server = program::begin(begin.root, ROOT)?;
+        set_labels(&mut server, begin)?;
         self.serve(server, begin)
     }
 
