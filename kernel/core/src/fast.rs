@@ -198,7 +198,9 @@ impl<M: Machine> Kernel<'_, M> {
         let to = Slot::of(self.pager);
         let it = &procs[to.index()];
         // Another processor may have stopped the process meanwhile. Those who wait longer are told of before.
-        if !p.rts.is_empty() || !takes_signal(here, cpu, it, self.pager, self.privileges) || self.events.head().is_some()
+        if !p.rts.is_empty()
+            || !takes_signal(here, cpu, it, self.pager, self.privileges)
+            || self.events.head().is_some()
         {
             return None;
         }

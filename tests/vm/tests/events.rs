@@ -5,7 +5,7 @@ use crate::heap::served;
 use abi::event::MemoryWait;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Signal};
-use kernel_core::{Rts, Slot};
+use kernel_core::{MemoryAccess, Rts, Slot};
 use protocol::vm::{GetUsage, WillExit};
 use protocol::vmctl::Access;
 use vm::{Need, Segv};
@@ -35,6 +35,48 @@ fn a_fault_that_cannot_be_is_a_signal_and_is_counted_as_none() {
         assert_eq!(served(|| bench.vm.event(&fault(who, HERE))), None, "it is there already");
         let usage = bench.does(who, &GetUsage { process: who, reserved: 0 });
         assert_eq!((usage.minor_faults, usage.resident), (2, 1));
+    });
+}
+
+/// A process has a page fault, of which the server is told; whether it goes on then.
+fn goes_on(bench: &mut Bench<'_, '_>, who: Endpoint, address: u64) -> bool {
+    bench.system.borrow_mut().fault(who, address, MemoryAccess::Write);
+    let segv = served(|| bench.vm.event(&fault(who, address)));
+    bench.check();
+    segv.is_none() && rts(bench, who).is_empty()
+}
+
+#[test]
+fn whoever_has_a_fault_goes_on_with_its_page() {
+    test(|bench| {
+        let [fresh, copied, sole] = [(); 3].map(|()| bench.child(bench.first));
+        for who in [fresh, copied, sole] {
+            bench.map_at(who, HERE, 2, Access::Write).unwrap();
+        }
+        assert!(goes_on(bench, fresh, HERE + 8), "there are no page tables yet");
+        bench.write(copied, HERE, 7).unwrap();
+        bench.write(sole, HERE, 7).unwrap();
+        let (child, other) = (bench.child(copied), bench.child(sole));
+        assert!(goes_on(bench, copied, HERE), "its child shows the page, too");
+        assert_eq!((bench.write(copied, HERE, 8), bench.read(child, HERE)), (Ok(()), Ok(7)));
+        bench.end(other);
+        assert!(goes_on(bench, sole, HERE), "nobody else shows the page any more");
+        assert_eq!(bench.shown(sole, HERE / P).unwrap()[0], 7);
+        [fresh, copied, child, sole].into_iter().for_each(|who| bench.end(who));
+        bench.assert_all_free();
+    });
+}
+
+#[test]
+fn whoever_cannot_have_its_page_waits_for_its_manager_and_for_nothing_else() {
+    test(|bench| {
+        let who = bench.child(bench.first);
+        bench.map_at(who, HERE, 1, Access::Read).unwrap();
+        assert!(!goes_on(bench, who, HERE));
+        assert_eq!(rts(bench, who), Rts::SIGNALED | Rts::SIGNAL_PENDING);
+        bench.system.borrow_mut().take_signal(who);
+        bench.end(who);
+        bench.assert_all_free();
     });
 }
 

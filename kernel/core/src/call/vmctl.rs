@@ -146,7 +146,7 @@ impl<'t, M: Machine> Context<'_, 't, M> {
         if !p.rts().contains(Rts::PAGE_FAULT) {
             return Err(Errno::Inval);
         }
-        let home = p.space.ok_or(Errno::Srch)?;
+        let home = p.space.ok_or(Errno::Inval)?;
         let (done, is_dealt_with) = act(&mut self.kernel.spaces, self.machine, home)?;
         if is_dealt_with {
             self.kernel.end_page_fault(slot)?;

@@ -11,7 +11,7 @@ use core::fmt;
 use core::ops::Range;
 use protocol::vmctl::{
     Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
-    MapRun, Part, ProtectRun, Release, Share, Sharing, SupplyCopy, SupplyPage, UnmapRun,
+    MapRun, Part, Pin, ProtectRun, Release, Share, Sharing, SupplyCopy, SupplyPage, UnmapRun, Unpin,
 };
 use protocol::{Transport, kernel, vmctl};
 
@@ -281,6 +281,36 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         self.map(space, pages, first.address(), Rights::memory(access))
     }
 
+    /// Keeps neighbouring frames, which programs show, where they are until nothing names them any more: somebody has their address.
+    ///
+    /// # Errors
+    /// Those of the kernel; some of them may be pinned then.
+    pub(crate) fn pin(&mut self, first: Frame, count: u32) -> Result<(), Errno> {
+        let first = first.number();
+        for (address, count) in steps(first.into()..u64::from(first) + u64::from(count)) {
+            let pinned = self.vmctl().pin(Pin { first: address, count: count.into() })?.done as u32;
+            self.frames.pin((address / PAGE_SIZE) as u32, pinned);
+            if pinned < count {
+                return Err(Errno::NoSpc);
+            }
+        }
+        Ok(())
+    }
+
+    /// What nothing names any more need not stay where it is.
+    #[cold]
+    fn unpin(&mut self, first: u32, count: u32) {
+        let end = first + count;
+        let mut at = first;
+        while let Some(pinned) = self.frames.pinned().next(at).filter(|number| *number < end) {
+            let count = self.frames.pinned().run(pinned, end - pinned);
+            // What is still pinned for the kernel is not given back.
+            let _ = self.vmctl().unpin(Unpin { first: u64::from(pinned) * PAGE_SIZE, count: count.into() });
+            self.frames.unpin(pinned, count);
+            at = pinned + count;
+        }
+    }
+
     /// Unmaps what there is in a range.
     pub(crate) fn unmap(&mut self, space: &Space, pages: Range<u64>) {
         for (address, count) in steps(pages) {
@@ -367,6 +397,9 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         while let Some(first) = self.frames.used().next(at) {
             let count = self.frames.used().run(first, MAX_RUN);
             let address = u64::from(first) * PAGE_SIZE;
+            if self.frames.pinned().len() > 0 {
+                self.unpin(first, count);
+            }
             match self.vmctl().release(Release { first: address, count: count.into() }) {
                 Ok(released) => {
                     self.frames.given_back(first, released.done as u32);
