@@ -8,7 +8,7 @@ use abi::layout::PAGE_SIZE;
 use abi::layout::USER_START;
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message, PrivilegeFlags, PrivilegeId, PrivilegeSpec, Trap, TrapMask};
 use kernel_core::boot::BootMemory;
-use kernel_core::{Action, CpuId, Kernel, MemoryAccess, Rts, Slot};
+use kernel_core::{Action, CpuId, Kernel, Rts, Slot};
 use protocol::Call;
 use protocol::kernel::{Clear, EndKSig, Exec, Fork, GetKSig, KEEP, RunAction, RunCtl, SchedCtl, Scheduler};
 use protocol::privctl::{Allow, SetSys, UpdateSys};
@@ -168,18 +168,6 @@ impl<'t> System<'t> {
     fn exec(&mut self, process: Endpoint) {
         let name = BootEntry::encode_name("new").expect("a good name");
         self.root_does(&Exec { name, stack: USER_START + PAGE_SIZE, entry: USER_START, process, reserved: 0 });
-    }
-
-    /// A child of [`PARENT`] that waits for a message gets another program, which touches memory that is not there.
-    pub(crate) fn fault(&mut self, process: Endpoint, address: u64, access: MemoryAccess) {
-        self.exec(process);
-        self.root_does(&Allow { process });
-        let cpu = processor(PARENT);
-        self.machine.cpu = cpu;
-        assert_eq!(self.kernel.schedule(&mut self.machine, cpu), Some(Slot::of(process)));
-        let action = self.kernel.memory_fault(&mut self.machine, cpu, address, access, format_args!("test"));
-        assert_eq!((action, self.kernel.schedule(&mut self.machine, cpu)), (Action::Resume, None));
-        assert!(self.kernel.process(Slot::of(process)).rts().contains(Rts::PAGE_FAULT));
     }
 
     /// Gives a player another program, and a space if that is to be another one, too.
