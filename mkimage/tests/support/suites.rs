@@ -49,8 +49,12 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "kcalls", manifest: "userland/tests/kcalls/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "smp-kernel", manifest: "userland/tests/kcalls/smp.toml", machines: &[TWO, FOUR, EIGHT, UEFI_FOUR] },
     Entry { name: "safecopy", manifest: "userland/tests/safecopy/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
+    Entry { name: "safecopy-own", manifest: "userland/tests/safecopy/own.toml", machines: &[PLAIN, FOUR] },
+    Entry { name: "safecopy-checked", manifest: "userland/tests/safecopy/image.toml#vm-checked", machines: &[PLAIN] },
     Entry { name: "safemap", manifest: "userland/tests/safemap/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
+    Entry { name: "safemap-own", manifest: "userland/tests/safemap/own.toml", machines: &[PLAIN, FOUR] },
+    Entry { name: "safemap-checked", manifest: "userland/tests/safemap/image.toml#vm-checked", machines: &[PLAIN] },
     Entry { name: "vm", manifest: "userland/tests/vm/image.toml", machines: &[SMALL, UEFI, FOUR, OLD] },
-    Entry { name: "vm-checked", manifest: "userland/tests/vm/checked.toml", machines: &[SMALL, SMALL_FOUR] },
+    Entry { name: "vm-checked", manifest: "userland/tests/vm/image.toml#vm-checked", machines: &[SMALL, SMALL_FOUR] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];
