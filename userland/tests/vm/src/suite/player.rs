@@ -3,9 +3,9 @@
 use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exec::Request;
-use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler};
+use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler, SetAlarm};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::{
     Access, Brk, Client, Exit, Fork, GetMemory, GetUsage, Map, MapFlags, Protect, SetCalls, Unmap, Usage, WillExit,
@@ -48,6 +48,24 @@ pub(crate) enum Done {
     Well(Result<[u64; 6], Errno>),
     /// The player got signals over it: a bit each.
     Signaled(u64),
+    /// Nothing, as long as [anybody waits](be_patient_for).
+    Never,
+}
+
+/// Ticks after which an order is given up; 0 for never.
+static PATIENCE: AtomicU64 = AtomicU64::new(0);
+
+/// From now on, orders that are not carried out in so many ticks are given up.
+pub(crate) fn be_patient_for(ticks: u64) {
+    PATIENCE.store(ticks, Ordering::Relaxed);
+}
+
+/// Begins to wait, or ends it.
+fn set_alarm(ticks: u64) -> Outcome {
+    if PATIENCE.load(Ordering::Relaxed) != 0 {
+        sys::kernel().setalarm(SetAlarm { ticks, absolute: 0 })?;
+    }
+    Ok(())
 }
 
 /// A process that waits for orders.
@@ -90,6 +108,13 @@ impl Player {
         let mut order = Order { what: what as u64, words: [0; 6] };
         order.words[..words.len()].copy_from_slice(words);
         rt::send_nb(&Message { peer: self.endpoint, ..protocol::reply(&self.request, Ok(&order)) })?;
+        set_alarm(PATIENCE.load(Ordering::Relaxed))?;
+        let done = self.done();
+        set_alarm(0)?;
+        done
+    }
+
+    fn done(&mut self) -> Result<Done, Failure> {
         loop {
             let message = rt::receive(Endpoint::ANY)?.message;
             if message.peer == self.endpoint {
@@ -97,6 +122,9 @@ impl Player {
                 self.request = message;
                 let error = u16::try_from(error).ok().and_then(Errno::from_number);
                 return Ok(Done::Well(error.map_or(Ok(words), Err)));
+            }
+            if message.peer == Endpoint::CLOCK {
+                return Ok(Done::Never);
             }
             check!(message.peer == Endpoint::SYSTEM, "a message from {:#x}", message.peer.raw());
             if let Some((who, signals)) = SystemEvent::read(&message.body).signaled {
@@ -127,6 +155,7 @@ impl Player {
         match self.order(what, words)? {
             Done::Well(result) => Ok(result),
             Done::Signaled(signals) => suite::fail!("{what:?} {words:x?}: signals {signals:#x}"),
+            Done::Never => suite::fail!("{what:?} {words:x?}: never"),
         }
     }
 
