@@ -5,7 +5,7 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exec::Request;
-use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler, SetAlarm};
+use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler, SetAlarm, right_by_name};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::{
     Access, Brk, Client, Exit, Fork, GetMemory, GetUsage, Map, MapFlags, Protect, SetCalls, Unmap, Usage, WillExit,
@@ -21,6 +21,19 @@ const FIRST_SLOT: u32 = 100;
 
 /// Calls of the memory server that a player may make, as those that stand in the manifest.
 const CALLS: u64 = 1 << 2 | 1 << 10 | 1 << 17 | 1 << 18 | 1 << 36 | 1 << 40 | 1 << 47 | 1 << 48;
+
+/// Kernel calls that it may make.
+const KERNEL_CALLS: &[&str] = &[
+    "boot_entry",
+    "diag_write",
+    "exit",
+    "setgrant",
+    "safecopyfrom",
+    "safememset",
+    "safemap",
+    "safeunmap",
+    "saferevmap",
+];
 
 pub(crate) fn me() -> Result<Endpoint, Errno> {
     sys::whoami().map(|identity| identity.endpoint)
@@ -182,12 +195,27 @@ impl Player {
     where
         C::Reply: TryFromBytes,
     {
+        self.has_called(Do::Ask, call)
+    }
+
+    /// Has it make a kernel call.
+    pub(crate) fn calls<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
+    where
+        C::Reply: TryFromBytes,
+    {
+        self.has_called(Do::Call, call)
+    }
+
+    fn has_called<C: Call>(&mut self, what: Do, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
+    where
+        C::Reply: TryFromBytes,
+    {
         let mut words = [0; 6];
         words[0] = C::KIND.0.into();
         let bytes = call.as_bytes();
         check!(bytes.len() <= 40, "a player has no room for {}", C::NAME);
         words[1..].as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
-        let answer = self.result(Do::Ask, &words)?;
+        let answer = self.result(what, &words)?;
         Ok(answer.and_then(|words| {
             let len = size_of::<C::Reply>();
             C::Reply::try_read_from_bytes(&words.as_bytes()[..len]).map_err(|_| Errno::Proto)
@@ -259,11 +287,11 @@ pub(crate) fn seed() -> Result<Player, Failure> {
     Ok(Player { endpoint, request })
 }
 
-/// What a player may do: as the seed, whose program it executes.
+/// What a player may do: as the seed, whose program it executes, and what grants are for.
 fn spec(manager: Endpoint) -> PrivilegeSpec {
     PrivilegeSpec {
         sends: !0,
-        calls: 1 << 25 | 1 << 44 | 1 << 53,
+        calls: KERNEL_CALLS.iter().filter_map(|name| right_by_name(name)).fold(0, |mask, right| mask | right),
         flags: PrivilegeFlags::PREEMPTIBLE.bits(),
         traps: (TrapMask::SENDREC | TrapMask::NOTIFY).bits(),
         manager,
