@@ -162,10 +162,10 @@ fn report(server: &mut Server) {
 /// if they have much, and everything each so many times.
 fn check(server: &mut Server) {
     const ALL_EVERY: u64 = 128;
-    const PROCESSES: u64 = 8;
+    const PROCESSES: u64 = 3;
     /// What there is in a small system, and how much more is one request more.
-    const FEW_PAGES: u64 = 1024;
-    const PAGES: u64 = 64;
+    const FEW_PAGES: u64 = 512;
+    const PAGES: u64 = 16;
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     if !crate::CHECKS {
         return;

@@ -1,14 +1,16 @@
 //! Players: processes that do what a test says.
 
 use abi::event::SystemEvent;
-use abi::layout::PAGE_SIZE;
+use abi::layout::{PAGE_SIZE, STACK_TOP};
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exec::Request;
+use protocol::getinfo::GetProcess;
 use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler, SetAlarm, right_by_name};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::{
-    Access, Brk, Client, Exit, Fork, GetMemory, GetUsage, Map, MapFlags, Protect, SetCalls, Unmap, Usage, WillExit,
+    Access, Brk, Client, Exit, Fix, Fork, GetMemory, GetRegion, GetUsage, Map, MapFlags, Protect, RegionKind, SetCalls,
+    Unfix, Unmap, Usage, WillExit,
 };
 use protocol::{Call, decode};
 use suite::{Failure, Outcome, check};
@@ -97,8 +99,11 @@ impl Player {
 
     /// A child of it, which waits for orders, too.
     pub(crate) fn fork(&self) -> Result<Self, Failure> {
+        const SLOTS: u32 = 800;
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let slot = FIRST_SLOT + NEXT.fetch_add(1, Ordering::Relaxed) % 800;
+        let mut slot = || FIRST_SLOT + NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS;
+        let is_free = |slot: &u32| sys::getinfo().process(GetProcess { slot: (*slot).into() }).is_err();
+        let slot = (0..SLOTS).map(|_| slot()).find(is_free).ok_or(Errno::NoSpc)?;
         Ok(self.fork_into(slot)?)
     }
 
@@ -277,14 +282,30 @@ pub(crate) fn seed() -> Result<Player, Failure> {
     let mut request = Message::new(endpoint, Next::KIND);
     if !ASKED.swap(true, Ordering::Relaxed) {
         request = rt::receive(endpoint)?.message;
-        // The server's own memory grows when it first compares everything: that is not to be taken for a loss.
-        for _ in 0..300 {
-            free_pages()?;
-        }
+        have_own_memory()?;
     }
     // Its tag is that of every first request.
     request.tag = 0;
     Ok(Player { endpoint, request })
+}
+
+/// Makes the memory present that the suite may write, of the stack what any test needs: what the suite itself takes later would look like a
+/// loss.
+fn have_own_memory() -> Outcome {
+    const STACK: u64 = 64 * PAGE_SIZE;
+    let process = me()?;
+    let mut address = 0;
+    while let Ok(region) = server().region(GetRegion { process, reserved: 0, address }) {
+        address = region.start + region.len;
+        if region.access == Access::Write && region.kind == RegionKind::Anonymous {
+            let is_stack = address == STACK_TOP;
+            let start = if is_stack { address - STACK } else { region.start };
+            let call = Fix { process, write: 1, address: start, len: address - start };
+            server().fix(call)?;
+            server().unfix(Unfix { process, write: 1, address: start, len: address - start })?;
+        }
+    }
+    Ok(())
 }
 
 /// What a player may do: as the seed, whose program it executes, and what grants are for.
