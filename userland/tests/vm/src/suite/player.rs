@@ -101,9 +101,9 @@ impl Player {
     pub(crate) fn fork(&self) -> Result<Self, Failure> {
         const SLOTS: u32 = 800;
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut slot = || FIRST_SLOT + NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS;
+        let next = || FIRST_SLOT + NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS;
         let is_free = |slot: &u32| sys::getinfo().process(GetProcess { slot: (*slot).into() }).is_err();
-        let slot = (0..SLOTS).map(|_| slot()).find(is_free).ok_or(Errno::NoSpc)?;
+        let slot = (0..SLOTS).map(|_| next()).find(is_free).ok_or(Errno::NoSpc)?;
         Ok(self.fork_into(slot)?)
     }
 
