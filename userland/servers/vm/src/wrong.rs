@@ -119,6 +119,8 @@ fn processes_in(message: &Message) -> [Endpoint; 2] {
         Settle => |call| one(call.process),
         ClearPageFault => |call| one(call.process),
         AnswerRequest => |call| one(call.process),
+        SupplyPage => |call| one(call.process),
+        SupplyCopy => |call| one(call.process),
         Kill => |call| one(call.process),
         Clear => |call| one(call.process),
         Exec => |call| one(call.process),
