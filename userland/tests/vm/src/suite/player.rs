@@ -71,6 +71,7 @@ pub(crate) enum Done {
 static PATIENCE: AtomicU64 = AtomicU64::new(0);
 
 /// From now on, orders that are not carried out in so many ticks are given up.
+#[allow(dead_code, reason = "only the load for a wrong server gives up")]
 pub(crate) fn be_patient_for(ticks: u64) {
     PATIENCE.store(ticks, Ordering::Relaxed);
 }
