@@ -12,6 +12,7 @@ mod misreports;
 mod page;
 mod screens;
 mod traces;
+mod wrong_server;
 mod wrong_sets;
 
 use mkimage::image::Image;

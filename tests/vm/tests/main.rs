@@ -3,8 +3,13 @@
 //! `SELIX_SOAK=1` makes as many steps as there should be.
 
 mod against_model;
+#[path = "../../../kernel/core/tests/storm/audit.rs"]
+mod audit;
 mod basics;
 mod bench;
+#[path = "../../../userland/servers/vm/src/corrupt.rs"]
+#[allow(dead_code, reason = "the program needs more of it")]
+mod corrupt;
 mod denials;
 mod devices;
 mod events;
@@ -24,3 +29,4 @@ mod regs;
 mod system;
 #[path = "../../../kernel/core/tests/storm/tables.rs"]
 mod tables;
+mod wrong;

@@ -169,6 +169,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
                 check(is(&[FrameKind::PageTable]) && named[at] == 0, "a chained frame is a page table")?;
                 continue;
             }
+            let pins = kind.map_or(0, |of| of.pins);
+            check(pins == u32::from(frames.pinned().contains(number)), "the kernel pins what is noted as pinned")?;
             let is_known = frames.free().contains(number) || frames.used().contains(number);
             check(!is(&[FrameKind::Idle]) || is_known, "what is idle is known to be free")?;
             if frames.free().contains(number) {

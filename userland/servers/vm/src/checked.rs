@@ -6,4 +6,7 @@ mod program;
 
 sys::entry!(program::main);
 
+/// Carries the server's kernel calls.
+type Calls = rt::Others;
+
 const CHECKS: bool = true;

@@ -6,5 +6,8 @@ mod program;
 
 sys::entry!(program::main);
 
+/// Carries the server's kernel calls.
+type Calls = rt::Others;
+
 /// Nothing is compared.
 const CHECKS: bool = false;

@@ -1,5 +1,5 @@
-//! The program around the server: how it begins, what it receives. Two programs are made of it: one of them has the books compared
-//! with the kernel's tables after each request.
+//! The program around the server: how it begins, what it receives. Three programs are made of it: one of them has the books compared
+//! with the kernel's tables after each request, and one makes wrong requests on purpose.
 
 use abi::boot::BootFlags;
 use abi::event::SystemEvent;
@@ -35,7 +35,7 @@ impl vm::Heap for ProgramHeap {
     }
 }
 
-type Server = Vm<Others, ProgramHeap>;
+type Server = Vm<crate::Calls, ProgramHeap>;
 
 /// Why the server cannot begin.
 enum Failure {
@@ -71,7 +71,7 @@ pub(crate) fn main() -> u64 {
 fn serve() -> Result<sys::Stopped, Failure> {
     let me = sys::whoami()?.endpoint;
     let calls = Others::find()?;
-    let mut server = Vm::start(calls, ProgramHeap, calls.own_space())?;
+    let mut server = Vm::start(crate::Calls::from(calls), ProgramHeap, calls.own_space())?;
     let root = take_over_programs(&mut server, &mut Memory, me)?;
     let memory = server.memory_info();
     let mib = |pages: u64| pages * PAGE_SIZE / MIB;
@@ -179,10 +179,10 @@ fn report(server: &mut Server) {
 /// if they have much, and everything each so many times.
 fn check(server: &mut Server) {
     const ALL_EVERY: u64 = 128;
-    const PROCESSES: u64 = 8;
+    const PROCESSES: u64 = 3;
     /// What there is in a small system, and how much more is one request more.
-    const FEW_PAGES: u64 = 1024;
-    const PAGES: u64 = 64;
+    const FEW_PAGES: u64 = 512;
+    const PAGES: u64 = 16;
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     if !crate::CHECKS {
         return;

@@ -8,10 +8,9 @@ use family::{Page, Plan, me};
 use protocol::getinfo::GetPrivileges;
 use protocol::kernel::MAX_COPIED;
 use protocol::privctl::UpdateSys;
-use protocol::vmctl::{Access, Backing, Cache, MapRun};
+use protocol::vmctl::Access;
 use suite::{Outcome, check, check_eq};
 use sys::grants::{Copies, CopiesError, CopyError, ForeignMemory, GrantId, Received, Rights, scope};
-use sys::vmctl;
 
 /// Seeds: of the suite's memory, and of the other's.
 const OURS: u64 = 3;
@@ -220,17 +219,14 @@ pub(crate) fn two_share_and_a_third_does_not() -> Outcome {
     third.end()
 }
 
-/// The grant shows one frame again and again, and another one at its end, where only the third kernel call comes to.
+/// The grant shows one page again and again, and another one at its end, where only the third kernel call comes to.
 pub(crate) fn what_is_long_goes_on_by_itself() -> Outcome {
     const PAGES: u64 = 3 * MAX_COPIED / PAGE_SIZE;
     const PLACE: u64 = 0x70_0000;
     let granter = Granter::start()?;
     for page in 0..PAGES {
-        let frame = granter.0.home.frame_of(if page + 1 < PAGES { DATA } else { MORE });
-        let (address, access) = (PLACE + page * PAGE_SIZE, Access::Write);
-        let (cache, backing) = (Cache::Normal, Backing::Memory);
-        let space = granter.0.home.space;
-        check_eq!(vmctl().map(MapRun { space, address, frame, count: 1, access, cache, backing })?.done, 1);
+        let shown = if page + 1 < PAGES { DATA } else { MORE };
+        granter.0.home.show(shown, PLACE + page * PAGE_SIZE, Access::Write)?;
     }
     let len = PAGES * PAGE_SIZE;
     let grant = granter.grant(0, direct(me()?, BOTH, PLACE, len));

@@ -165,9 +165,9 @@ pub(crate) fn unwritable(granter: &Granter, grant: Received, offset: u64, len: u
     Ok(())
 }
 
-/// Takes a page from a child.
+/// Takes a page from a child, until it is needed.
 pub(crate) fn take(child: &Child, page: Page) -> Outcome {
-    family::unmap(child.home.space, page.address(), 1)
+    child.home.lose(page)
 }
 
 /// How many traps a child has made.

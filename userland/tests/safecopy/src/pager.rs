@@ -1,11 +1,12 @@
-//! A small memory server: what it needs to know is which pages its children have.
+//! Memory that somebody waits for. In an image without a memory server the suite is that: it sees what is asked for, brings it,
+//! and answers. Else the server does all this, when it is let go on.
 
 use crate::kit::Granter;
 use abi::Endpoint;
 use abi::event::MemoryWait;
 use abi::layout::PAGE_SIZE;
 use family::kit::settle;
-use family::{Home, Page, fault, protect};
+use family::{Home, Page, fault, is_served, protect};
 use protocol::vmctl::{Access, AnswerRequest, Found, NextEvent, QueryRun};
 use suite::{Failure, Outcome, check, check_eq};
 use sys::vmctl;
@@ -13,8 +14,14 @@ use sys::vmctl;
 pub(crate) const READS: u8 = 0;
 pub(crate) const WRITES: u8 = 1;
 
+/// A process waits for memory that a kernel call of it needs: the kernel's `Rts::MEMORY_REQUEST`.
+const MEMORY_REQUEST: u32 = 1 << 12;
+
 /// Makes the memory that somebody waits for available: maps pages where there are none, and lets pages be written.
 pub(crate) fn bring(home: &Home, wait: &MemoryWait) -> Outcome {
+    if is_served() {
+        return Ok(());
+    }
     let end = wait.address + wait.len;
     let mut address = wait.address - wait.address % PAGE_SIZE;
     while address < end {
@@ -31,13 +38,22 @@ pub(crate) fn bring(home: &Home, wait: &MemoryWait) -> Outcome {
     Ok(())
 }
 
-/// Answers whoever waits.
+/// Answers whoever waits. A memory server goes on and gives the answer that is right.
 pub(crate) fn answer(process: Endpoint, available: bool) -> Outcome {
+    if is_served() {
+        return family::go_on();
+    }
     vmctl().answer_request(AnswerRequest { process, available: available.into() })?;
     settle()
 }
 
-/// Waits until `user` needs memory, which must be this part of what `owner` has, and nobody else does.
+/// A page that came to be read can be written again.
+pub(crate) fn writable_again(home: &Home, page: Page) -> Outcome {
+    if is_served() { Ok(()) } else { protect(home.space, page.address(), Access::Write) }
+}
+
+/// Waits until `user` needs memory, which must be this part of what `owner` has, and nobody else does. What is asked for only the
+/// memory server hears, if there is one: it must be [held](family::hold).
 #[track_caller]
 pub(crate) fn wanted(
     user: &Granter,
@@ -47,8 +63,12 @@ pub(crate) fn wanted(
     access: u8,
 ) -> Result<MemoryWait, Failure> {
     let line = core::panic::Location::caller().line();
-    let wait = fault(&user.0)?;
     let expected = MemoryWait { requestor: user.endpoint(), process: owner.endpoint(), address, len, access };
+    if is_served() {
+        check_eq!((line, user.0.info()?.flags), (line, MEMORY_REQUEST));
+        return Ok(expected);
+    }
+    let wait = fault(&user.0)?;
     check!(wait == expected, "line {line}: wants {wait:x?}, should want {expected:x?}");
     nobody_waits()?;
     Ok(wait)

@@ -3,13 +3,11 @@
 use crate::kit::*;
 use crate::party::Party;
 use abi::{Endpoint, Errno};
-use core::mem::swap;
 use family::kit::{called, nap, settle};
-use family::me;
+use family::{Child, me};
 use protocol::kernel::*;
 use suite::{Failure, Outcome, check_eq};
 use sys::grants::Received;
-use sys::kernel;
 
 /// An old instance and a new one, which have been swapped: each goes on under the endpoint of the other.
 struct Swapped {
@@ -34,9 +32,7 @@ fn swapped(others: &[Endpoint]) -> Result<Swapped, Failure> {
 }
 
 fn update(source: &mut Granter, destination: &mut Granter, direction: UpdateDirection) -> Outcome {
-    kernel().update(Update { source: source.endpoint(), destination: destination.endpoint(), direction })?;
-    swap(&mut source.0.home, &mut destination.0.home);
-    Ok(())
+    Child::swap(&mut source.0, &mut destination.0, direction)
 }
 
 /// Copies a word without waiting.

@@ -2,7 +2,8 @@
 
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
-use family::{Child, claim};
+use family::{Child, claim, give, is_served, take_away};
+use protocol::vm::MapFlags;
 use protocol::vmctl::*;
 use suite::{Failure, Outcome, check, check_eq};
 use sys::vmctl;
@@ -20,10 +21,10 @@ pub(crate) const fn page_at(page: usize) -> u64 {
 /// Frames that follow each other: the first, and how many.
 type Frames = (u64, u64);
 
-/// The frames of a field.
+/// The frames of a field; none if the memory server has given it.
 #[derive(Debug)]
 pub(crate) struct Field {
-    tables: Frames,
+    tables: Option<Frames>,
     /// Each of them but the last has [`WORDS`] frames, which fill a page table.
     blocks: [Option<Frames>; MOST_BLOCKS],
 }
@@ -34,10 +35,14 @@ const MOST_BLOCKS: usize = 3;
 impl Field {
     /// Gives a child so many pages.
     pub(crate) fn make(child: &Child, pages: usize) -> Result<Self, Failure> {
+        if is_served() {
+            give(child.endpoint, FIELD, pages as u64, MapFlags::PREALLOCATED)?;
+            return Ok(Self { tables: None, blocks: [None; MOST_BLOCKS] });
+        }
         let needed = pages.div_ceil(WORDS) as u64;
         let tables = (claim(needed)?, needed);
         donate(child, tables)?;
-        let mut field = Self { tables, blocks: [None; MOST_BLOCKS] };
+        let mut field = Self { tables: Some(tables), blocks: [None; MOST_BLOCKS] };
         for (block, first) in field.blocks.iter_mut().zip((0..pages).step_by(WORDS)) {
             let count = (pages - first).min(WORDS) as u64;
             *block = Some((claim(count)?, count));
@@ -46,8 +51,11 @@ impl Field {
         Ok(field)
     }
 
-    /// Maps a page where none is.
+    /// Maps a page where none is, or the server lets it have one.
     pub(crate) fn map(&self, child: &Child, page: usize, access: Access) -> Outcome {
+        if is_served() {
+            return give(child.endpoint, page_at(page), 1, MapFlags::PREALLOCATED);
+        }
         let (first, count) = self.blocks.get(page / WORDS).copied().flatten().ok_or(Errno::Inval)?;
         let within = (page % WORDS) as u64;
         check!(within < count, "the field has no page {page}");
@@ -57,6 +65,22 @@ impl Field {
         Ok(())
     }
 
+    /// Takes a page away until somebody needs it: the server brings another one, with zeros; else the suite has to bring it.
+    pub(crate) fn lose(&self, child: &Child, page: usize) -> Outcome {
+        if is_served() {
+            return give(child.endpoint, page_at(page), 1, MapFlags::empty());
+        }
+        self.remove(child, page)
+    }
+
+    /// Takes a page away: nobody is brought it.
+    pub(crate) fn remove(&self, child: &Child, page: usize) -> Outcome {
+        if is_served() {
+            return take_away(child.endpoint, page_at(page), 1);
+        }
+        family::unmap(child.home.space, page_at(page), 1)
+    }
+
     /// Gives the frames back, when the space is gone. Each is where it was put: none is lent or set aside any more.
     pub(crate) fn end(self) -> Outcome {
         let free = |frames| in_steps(frames, |first, count| Ok(vmctl().give_back(GiveBack { first, count })?.done));
@@ -64,7 +88,7 @@ impl Field {
             in_steps(frames, |first, count| Ok(vmctl().release(Release { first, count })?.done))?;
             free(frames)?;
         }
-        free(self.tables)
+        self.tables.map_or(Ok(()), free)
     }
 }
 

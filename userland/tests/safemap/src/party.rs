@@ -385,9 +385,17 @@ impl Party {
         called(&self.child, call)
     }
 
-    /// Takes a page of its field away.
+    /// Takes a page of its field away, until it is needed.
     pub(crate) fn loses(&self, page: usize) -> Outcome {
-        family::unmap(self.child.home.space, crate::field::page_at(page), 1)
+        self.field.lose(&self.child, page)
+    }
+
+    /// Ends it while the memory server is held, which goes on then.
+    pub(crate) fn dies(self) -> Outcome {
+        sys::kernel().clear(protocol::kernel::Clear { process: self.endpoint() })?;
+        family::go_on()?;
+        self.child.home.end()?;
+        self.field.end()
     }
 
     pub(crate) fn end(self) -> Outcome {

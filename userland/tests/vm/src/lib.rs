@@ -41,6 +41,8 @@ pub enum Do {
     Fill,
     /// Asks the memory server: the kind of a request, and its payload.
     Ask,
+    /// Makes a kernel call: its kind, and its payload.
+    Call,
     /// Sends the memory server a notification.
     Notify,
     /// Calls a function at an address.
@@ -59,6 +61,7 @@ impl Do {
             Self::Sum,
             Self::Fill,
             Self::Ask,
+            Self::Call,
             Self::Notify,
             Self::Jump,
             Self::Exit,

@@ -2,12 +2,13 @@
 
 use crate::board::Board;
 use crate::home::{Home, Page};
+use crate::server::{is_served, update};
 use crate::{SEED, SUITE};
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::{Endpoint, Errno, PrivilegeFlags, PrivilegeSpec, TrapMask};
 use core::sync::atomic::{AtomicU32, Ordering};
 use protocol::getinfo::{GetPrivileges, GetProcess, ProcessInfo};
-use protocol::kernel::{Clear, Exec, Fork, KEEP, SchedCtl, Scheduler, right_by_name};
+use protocol::kernel::{Clear, Exec, Fork, KEEP, SchedCtl, Scheduler, Update, UpdateDirection, right_by_name};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys, UpdateSys};
 use protocol::vmctl::Settle;
 use suite::{Failure, Outcome, Text};
@@ -141,14 +142,26 @@ impl Child {
     /// # Errors
     /// As of [`Child::start`].
     pub fn prepare(plan: &Plan, slot: u32) -> Result<Self, Failure> {
-        let child = Self { endpoint: kernel().fork(Fork { parent: seed()?, slot })?.child, home: Home::make()? };
-        vmctl().settle(Settle { process: child.endpoint, reserved: 0, space: child.home.space })?;
+        let child = if is_served() { Self::of_server(slot)? } else { Self::of_suite(slot)? };
         child.exec(plan.code)?;
         child.privileges(plan)?;
         child.board().set(Board::PARTNER, me()?.raw().into());
         let Plan { priority, quantum, cpu, scheduler, .. } = *plan;
         kernel().schedctl(SchedCtl { process: child.endpoint, scheduler, priority, quantum, cpu })?;
         Ok(child)
+    }
+
+    /// One that has memory of the suite's.
+    fn of_suite(slot: u32) -> Result<Self, Failure> {
+        let child = Self { endpoint: kernel().fork(Fork { parent: seed()?, slot })?.child, home: Home::make()? };
+        vmctl().settle(Settle { process: child.endpoint, reserved: 0, space: child.home.space })?;
+        Ok(child)
+    }
+
+    /// One that the memory server has forked from the suite.
+    fn of_server(slot: u32) -> Result<Self, Failure> {
+        let (endpoint, home) = Home::served(slot)?;
+        Ok(Self { endpoint, home })
     }
 
     /// Lets it run.
@@ -205,6 +218,23 @@ impl Child {
     #[must_use]
     pub fn board(&self) -> &'static Board {
         self.home.page(Page::BOARD)
+    }
+
+    /// Swaps two instances of a service, in a live update or back: each goes on under the name of the other.
+    ///
+    /// # Errors
+    /// Those of the kernel's call.
+    pub fn swap(source: &mut Self, destination: &mut Self, direction: UpdateDirection) -> Outcome {
+        let names = [source.endpoint, destination.endpoint];
+        if is_served() {
+            update(names[0], names[1], direction)?;
+        } else {
+            kernel().update(Update { source: names[0], destination: names[1], direction })?;
+        }
+        core::mem::swap(&mut source.home, &mut destination.home);
+        source.home.rename(names[0]);
+        destination.home.rename(names[1]);
+        Ok(())
     }
 
     /// Ends it, and gives back all that it had.

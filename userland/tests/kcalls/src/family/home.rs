@@ -2,8 +2,9 @@
 
 use crate::board::{BOARD, Board};
 use crate::child::me;
-use abi::Errno;
+use crate::server;
 use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
+use abi::{Endpoint, Errno};
 use core::sync::atomic::{AtomicU64, Ordering};
 use protocol::vmctl::*;
 use suite::{Failure, Outcome, Text, check, check_eq};
@@ -52,8 +53,16 @@ pub struct Home {
     /// Its name.
     pub space: u64,
     place: u64,
-    first: u64,
-    frames: u64,
+    keeper: Keeper,
+}
+
+/// Who has given it what it is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeper {
+    /// The suite: these frames that follow each other, of which the first are page tables.
+    Suite { first: u64, frames: u64 },
+    /// The memory server, which knows the child by this name.
+    Server(Endpoint),
 }
 
 impl Home {
@@ -70,9 +79,9 @@ impl Home {
         let first = claim(frames)?;
         let space = vmctl().create(CreateSpace { root: first })?.space;
         check_eq!(vmctl().donate(Donate { space, first: first + PAGE_SIZE, count: TABLES })?.done, TABLES);
-        let home = Self { space, place, first, frames };
-        let mut frame = home.shared();
-        home.map_here()?;
+        let home = Self { space, place, keeper: Keeper::Suite { first, frames } };
+        let mut frame = memory_of(first);
+        home.map_here(frame, pages)?;
         map(space, BOARD, frame, PAGES as u64, Access::Write)?;
         frame += PAGES as u64 * PAGE_SIZE;
         map(space, STACK_END - STACK_PAGES * PAGE_SIZE, frame, STACK_PAGES, Access::Write)?;
@@ -80,7 +89,7 @@ impl Home {
         for run in segments()? {
             if run.access == Access::Write {
                 map(space, run.address, frame, run.count, run.access)?;
-                home.copy(&run, frame);
+                home.copy(&run, frame - memory_of(first));
                 frame += run.count * PAGE_SIZE;
             } else {
                 map(space, run.address, run.frame, run.count, run.access)?;
@@ -101,6 +110,28 @@ impl Home {
         STACK_END - STACK_PAGES * PAGE_SIZE
     }
 
+    /// The same that the memory server makes: it has the child, a copy of the suite in this slot, which it tells the name of.
+    ///
+    /// # Errors
+    /// That the server refuses a step, or there is no room.
+    pub(crate) fn served(slot: u32) -> Result<(Endpoint, Self), Failure> {
+        let place = take_place()?;
+        let process = server::vm().fork(protocol::vm::Fork { parent: me()?, slot })?.child;
+        let space = vmctl().space_of(GetSpaceOf { process })?.space;
+        let home = Self { space, place, keeper: Keeper::Server(process) };
+        // What the suite sees of its other children is not for this one.
+        server::take_away(process, VIEW, CHILDREN * MOST_PAGES)?;
+        server::furnish(process, home.view(), PAGES as u64, home.stack_start())?;
+        Ok((process, home))
+    }
+
+    /// The child that lives here has another name now.
+    pub(crate) fn rename(&mut self, process: Endpoint) {
+        if let Keeper::Server(name) = &mut self.keeper {
+            *name = process;
+        }
+    }
+
     /// The frame of the lowest page of the stack.
     #[must_use]
     pub fn stack_frame(&self) -> u64 {
@@ -111,34 +142,84 @@ impl Home {
     #[must_use]
     pub fn page(&self, page: Page) -> &'static Board {
         // SAFETY: `make` has mapped it; a home that ends takes its pages away, and its child does not use them any more.
-        unsafe { Board::at(self.view() + page.0 as u64 * PAGE_SIZE) }
+        unsafe { Board::at(self.view_of(page)) }
     }
 
-    /// The frame of a shared page.
+    /// The frame of a shared page, in a home that the suite has made.
     #[must_use]
     pub fn frame_of(&self, page: Page) -> u64 {
-        self.shared() + page.0 as u64 * PAGE_SIZE
+        match self.keeper {
+            Keeper::Suite { first, .. } => memory_of(first) + page.0 as u64 * PAGE_SIZE,
+            Keeper::Server(_) => 0,
+        }
     }
 
     /// Maps a shared page in the space, where it was taken away.
     ///
     /// # Errors
-    /// That the kernel refuses.
+    /// That the kernel or the server refuses.
     pub fn map_page(&self, page: Page, access: Access) -> Outcome {
-        map(self.space, page.address(), self.frame_of(page), 1, access)
+        match self.keeper {
+            Keeper::Suite { .. } => map(self.space, page.address(), self.frame_of(page), 1, access),
+            Keeper::Server(process) => {
+                server::take_away(process, page.address(), 1)?;
+                self.show(page, page.address(), access)?;
+                server::touch(process, page.address()..page.address() + PAGE_SIZE, access)
+            }
+        }
+    }
+
+    /// Takes a shared page away until somebody needs it. With a memory server, that brings it; else the suite has to.
+    ///
+    /// # Errors
+    /// That the kernel or the server refuses.
+    pub fn lose(&self, page: Page) -> Outcome {
+        self.remove(page)?;
+        if matches!(self.keeper, Keeper::Server(_)) { self.show(page, page.address(), Access::Write) } else { Ok(()) }
+    }
+
+    /// Takes a shared page away for good: nobody is brought it.
+    ///
+    /// # Errors
+    /// That the kernel or the server refuses.
+    pub fn remove(&self, page: Page) -> Outcome {
+        match self.keeper {
+            Keeper::Suite { .. } => unmap(self.space, page.address(), 1),
+            Keeper::Server(process) => server::take_away(process, page.address(), 1),
+        }
+    }
+
+    /// Shows a shared page at another address of the space, too, where nothing is.
+    ///
+    /// # Errors
+    /// That the kernel or the server refuses.
+    pub fn show(&self, page: Page, address: u64, access: Access) -> Outcome {
+        match self.keeper {
+            Keeper::Suite { .. } => map(self.space, address, self.frame_of(page), 1, access),
+            Keeper::Server(process) => server::show((me()?, self.view_of(page)), (process, address), access),
+        }
     }
 
     /// Ends the space, in which nobody lives any more, and gives all frames back.
     ///
     /// # Errors
-    /// That the kernel refuses a step.
+    /// That the kernel or the server refuses a step.
     pub fn end(self) -> Outcome {
-        while vmctl().destroy(DestroySpace { space: self.space })?.more != 0 {}
-        let (memory, count) = (self.shared(), self.pages());
-        unmap(vmctl().space_of(GetSpaceOf { process: me()? })?.space, self.view(), count as u32)?;
+        match self.keeper {
+            Keeper::Suite { first, frames } => {
+                while vmctl().destroy(DestroySpace { space: self.space })?.more != 0 {}
+                let (memory, count) = (memory_of(first), frames - 1 - TABLES);
+                unmap(vmctl().space_of(GetSpaceOf { process: me()? })?.space, self.view(), count as u32)?;
+                check_eq!(vmctl().release(Release { first: memory, count })?.done, count);
+                check_eq!(vmctl().give_back(GiveBack { first, count: frames })?.done, frames);
+            }
+            Keeper::Server(process) => {
+                server::vm().will_exit(protocol::vm::WillExit { process, reserved: 0 })?;
+                server::vm().exit(protocol::vm::Exit { process, reserved: 0 })?;
+                server::take_away(me()?, self.view(), PAGES as u64)?;
+            }
+        }
         PLACES.fetch_and(!(1 << self.place), Ordering::Relaxed);
-        check_eq!(vmctl().release(Release { first: memory, count })?.done, count);
-        check_eq!(vmctl().give_back(GiveBack { first: self.first, count: self.frames })?.done, self.frames);
         Ok(())
     }
 
@@ -146,14 +227,13 @@ impl Home {
         VIEW + self.place * MOST_PAGES * PAGE_SIZE
     }
 
-    /// Pages besides page tables.
-    fn pages(&self) -> u64 {
-        self.frames - 1 - TABLES
+    fn view_of(&self, page: Page) -> u64 {
+        self.view() + page.0 as u64 * PAGE_SIZE
     }
 
-    /// Fills frames, which the suite sees too, with data of the suite's own.
-    fn copy(&self, from: &Segment, to: u64) {
-        let view = self.view() + (to - self.shared());
+    /// Fills frames, which the suite sees too, with data of the suite's own, from some byte of them on.
+    fn copy(&self, from: &Segment, at: u64) {
+        let view = self.view() + at;
         for offset in (0..from.count).map(|page| page * PAGE_SIZE) {
             // SAFETY: both are mapped; nothing else runs in the suite meanwhile.
             let (from, to) = unsafe { (Board::at(from.address + offset), Board::at(view + offset)) };
@@ -161,23 +241,23 @@ impl Home {
         }
     }
 
-    fn shared(&self) -> u64 {
-        self.first + (1 + TABLES) * PAGE_SIZE
-    }
-
-    /// Maps all pages in the suite's own space.
-    fn map_here(&self) -> Outcome {
+    /// Maps all pages, whose frames follow each other, in the suite's own space.
+    fn map_here(&self, memory: u64, pages: u64) -> Outcome {
         let own = vmctl().space_of(GetSpaceOf { process: me()? })?.space;
-        let RunMapped { done, lacks } =
-            vmctl().map(map_call(own, self.view(), self.shared(), self.pages(), Access::Write))?;
+        let RunMapped { done, lacks } = vmctl().map(map_call(own, self.view(), memory, pages, Access::Write))?;
         if lacks > 0 {
             // The first child of all in this part of the space: from here on it has the tables.
             let count = lacks.into();
             vmctl().donate(Donate { space: own, first: claim(count)?, count })?;
         }
         let (done, at) = (u64::from(done), u64::from(done) * PAGE_SIZE);
-        map(own, self.view() + at, self.shared() + at, self.pages() - done, Access::Write)
+        map(own, self.view() + at, memory + at, pages - done, Access::Write)
     }
+}
+
+/// The first frame behind the page tables of a home that the suite has made.
+const fn memory_of(first: u64) -> u64 {
+    first + (1 + TABLES) * PAGE_SIZE
 }
 
 fn take_place() -> Result<u64, Failure> {
@@ -302,11 +382,32 @@ pub fn claim(count: u64) -> Result<u64, Failure> {
     Err(Errno::NoMem.into())
 }
 
-/// How many frames the kernel's pool has: takes all of them, and gives them back.
+/// Takes a page of the suite's own away, while something is done with it: nobody is asked for it, and then it is there again, with
+/// zeros or anything.
+///
+/// # Errors
+/// That the kernel or the server refuses.
+pub fn without_own<R>(page: u64, act: impl FnOnce() -> R) -> Result<R, Failure> {
+    if server::is_served() {
+        server::lose_own(page)?;
+        return Ok(act());
+    }
+    let space = vmctl().space_of(GetSpaceOf { process: me()? })?.space;
+    unmap(space, page, 1)?;
+    let result = act();
+    let frame = vmctl().claim(Claim { count: 1 })?.first;
+    map(space, page, frame, 1, Access::Write)?;
+    Ok(result)
+}
+
+/// How many frames there are for programs: takes all of the kernel's pool, and gives them back, or asks the memory server.
 ///
 /// # Errors
 /// That the kernel refuses, or has its frames in more pieces than can be remembered.
 pub fn free_frames() -> Result<u64, Failure> {
+    if server::is_served() {
+        return server::free_pages();
+    }
     let mut all = Pieces::NONE;
     let mut sum = 0;
     while let Some((_, count)) = all.claim(MAX_RUN.into())? {

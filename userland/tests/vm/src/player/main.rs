@@ -3,8 +3,9 @@
 #![no_main]
 
 use abi::layout::PAGE_SIZE;
-use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
+use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message, Trap};
 use protocol::{Call, decode, encode};
+use rt::Registers;
 use vm_suite::{Do, Next, Order, SERVER, SUITE};
 
 sys::entry!(main);
@@ -49,6 +50,7 @@ fn carry_out(order: &Order, server: Endpoint) -> Result<[u64; 6], Errno> {
             Ok([0; 6])
         }
         Do::Ask => ask(server, &order.words),
+        Do::Call => call(&order.words),
         Do::Notify => rt::notify(server).map(|()| [0; 6]),
         Do::Jump => {
             // SAFETY: as above.
@@ -69,6 +71,16 @@ fn ask(server: Endpoint, words: &[u64; 6]) -> Result<[u64; 6], Errno> {
         Some(Err(error)) => Err(error),
         None => Err(Errno::Proto),
     }
+}
+
+fn call(words: &[u64; 6]) -> Result<[u64; 6], Errno> {
+    let mut message = Message::new(Endpoint::SYSTEM, Kind(words[0] as u16));
+    message.body[..5].copy_from_slice(&words[1..]);
+    let Message { body, .. } = message;
+    let before = Registers { rax: Trap::KernelCall.rax(), rdi: 0, rsi: message.header(), rdx: 0, body };
+    // SAFETY: it is about memory that this program has for the suite.
+    let after = unsafe { rt::trap_unchecked(before) };
+    Errno::from_result(after.rax as i64).map(|_| core::array::from_fn(|i| after.body[i]))
 }
 
 const _: () = assert!(BODY_WORDS == 7);

@@ -8,6 +8,8 @@ mod execs;
 mod exhaustion;
 mod faults;
 mod forks;
+mod huge;
+mod lending;
 mod maps;
 mod player;
 mod programs;
@@ -71,5 +73,21 @@ suite::suite! {
         too_much_at_once_is_refused,
         who_touches_too_much_ends_alone,
         page_tables_alone_are_memory_too
+    }
+    lending {
+        whoever_forks_parts_from_whom_it_lends_to,
+        whoever_forks_parts_from_whom_it_borrows_from,
+        what_is_copied_when_written_is_lent,
+        whoever_forks_after_a_revoke_keeps_what_it_saw,
+        a_part_that_is_unmapped_parts_all,
+        what_is_protected_parts,
+        whoever_goes_leaves_the_other_what_it_sees,
+        what_others_show_is_no_place_to_map
+    }
+    huge {
+        filling_more_than_there_is,
+        copying_more_than_there_is,
+        mapping_more_than_one_may_lend,
+        what_nobody_has_is_a_fault
     }
 }

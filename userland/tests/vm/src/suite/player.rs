@@ -1,14 +1,16 @@
 //! Players: processes that do what a test says.
 
 use abi::event::SystemEvent;
-use abi::layout::PAGE_SIZE;
+use abi::layout::{PAGE_SIZE, STACK_TOP};
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exec::Request;
-use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler};
+use protocol::getinfo::GetProcess;
+use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler, SetAlarm, right_by_name};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
 use protocol::vm::{
-    Access, Brk, Client, Exit, Fork, GetMemory, GetUsage, Map, MapFlags, Protect, SetCalls, Unmap, Usage, WillExit,
+    Access, Brk, Client, Exit, Fix, Fork, GetMemory, GetRegion, GetUsage, Map, MapFlags, Protect, RegionKind, SetCalls,
+    Unfix, Unmap, Usage, WillExit,
 };
 use protocol::{Call, decode};
 use suite::{Failure, Outcome, check};
@@ -21,6 +23,19 @@ const FIRST_SLOT: u32 = 100;
 
 /// Calls of the memory server that a player may make, as those that stand in the manifest.
 const CALLS: u64 = 1 << 2 | 1 << 10 | 1 << 17 | 1 << 18 | 1 << 36 | 1 << 40 | 1 << 47 | 1 << 48;
+
+/// Kernel calls that it may make.
+const KERNEL_CALLS: &[&str] = &[
+    "boot_entry",
+    "diag_write",
+    "exit",
+    "setgrant",
+    "safecopyfrom",
+    "safememset",
+    "safemap",
+    "safeunmap",
+    "saferevmap",
+];
 
 pub(crate) fn me() -> Result<Endpoint, Errno> {
     sys::whoami().map(|identity| identity.endpoint)
@@ -48,6 +63,25 @@ pub(crate) enum Done {
     Well(Result<[u64; 6], Errno>),
     /// The player got signals over it: a bit each.
     Signaled(u64),
+    /// Nothing, as long as [anybody waits](be_patient_for).
+    Never,
+}
+
+/// Ticks after which an order is given up; 0 for never.
+static PATIENCE: AtomicU64 = AtomicU64::new(0);
+
+/// From now on, orders that are not carried out in so many ticks are given up.
+#[allow(dead_code, reason = "only the load for a wrong server gives up")]
+pub(crate) fn be_patient_for(ticks: u64) {
+    PATIENCE.store(ticks, Ordering::Relaxed);
+}
+
+/// Begins to wait, or ends it.
+fn set_alarm(ticks: u64) -> Outcome {
+    if PATIENCE.load(Ordering::Relaxed) != 0 {
+        sys::kernel().setalarm(SetAlarm { ticks, absolute: 0 })?;
+    }
+    Ok(())
 }
 
 /// A process that waits for orders.
@@ -66,8 +100,11 @@ impl Player {
 
     /// A child of it, which waits for orders, too.
     pub(crate) fn fork(&self) -> Result<Self, Failure> {
+        const SLOTS: u32 = 800;
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let slot = FIRST_SLOT + NEXT.fetch_add(1, Ordering::Relaxed) % 800;
+        let next = || FIRST_SLOT + NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS;
+        let is_free = |slot: &u32| sys::getinfo().process(GetProcess { slot: (*slot).into() }).is_err();
+        let slot = (0..SLOTS).map(|_| next()).find(is_free).ok_or(Errno::NoSpc)?;
         Ok(self.fork_into(slot)?)
     }
 
@@ -90,6 +127,13 @@ impl Player {
         let mut order = Order { what: what as u64, words: [0; 6] };
         order.words[..words.len()].copy_from_slice(words);
         rt::send_nb(&Message { peer: self.endpoint, ..protocol::reply(&self.request, Ok(&order)) })?;
+        set_alarm(PATIENCE.load(Ordering::Relaxed))?;
+        let done = self.done();
+        set_alarm(0)?;
+        done
+    }
+
+    fn done(&mut self) -> Result<Done, Failure> {
         loop {
             let message = rt::receive(Endpoint::ANY)?.message;
             if message.peer == self.endpoint {
@@ -97,6 +141,9 @@ impl Player {
                 self.request = message;
                 let error = u16::try_from(error).ok().and_then(Errno::from_number);
                 return Ok(Done::Well(error.map_or(Ok(words), Err)));
+            }
+            if message.peer == Endpoint::CLOCK {
+                return Ok(Done::Never);
             }
             check!(message.peer == Endpoint::SYSTEM, "a message from {:#x}", message.peer.raw());
             if let Some((who, signals)) = SystemEvent::read(&message.body).signaled {
@@ -127,6 +174,7 @@ impl Player {
         match self.order(what, words)? {
             Done::Well(result) => Ok(result),
             Done::Signaled(signals) => suite::fail!("{what:?} {words:x?}: signals {signals:#x}"),
+            Done::Never => suite::fail!("{what:?} {words:x?}: never"),
         }
     }
 
@@ -153,12 +201,27 @@ impl Player {
     where
         C::Reply: TryFromBytes,
     {
+        self.has_called(Do::Ask, call)
+    }
+
+    /// Has it make a kernel call.
+    pub(crate) fn calls<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
+    where
+        C::Reply: TryFromBytes,
+    {
+        self.has_called(Do::Call, call)
+    }
+
+    fn has_called<C: Call>(&mut self, what: Do, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
+    where
+        C::Reply: TryFromBytes,
+    {
         let mut words = [0; 6];
         words[0] = C::KIND.0.into();
         let bytes = call.as_bytes();
         check!(bytes.len() <= 40, "a player has no room for {}", C::NAME);
         words[1..].as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
-        let answer = self.result(Do::Ask, &words)?;
+        let answer = self.result(what, &words)?;
         Ok(answer.and_then(|words| {
             let len = size_of::<C::Reply>();
             C::Reply::try_read_from_bytes(&words.as_bytes()[..len]).map_err(|_| Errno::Proto)
@@ -220,21 +283,37 @@ pub(crate) fn seed() -> Result<Player, Failure> {
     let mut request = Message::new(endpoint, Next::KIND);
     if !ASKED.swap(true, Ordering::Relaxed) {
         request = rt::receive(endpoint)?.message;
-        // The server's own memory grows when it first compares everything: that is not to be taken for a loss.
-        for _ in 0..300 {
-            free_pages()?;
-        }
+        have_own_memory()?;
     }
     // Its tag is that of every first request.
     request.tag = 0;
     Ok(Player { endpoint, request })
 }
 
-/// What a player may do: as the seed, whose program it executes.
+/// Makes the memory present that the suite may write, of the stack what any test needs: what the suite itself takes later would look like a
+/// loss.
+fn have_own_memory() -> Outcome {
+    const STACK: u64 = 64 * PAGE_SIZE;
+    let process = me()?;
+    let mut address = 0;
+    while let Ok(region) = server().region(GetRegion { process, reserved: 0, address }) {
+        address = region.start + region.len;
+        if region.access == Access::Write && region.kind == RegionKind::Anonymous {
+            let is_stack = address == STACK_TOP;
+            let start = if is_stack { address - STACK } else { region.start };
+            let call = Fix { process, write: 1, address: start, len: address - start };
+            server().fix(call)?;
+            server().unfix(Unfix { process, write: 1, address: start, len: address - start })?;
+        }
+    }
+    Ok(())
+}
+
+/// What a player may do: as the seed, whose program it executes, and what grants are for.
 fn spec(manager: Endpoint) -> PrivilegeSpec {
     PrivilegeSpec {
         sends: !0,
-        calls: 1 << 25 | 1 << 44 | 1 << 53,
+        calls: KERNEL_CALLS.iter().filter_map(|name| right_by_name(name)).fold(0, |mask, right| mask | right),
         flags: PrivilegeFlags::PREEMPTIBLE.bits(),
         traps: (TrapMask::SENDREC | TrapMask::NOTIFY).bits(),
         manager,
