@@ -52,5 +52,6 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "safemap", manifest: "userland/tests/safemap/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
     Entry { name: "vm", manifest: "userland/tests/vm/image.toml", machines: &[SMALL, UEFI, FOUR, OLD] },
     Entry { name: "vm-checked", manifest: "userland/tests/vm/checked.toml", machines: &[SMALL, SMALL_FOUR] },
+    Entry { name: "pm", manifest: "userland/tests/pm/image.toml", machines: &[SMALL, UEFI, FOUR, OLD] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];
