@@ -166,7 +166,8 @@ fn the_book_has_all_its_pages() {
 
 #[test]
 fn the_tests_that_are_named_are_there() {
-    let pages = ["tests.md", "tests-kernel.md", "tests-vm.md", "tests-pm.md"].map(|page| read(&Path::new(BOOK).join(page)));
+    let pages =
+        ["tests.md", "tests-kernel.md", "tests-vm.md", "tests-pm.md"].map(|page| read(&Path::new(BOOK).join(page)));
     let tests: Vec<_> =
         pages.iter().flat_map(|page| codes(page)).filter(|code| code != "FILE::NAME" && code.contains(".rs")).collect();
     assert!(tests.len() > 50, "only {} tests are named", tests.len());
