@@ -58,5 +58,6 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "vm-checked", manifest: "userland/tests/vm/image.toml#vm-checked", machines: &[SMALL, SMALL_FOUR] },
     Entry { name: "services", manifest: "userland/tests/services/image.toml", machines: &[PATIENT, PATIENT_FOUR] },
     Entry { name: "ds", manifest: "userland/tests/ds/image.toml", machines: &[SMALL, FOUR] },
+    Entry { name: "pm", manifest: "userland/tests/pm/image.toml", machines: &[SMALL, UEFI, FOUR, OLD] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];
