@@ -46,25 +46,21 @@ crate::vmctl::field_enum! {
         IgnoreTerm = 6,
         /// Notifies the target so often.
         Flood = 7,
-        /// Sends the target what only the root system process may send.
-        Pretend = 8,
         /// Maps so many pages, touches them, and forgets them.
-        Leak = 9,
+        Leak = 8,
         /// Sends the target a request that it may not send.
-        Send = 10,
+        Send = 9,
         /// Reads a port that it has no right to.
-        Port = 11,
+        Port = 10,
         /// Has a kernel call made that it has no right to.
-        Kernel = 12,
+        Kernel = 11,
         /// Makes a call of the memory server that it has no right to.
-        Memory = 13,
+        Memory = 12,
         /// Enables an interrupt that it has no right to.
-        Interrupt = 14,
+        Interrupt = 13,
         /// Refuses to be replaced, from now on.
-        RefuseUpdate = 15,
+        RefuseUpdate = 14,
         /// Cannot save its state, from now on.
-        FailToSave = 16,
-        /// Waits for an answer from the target, and never serves meanwhile.
-        Depend = 17,
+        FailToSave = 15,
     }
 }

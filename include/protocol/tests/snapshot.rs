@@ -4,6 +4,7 @@
 //! that the newest entry of `UPDATING.md` that speaks of a `protocol snapshot` quotes the checksum of the present one.
 
 use abi::PrivilegeSpec;
+use protocol::assist::Deed;
 use protocol::ds::{EntryKind, Key};
 use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
 use protocol::pm::{How, Timer, TraceRequest};
@@ -47,6 +48,7 @@ const ENUMS: &[Listed] = &[
     ("TraceRequest", values_of::<TraceRequest>),
     ("What", values_of::<What>),
     ("EntryKind", values_of::<EntryKind>),
+    ("Deed", values_of::<Deed>),
     ("Init", values_of::<Init>),
     ("State", values_of::<State>),
     ("Reason", values_of::<Reason>),

@@ -22,7 +22,7 @@ const PROGRAM: &[&str] = &["include/abi", "include/protocol", "libbare/link", "u
 const SERVER: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "libexec"];
 /// Suites share libraries of their own.
 const SUITE: &[&str] =
-    &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "userland/tests/*", "tests/storm"];
+    &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "userland/drivers/*", "userland/tests/*", "tests/storm"];
 
 const LAYERS: &[Layer] = &[
     layer("include/abi", &[]),

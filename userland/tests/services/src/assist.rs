@@ -6,7 +6,6 @@ use protocol::assist::{Count, Counted, Deed, Misbehave, Misbehaved, Server};
 use protocol::irqctl::SetPolicy;
 use protocol::kernel::{DevIo, PortAccess};
 use protocol::rs::{GetInit, Init};
-use protocol::sef::{Prepare, Signaled};
 use protocol::vm::{Map, MapFlags, Pin};
 use protocol::vmctl::Access;
 use protocol::{Answer, Call, Caller};
@@ -82,9 +81,8 @@ impl Assist {
             Deed::RefuseUpdate => self.refuses = true,
             Deed::FailToSave => self.cannot_save = true,
             Deed::Flood => (0..count).try_for_each(|_| rt::notify(target))?,
-            Deed::Pretend => pretend(target)?,
             Deed::Leak => leak(count)?,
-            Deed::Send | Deed::Depend => ask(target, &GetInit {}).map(drop)?,
+            Deed::Send => ask(target, &GetInit {}).map(drop)?,
             Deed::Port => {
                 sys::kernel().devio(DevIo { access: PortAccess::Read8, port: 0x3f8, value: 0 })?;
             }
@@ -117,14 +115,6 @@ fn write_to_null() {
 
 fn ask<C: Call>(to: Endpoint, call: &C) -> Result<C::Reply, Errno> {
     protocol::call(&mut Ipc::default(), to, call)
-}
-
-/// Sends what the framework takes from the root system process only: the target answers as to any request that it does not know.
-fn pretend(target: Endpoint) -> Result<(), Errno> {
-    let prepared = ask(target, &Prepare { state: sef::state::WORK_FREE, reserved: 0 }).map(drop);
-    let signaled = ask(target, &Signaled { signal: 15, reserved: 0 }).map(drop);
-    let unknown = |result| if result == Err(Errno::NoSys) { Ok(()) } else { Err(Errno::Proto) };
-    unknown(prepared).and_then(|()| unknown(signaled))
 }
 
 /// Maps memory at once and forgets it.
@@ -201,4 +191,3 @@ impl Server for Assist {
         Answer::Reply(Counted { calls: self.calls, how: self.how, signals: self.signals })
     }
 }
-

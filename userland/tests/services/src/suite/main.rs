@@ -38,6 +38,7 @@ suite::suite! {
     }
     pings {
         a_service_that_is_silent_is_restarted,
+        a_service_that_waits_for_nobody_is_restarted,
         a_service_that_computes_for_ever_is_restarted
     }
     denials {

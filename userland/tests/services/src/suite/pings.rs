@@ -32,6 +32,16 @@ pub(crate) fn a_service_that_is_silent_is_restarted() -> Outcome {
     })
 }
 
+pub(crate) fn a_service_that_waits_for_nobody_is_restarted() -> Outcome {
+    with(ASSIST, "", |endpoint| {
+        edit(ASSIST, HEARTBEAT)?;
+        check_eq!(does(endpoint, Deed::Wait), Err(abi::Errno::DeadSrcDst));
+        until_restarted()?;
+        count(endpoint)?;
+        Ok(())
+    })
+}
+
 pub(crate) fn a_service_that_computes_for_ever_is_restarted() -> Outcome {
     with(ASSIST, "", |endpoint| {
         edit(ASSIST, HEARTBEAT)?;
