@@ -38,8 +38,7 @@ pub(super) struct Program {
     cpu: Option<Spanned<i64>>,
     root: Option<Spanned<bool>>,
     pager: Option<Spanned<bool>>,
-    #[serde(rename = "loads")]
-    _loads: Option<Spanned<bool>>,
+    loads: Option<Spanned<bool>>,
     traps: Option<Spanned<Names>>,
     sends: Option<Spanned<Names>>,
     calls: Option<Spanned<Names>>,
@@ -51,6 +50,11 @@ pub(super) fn parse(text: &str) -> Result<Manifest, Fault> {
 }
 
 impl Program {
+    /// Whether it loads the others.
+    pub(super) fn loads(&self) -> bool {
+        self.loads.as_ref().is_some_and(|loads| *loads.get_ref())
+    }
+
     /// Where the values of the keys stand that are no keys of a manifest any more.
     pub(super) fn moved(&self) -> impl Iterator<Item = Range<usize>> {
         let numbers = [&self.priority, &self.cpu].into_iter().flatten().map(Spanned::span);

@@ -103,11 +103,13 @@ fn without_authority(text: &str, programs: &[Program], policy: &str) -> String {
         at = range.end.max(at);
     }
     new.push_str(&text[at..]);
+    // There were no services yet.
+    let services = if programs.iter().any(Program::loads) { "services = false\n" } else { "" };
     let mut is_first = true;
     let lines = new.split_inclusive('\n').map(|line| match line.trim_start().strip_prefix("format") {
         Some(rest) if is_first && rest.trim_start().starts_with('=') => {
             is_first = false;
-            format!("format = 2\npolicy = {policy:?}\n")
+            format!("format = 2\npolicy = {policy:?}\n{services}")
         }
         _ => line.to_owned(),
     });

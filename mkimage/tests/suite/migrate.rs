@@ -118,6 +118,7 @@ fn a_manifest_of_format_1_becomes_one_of_format_2_and_a_policy() {
     let wanted = r#"# An image.
 format = 2
 policy = "old.conf"
+services = false
 name = "old"
 cmdline = "hz=100"
 
@@ -188,8 +189,8 @@ service b {
 ";
     assert_eq!(migrated.policy, wanted);
     let table = entries(&migrated.manifest, &migrated.policy);
-    let [rs, vm, a, b, policy] = table[..] else { panic!("{table:?}") };
-    assert_eq!((rs.sends, vm.sends, a.sends, b.sends, policy.sends), (0b10, 0b1, 0b1000, 0b100, 0));
+    let [rs, vm, a, b] = table[..] else { panic!("{table:?}") };
+    assert_eq!((rs.sends, vm.sends, a.sends, b.sends), (0b10, 0b1, 0b1000, 0b100));
     assert_eq!((rs.priority, a.cpu, a.memory, b.calls.count_ones()), (0, 2, 1 << 63 | 1 << 2, 12));
     assert_eq!((rs.traps, vm.calls, vm.memory, a.calls), (1 << 2 | 1 << 3 | 1 << 7, 0, 0, 0));
 }
