@@ -53,5 +53,6 @@ pub(crate) const SUITES: &[Entry] = &[
     Entry { name: "vm", manifest: "userland/tests/vm/image.toml", machines: &[SMALL, UEFI, FOUR, OLD] },
     Entry { name: "vm-checked", manifest: "userland/tests/vm/checked.toml", machines: &[SMALL, SMALL_FOUR] },
     Entry { name: "ds", manifest: "userland/tests/ds/image.toml", machines: &[SMALL, FOUR] },
+    Entry { name: "pm", manifest: "userland/tests/pm/image.toml", machines: &[SMALL, UEFI, FOUR, OLD] },
     Entry { name: "registers", manifest: "userland/tests/registers/image.toml", machines: &[PLAIN, UEFI, FOUR, OLD] },
 ];

@@ -166,7 +166,7 @@ fn the_book_has_all_its_pages() {
 
 #[test]
 fn the_tests_that_are_named_are_there() {
-    let pages = ["tests.md", "tests-kernel.md", "tests-vm.md", "tests-services.md"]
+    let pages = ["tests.md", "tests-kernel.md", "tests-vm.md", "tests-services.md", "tests-pm.md"]
         .map(|page| read(&Path::new(BOOK).join(page)));
     let tests: Vec<_> =
         pages.iter().flat_map(|page| codes(page)).filter(|code| code != "FILE::NAME" && code.contains(".rs")).collect();
