@@ -64,7 +64,7 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
         let slot = self.table.find(call.process).ok_or(Errno::Srch)?;
         let error = u16::try_from(call.error).map_err(|_| Errno::Inval)?;
         let error = if error == 0 { None } else { Some(Errno::from_number(error).ok_or(Errno::Inval)?) };
-        let asked = self.table[slot].asked == Some(What::Exec) && self.table[slot].is(Flags::FILES);
+        let asked = self.table[slot].asked == What::Exec && self.table[slot].is(Flags::FILES);
         if !asked && !self.table[slot].is(Flags::PARTIAL_EXEC) {
             return Err(Errno::Inval);
         }
@@ -75,7 +75,6 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
         }
         if asked {
             self.table[slot].flags.remove(Flags::FILES);
-            self.table[slot].asked = None;
         }
         self.end_exec(slot, error);
         Ok(())

@@ -61,7 +61,7 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
         let (leads, group) = (me.session == me.pid, me.group);
         if !asked {
             self.finish_exit(slot);
-        } else if self.table[slot].asked != Some(What::DumpCore) {
+        } else if self.table[slot].asked != What::DumpCore {
             self.become_zombie(slot);
         }
         self.leave_children(slot);
@@ -148,20 +148,21 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
             if self.table[slot].pid == 0 || slot == parent {
                 continue;
             }
-            if self.table[slot].tracer == Some(parent) {
-                self.table[slot].tracer = None;
-                if self.table[slot].is(Flags::TRACE_ZOMBIE) {
-                    self.table[slot].flags.remove(Flags::TRACE_ZOMBIE);
-                    self.tell_parent(slot);
-                } else {
-                    self.end_by_signal(slot, KILL);
-                }
-            }
-            if self.table[slot].pid != 0 && self.table[slot].parent == Some(parent) {
+            let is_child = self.table[slot].parent == Some(parent);
+            let was_traced = self.table[slot].tracer == Some(parent);
+            if is_child {
                 self.table[slot].parent = if alive(self) { self.init } else { None };
-                if self.table[slot].is(Flags::ZOMBIE) {
-                    self.tell_parent(slot);
-                }
+            }
+            if was_traced {
+                self.table[slot].tracer = None;
+            }
+            if was_traced && self.table[slot].is(Flags::TRACE_ZOMBIE) {
+                self.table[slot].flags.remove(Flags::TRACE_ZOMBIE);
+                self.tell_parent(slot);
+            } else if is_child && self.table[slot].is(Flags::ZOMBIE) {
+                self.tell_parent(slot);
+            } else if was_traced {
+                self.end_by_signal(slot, KILL);
             }
         }
     }

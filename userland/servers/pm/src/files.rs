@@ -24,7 +24,7 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
         }
         if answers {
             self.table[slot].flags |= Flags::FILES;
-            self.table[slot].asked = Some(what);
+            self.table[slot].asked = what;
         }
         answers
     }
@@ -36,10 +36,11 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
         }
         let error = u16::try_from(call.error).ok().and_then(Errno::from_number);
         let slot = self.table.find(call.process).filter(|slot| self.table[*slot].is(Flags::FILES));
-        let Some((slot, what)) = slot.and_then(|slot| Some((slot, self.table[slot].asked.take()?))) else {
+        let Some(slot) = slot else {
             self.port.log(format_args!("an answer about process {} that was not asked for", call.process));
             return Answer::Later;
         };
+        let what = self.table[slot].asked;
         self.table[slot].flags.remove(Flags::FILES);
         if self.table[slot].is(Flags::EXITS) && !matches!(what, What::Exit | What::DumpCore) {
             if what == What::Fork {

@@ -42,7 +42,7 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
             flags: father.flags & Flags::TAINTED,
             status: 0,
             forked_by: Some((from.endpoint, from.tag)),
-            asked: None,
+            asked: What::Known,
             times: Times::default(),
             child_times: Times::default(),
             signals: Signals { mask: father.signals.mask, ..Signals::NONE },

@@ -110,7 +110,7 @@ pub struct Process {
     /// Who waits for it to be made, with the tag of that call.
     pub(crate) forked_by: Option<(Endpoint, u16)>,
     /// What the file server has to answer, with [`Flags::FILES`].
-    pub(crate) asked: Option<What>,
+    pub(crate) asked: What,
     /// Exit code, signal, or what has stopped it, as a waiter gets it.
     pub(crate) status: u32,
     /// What [`Flags::WAITS`] is about.
@@ -143,7 +143,7 @@ impl Process {
         tag: 0,
         trace_tag: 0,
         forked_by: None,
-        asked: None,
+        asked: What::Known,
         status: 0,
         wait: Wait { pid: 0, options: WaitOptions::empty() },
         times: Times { user: 0, system: 0 },

@@ -147,6 +147,25 @@ fn the_end_of_a_tracer_is_that_of_whom_it_traces() {
 }
 
 #[test]
+fn a_child_that_its_parent_traces_is_told_to_the_next_parent() {
+    test(|bench| {
+        for ends_before in [false, true] {
+            let (parent, parent_pid) = bench.child();
+            let (child, pid) = bench.fork(parent);
+            bench.ptrace(child, TraceRequest::TraceMe, 0, 0, 0).unwrap();
+            if ends_before {
+                bench.kill(boot("init"), pid as i32, KILL).unwrap();
+            }
+            bench.exit(parent, 0);
+            assert!(!bench.lives(child));
+            let mut told = std::vec![bench.poll(boot("init")).unwrap(), bench.poll(boot("init")).unwrap()];
+            told.sort_unstable();
+            assert_eq!(told, [(parent_pid, 0), (pid, KILL)]);
+        }
+    });
+}
+
+#[test]
 fn a_dead_one_whose_tracer_dies_is_told_to_its_parent() {
     test(|bench| {
         let (_, pid, tracer) = bench.traced();

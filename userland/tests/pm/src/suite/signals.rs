@@ -56,8 +56,7 @@ pub(crate) fn who_waits_is_interrupted() -> Outcome {
     let child = parent.fork()?;
     parent.catch(USR1)?;
     parent.begin(&Wait4 { pid: -1, options: 0 })?;
-    // It may not have begun to wait yet: then its handler is called before, and it waits on.
-    while parent.pid != 0 && !is_waiting(parent.pid)? {}
+    while !is_waiting(&parent)? {}
     User::first()?.kill(parent.pid as i32, USR1)??;
     check_eq!(parent.answer::<Wait4>()?.map(drop), Err(Errno::Intr));
     check_eq!(parent.count(USR1)?, 1);
@@ -73,17 +72,11 @@ pub(crate) fn who_waits_is_interrupted() -> Outcome {
     end(parent)
 }
 
-/// Whether a process waits for a child.
-fn is_waiting(pid: u32) -> Result<bool, suite::Failure> {
-    for slot in 0..abi::Endpoint::SLOTS as u32 {
-        let found = crate::user::pm().process(GetProcessStatus { slot, reserved: 0 });
-        if let Ok(process) = found
-            && process.pid == pid
-        {
-            return Ok(process.flags & ProcessFlags::WAITS.bits() != 0);
-        }
-    }
-    suite::fail!("there is no process {pid}")
+/// Whether a process waits for a child. The first user asks, so that the other one has its turns meanwhile.
+fn is_waiting(user: &User) -> Result<bool, suite::Failure> {
+    let call = GetProcessStatus { slot: user.endpoint.slot() as u32, reserved: 0 };
+    let process = User::first()?.ask(&call)??;
+    Ok(process.flags & ProcessFlags::WAITS.bits() != 0)
 }
 
 pub(crate) fn timers_come_while_one_runs() -> Outcome {

@@ -17,6 +17,7 @@ pub(crate) fn calls_that_are_not_in_the_mask_are_unknown() -> Outcome {
     check_eq!(player.ask(&WillExit { process, reserved: 0 })?.map(drop), Err(Errno::NoSys));
     check_eq!(player.ask(&Exit { process, reserved: 0 })?.map(drop), Err(Errno::NoSys));
     check_eq!(player.ask(&Fork { parent: process, slot: 95 })?.map(drop), Err(Errno::NoSys));
+    check_eq!(player.ask(&Spawn { parent: process, slot: 95 })?.map(drop), Err(Errno::NoSys));
     check_eq!(player.ask(&Clear { process, reserved: 0 })?.map(drop), Err(Errno::NoSys));
     check_eq!(player.ask(&Pin { process, reserved: 0 })?.map(drop), Err(Errno::NoSys));
     let all = SetCalls { process: player.endpoint, is_user: 0, calls: u64::MAX };
