@@ -40,6 +40,7 @@ impl Port for Others {
         let _ = rt::send_nb(reply);
     }
 
+    // There is no file server yet: a table of asynchronous messages comes with it.
     fn tell(&mut self, _: &Message) -> Result<(), Errno> {
         Err(Errno::NoEnt)
     }
