@@ -214,7 +214,7 @@ impl World {
             }),
             WhoAmI::KIND => serve(m, |_: WhoAmI| {
                 let slot = self.programs.iter().position(|(name, _)| *name == "pm").expect("it is there");
-                Ok(Identity { name: [0; 16], endpoint: Endpoint::new(slot, 0).expect("a slot"), reserved: 0 })
+                Ok(Identity { name: [0; 16], endpoint: Endpoint::new(slot, 0).expect("a slot"), root: Endpoint::NONE })
             }),
             Times::KIND => serve(m, |_: Times| Ok(Uptime { ticks: self.now, hz: 100 })),
             SetAlarm::KIND => serve(m, |call: SetAlarm| {

@@ -351,16 +351,16 @@ fn targets_are_a_process_a_group_or_everybody() {
         let called = |bench: &Bench<'_>| [init, leader, member, other].map(|who| bench.called(who, USR1));
         bench.kill(member, 0, USR1).unwrap();
         assert_eq!(called(bench), [0, 1, 1, 0]);
-        (bench.returns(leader), bench.returns(member));
+        [leader, member].into_iter().for_each(|who| bench.returns(who));
         bench.kill(init, -(group as i32), USR1).unwrap();
         assert_eq!(called(bench), [0, 2, 2, 0]);
-        (bench.returns(leader), bench.returns(member));
+        [leader, member].into_iter().for_each(|who| bench.returns(who));
         bench.kill(init, other_pid as i32, USR1).unwrap();
         assert_eq!(called(bench), [0, 2, 2, 1]);
         bench.returns(other);
         bench.kill(init, -1, USR1).unwrap();
         assert_eq!(called(bench), [0, 3, 3, 2], "all but the first");
-        (bench.returns(leader), bench.returns(member), bench.returns(other));
+        [leader, member, other].into_iter().for_each(|who| bench.returns(who));
         for (pid, signal, error) in [
             (1, KILL, Errno::Inval),
             (member_pid as i32, 32, Errno::Inval),
