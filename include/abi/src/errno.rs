@@ -42,6 +42,8 @@ errnos! {
     TooBig = 7, "E2BIG";
     /// Not a program that can be run here.
     NoExec = 8, "ENOEXEC";
+    /// No such open file, or not one for this.
+    BadF = 9, "EBADF";
     /// Try again later.
     Again = 11, "EAGAIN";
     /// Out of memory.
@@ -64,6 +66,8 @@ errnos! {
     Loop = 40, "ELOOP";
     /// The other side broke the protocol.
     Proto = 71, "EPROTO";
+    /// Not supported in this way.
+    NotSup = 95, "ENOTSUP";
     /// Timed out.
     TimedOut = 110, "ETIMEDOUT";
     /// The endpoint names nobody, or whoever it named died or released its waiters.

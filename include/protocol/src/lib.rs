@@ -9,6 +9,7 @@
 mod call;
 mod declare;
 pub mod echo;
+pub mod file;
 pub mod getinfo;
 pub mod irqctl;
 pub mod kernel;
@@ -39,6 +40,7 @@ pub const ALL: &[Protocol] = &[
     trace::PROTOCOL,
     sched::PROTOCOL,
     vm::PROTOCOL,
+    file::PROTOCOL,
     echo::PROTOCOL,
 ];
 

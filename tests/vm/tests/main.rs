@@ -5,10 +5,12 @@
 mod against_model;
 mod basics;
 mod bench;
+mod caching;
 mod denials;
 mod devices;
 mod events;
 mod exhaustion;
+mod files;
 mod game;
 mod heap;
 mod keeping;
@@ -16,6 +18,7 @@ mod keeping;
 #[allow(dead_code, reason = "the storms need more of it")]
 mod machine;
 mod model;
+mod questions;
 #[path = "../../../kernel/core/tests/storm/regs.rs"]
 #[allow(dead_code, reason = "the storms need more of it")]
 mod regs;
@@ -24,3 +27,4 @@ mod regs;
 mod system;
 #[path = "../../../kernel/core/tests/storm/tables.rs"]
 mod tables;
+mod vfs;

@@ -81,6 +81,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         for (_, frame) in self.objects.iter().flat_map(|(_, object)| object.pages.all()) {
             named[frame.number() as usize] += 1;
         }
+        for (_, block) in self.objects.files.cache.iter() {
+            named[block.frame.number() as usize] += 1;
+        }
         self.check_processes(0, u64::MAX)?;
         for (_, frame) in self.processes.iter().flat_map(|process| process.memory.pages.all()) {
             named[frame.number() as usize] += 1;
@@ -97,7 +100,18 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             rule(count == object.regions, "an object counts the regions that show it", Endpoint::NONE, number)?;
             rule(count > 0, "an object is shown by some region", Endpoint::NONE, number)?;
         }
-        Ok(())
+        for (number, file) in self.objects.files.iter() {
+            let shows = |region: &Region| matches!(region.kind, Kind::File { file, .. } if file == number);
+            let regions = self.processes.iter().flat_map(|process| process.memory.regions.iter());
+            let count = regions.filter(|(_, region)| shows(region)).count() as u64;
+            rule(
+                count == file.regions && count > 0,
+                "a file counts the regions that show it",
+                Endpoint::NONE,
+                number.into(),
+            )?;
+        }
+        rule(self.objects.files.cache.is_sound(), "the cache finds each block by all ways", Endpoint::NONE, 0)
     }
 
     /// Compares a process's pages with the kernel's tables.
@@ -140,9 +154,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         rule(u64::from(frame.number()) == number, "a page has the frame that is noted", who, page)?;
         let count = self.machine.frames.count(frame);
-        let may_wait = region.kind == Kind::Anonymous && region.access == Access::Write && found.access == Access::Read;
+        let may_wait = region.kind.is_own() && region.access == Access::Write && found.access == Access::Read;
         rule(found.access == region.access || may_wait, "a page may be used as its region says", who, page)?;
-        let is_own = count == 1 || region.kind != Kind::Anonymous || found.access != Access::Write;
+        let is_own = count == 1 || !region.kind.is_own() || found.access != Access::Write;
         rule(is_own, "what is written is seen by nobody else", who, page)
     }
 
@@ -207,8 +221,13 @@ fn check_regions(process: &Process) -> Checked {
         rule(start >= end && region.end > start && region.end <= USER.end, "regions do not overlap", who, start)?;
         let there = pages.in_range(start..region.end).count() as u64;
         inside += there;
-        let complete = region.kind != Kind::Contiguous || there == region.end - start;
-        rule(complete, "contiguous memory is there", who, start)?;
+        let is_whole = matches!(region.kind, Kind::Contiguous | Kind::Cache);
+        rule(
+            !is_whole || there == region.end - start,
+            "contiguous memory, and what is of the cache, is there",
+            who,
+            start,
+        )?;
         rule(region.uses.allow(region.access), "a region is used as it may be", who, start)?;
         end = region.end;
         sum += region.end - start;

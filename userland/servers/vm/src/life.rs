@@ -37,16 +37,20 @@ impl Memory {
         child: &mut Memory,
     ) -> Result<(), Errno> {
         for (start, region) in self.regions.iter() {
-            match region.kind {
-                Kind::Contiguous => return Err(Errno::NoMem),
-                Kind::Shared { object, .. } => objects.show(object),
-                Kind::Anonymous | Kind::Physical { .. } => {}
+            if region.kind == Kind::Contiguous {
+                return Err(Errno::NoMem);
             }
-            child.add_region(start, *region);
+            objects.show_kind(region.kind);
+            // What is in the cache changes with the file system's memory only.
+            let kind = if region.kind == Kind::Cache { Kind::Anonymous } else { region.kind };
+            child.add_region(start, Region { kind, ..*region });
             let pages = start..region.end;
             match region.kind {
-                Kind::Anonymous if self.stays(&pages) => self.copy_now(machine, child, pages, region.access)?,
-                Kind::Anonymous => self.share_with(machine, child, pages, Sharing::CopyOnWrite)?,
+                Kind::Cache => self.copy_now(machine, child, pages, region.access)?,
+                kind if kind.is_own() && self.stays(&pages) => self.copy_now(machine, child, pages, region.access)?,
+                Kind::Anonymous | Kind::File { .. } => {
+                    self.share_with(machine, child, pages, Sharing::CopyOnWrite)?;
+                }
                 Kind::Shared { .. } => self.share_with(machine, child, pages, Sharing::Same)?,
                 Kind::Physical { .. } => machine.share(&self.space, &mut child.space, pages, Sharing::Same)?,
                 Kind::Contiguous => {}
@@ -186,6 +190,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         process.memory.end(machine, objects)?;
         processes.remove(endpoint);
+        self.forget_waits(endpoint);
+        self.forget_file_server(endpoint);
+        self.forget_devices(endpoint);
         Ok(())
     }
 
@@ -199,7 +206,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         memory.counters = process.memory.counters;
         let mut old = core::mem::replace(&mut process.memory, memory);
-        old.end(machine, objects)
+        old.end(machine, objects)?;
+        self.forget_waits(endpoint);
+        Ok(())
     }
 
     pub(crate) fn do_update(&mut self, call: &Update) -> Result<(), Errno> {
@@ -207,6 +216,10 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let [a, b] = self.processes.two(source, destination)?;
         if flags != 0 || a.exits || b.exits {
             return Err(Errno::Inval);
+        }
+        let asks = &self.objects.files.asks;
+        if asks.concern(source) || asks.concern(destination) {
+            return Err(Errno::Busy);
         }
         self.machine.kernel().update(kernel::Update { source, destination, direction })?;
         // A program keeps what it has, and what it may do, under the other name.

@@ -9,9 +9,10 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::fmt;
 use core::ops::Range;
+use protocol::kernel::PhysCopy;
 use protocol::vmctl::{
     Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
-    MapRun, Part, ProtectRun, Release, Share, Sharing, UnmapRun,
+    MapRun, Part, Pin, ProtectRun, Release, Share, Sharing, UnmapRun, Unpin,
 };
 use protocol::{Transport, kernel, vmctl};
 
@@ -123,7 +124,10 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         match self.frames.available() {
             available if available >= growth => self.grow_heap(growth),
             available if available >= pages => self.grow_heap(pages),
-            _ => Err(Errno::NoMem),
+            _ => {
+                self.frames.note_lack(pages);
+                Err(Errno::NoMem)
+            }
         }
     }
 
@@ -317,6 +321,51 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         let address = page * PAGE_SIZE;
         let call = CopyPage { space: space.name, address, frame: new.address(), access, reserved: 0 };
         self.insist(space, address, 1, |machine| machine.vmctl().copy(call).map(drop));
+    }
+
+    /// Pins the frame of a page, so that no grant puts another in its place. One that is there ends first.
+    ///
+    /// # Errors
+    /// `EFAULT` if others are faster again and again, or it is pinned too often.
+    pub(crate) fn pin_alone(&mut self, space: &Space, page: u64, frame: Frame) -> Result<(), Errno> {
+        const ATTEMPTS: u32 = 4;
+        for _ in 0..ATTEMPTS {
+            match self.vmctl().pin(Pin { first: frame.address(), count: 1 }) {
+                Ok(_) => return Ok(()),
+                // It is aside.
+                Err(Errno::Perm) => self.part(space, page * PAGE_SIZE, 1),
+                Err(_) => break,
+            }
+        }
+        Err(Errno::Fault)
+    }
+
+    /// Takes that pin away.
+    pub(crate) fn unpin(&mut self, frame: Frame) {
+        let unpinned = self.vmctl().unpin(Unpin { first: frame.address(), count: 1 });
+        if let Err(error) = unpinned {
+            self.refusal = Some(Refusal { space: 0, address: frame.address(), count: 1, error });
+        }
+    }
+
+    /// Copies the first bytes of a frame to another. Both are programs'.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub(crate) fn copy_frame(&self, from: Frame, to: Frame, len: u64) -> Result<(), Errno> {
+        let mut done = 0;
+        while done < len {
+            let call = PhysCopy {
+                source: Endpoint::NONE,
+                destination: Endpoint::NONE,
+                from: from.address() + done,
+                to: to.address() + done,
+                len: len - done,
+                flags: 0,
+            };
+            done += self.kernel().physcopy(call)?.done;
+        }
+        Ok(())
     }
 
     /// Gives back all frames that nothing names any more.

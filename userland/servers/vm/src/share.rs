@@ -20,7 +20,7 @@ impl Memory {
     ///
     /// # Errors
     /// `EEXIST` if something is there, `ENOMEM` if it is too much.
-    fn check_place(&self, pages: &Range<u64>) -> Result<u64, Errno> {
+    pub(crate) fn check_place(&self, pages: &Range<u64>) -> Result<u64, Errno> {
         if self.regions.covered(pages) > 0 {
             return Err(Errno::Exist);
         }
@@ -30,7 +30,7 @@ impl Memory {
     }
 
     /// A place for one more region.
-    fn place_for(&mut self, len: u64) -> Result<u64, Errno> {
+    pub(crate) fn place_for(&mut self, len: u64) -> Result<u64, Errno> {
         let start = self.regions.find_place(len).ok_or(Errno::NoMem)?;
         self.check_place(&(start..start + len))
     }

@@ -29,7 +29,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         frames.count_own(taken);
         let machine = Machine::new(transport, frames, heap, Space::named(space));
         let limits = Limits::NONE;
-        let mut vm = Self { machine, processes: Processes::new(), objects: Objects::default(), limits };
+        let mut vm = Self { machine, processes: Processes::new(), objects: Objects::default(), limits, segv: None };
         vm.claim_all();
         Ok(vm)
     }
