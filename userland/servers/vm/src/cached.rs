@@ -5,7 +5,7 @@ use crate::cache::{Cache, NO_INODE, Place};
 use crate::frames::Frame;
 use crate::heap::Heap;
 use crate::machine::{Machine, Rights};
-use crate::map::pages_of;
+use crate::map::{pages_of, with_tables};
 use crate::objects::Objects;
 use crate::process::Memory;
 use crate::region::{Kind, MOST, Region, Uses};
@@ -202,6 +202,11 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let bytes =
             memory.regions.bytes_for(1) + memory.pages.bytes_for(run.count) + Cache::bytes_for(run.count as usize);
         machine.reserve(bytes)?;
+        let tables = with_tables(run.count) - run.count;
+        if tables > machine.frames.available() {
+            machine.frames.note_lack(tables);
+            return Err(Errno::NoMem);
+        }
         let start = memory.place_for(run.count)?;
         let end = start + run.count;
         for (page, (place, _)) in (start..end).zip(run.places()) {

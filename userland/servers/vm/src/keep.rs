@@ -81,12 +81,15 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             return Err(Errno::Fault);
         }
         memory.check_fix(&fix)?;
-        match self.supply(target, pages.clone(), need) {
-            Ok(()) => self.note_fix(target, fix).map(|()| Fixing::Done),
-            Err(Errno::Again) if self.objects.files.asks.calls_of(caller.endpoint) >= MOST_OF_ONE => Err(Errno::NoMem),
-            Err(Errno::Again) => self.wait_for(Who::Fix(caller, fix), target, pages, need).map(|()| Fixing::Waits),
-            Err(error) => Err(error),
+        let supplied = self.supply(target, pages.clone(), need);
+        if supplied != Err(Errno::Again) {
+            return supplied.and_then(|()| self.note_fix(target, fix)).map(|()| Fixing::Done);
         }
+        self.objects.files.missing = None;
+        if self.objects.files.asks.calls_of(caller.endpoint) >= MOST_OF_ONE {
+            return Err(Errno::NoMem);
+        }
+        self.wait_for(Who::Fix(caller, fix), target, pages, need).map(|()| Fixing::Waits)
     }
 
     /// A range of a process is there, and stays so.
