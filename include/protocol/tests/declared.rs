@@ -4,7 +4,8 @@ use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
 use protocol::{
-    ALL, Answer, Caller, Protocol, echo, encode, getinfo, irqctl, kernel, privctl, sched, statectl, trace, vm, vmctl,
+    ALL, Answer, Caller, Protocol, echo, encode, file, getinfo, irqctl, kernel, privctl, sched, statectl, trace, vm,
+    vmctl,
 };
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.
@@ -57,7 +58,8 @@ record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> Spa
 record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) -> Detached, step(Step) -> Stepped,
     until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
     get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);
-record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, brk(Brk) -> BrkDone, set_break(SetBreak) -> BreakSet, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped);
+record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, brk(Brk) -> BrkDone, set_break(SetBreak) -> BreakSet, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped, serve_files(ServeFiles) -> FilesServed, bind_device(BindDevice) -> DeviceBound);
+record!(file: look_up(LookUp) -> LookedUp, read_page(ReadPage) -> PageRead, close(Close) -> Closed);
 record!(sched: out_of_quantum(OutOfQuantum) -> Acknowledged);
 record!(echo: reverse(Reverse) -> Reversed, count(Count) -> Counted);
 
@@ -74,6 +76,7 @@ const DISPATCHED: &[Dispatched] = &[
     (trace::PROTOCOL, trace::dispatch),
     (sched::PROTOCOL, sched::dispatch),
     (vm::PROTOCOL, vm::dispatch),
+    (file::PROTOCOL, file::dispatch),
     (echo::PROTOCOL, echo::dispatch),
 ];
 

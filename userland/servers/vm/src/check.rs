@@ -215,7 +215,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
 /// Regions lie one behind the other, and have all pages.
 fn check_regions(process: &Process) -> Checked {
     let who = process.endpoint;
-    let Memory { regions, pages, mapped, .. } = &process.memory;
+    let Memory { regions, pages, mapped, home, .. } = &process.memory;
+    rule(*home == who, "memory knows whose it is", who, 0)?;
     let (mut end, mut sum, mut inside) = (USER.start, 0, 0);
     for (start, region) in regions.iter() {
         rule(start >= end && region.end > start && region.end <= USER.end, "regions do not overlap", who, start)?;

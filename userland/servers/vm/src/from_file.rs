@@ -59,10 +59,10 @@ impl Memory {
             files.missing = Some(Missing { file: shown.file, page: shown.page, at: page });
             return Err(Errno::Again);
         };
-        if need == Need::Write || shown.bytes < PAGE_SIZE {
-            self.copy_block(machine, page, region.access, &block, shown.bytes)?;
-        } else {
-            self.show_block(machine, page, region.access, &block)?;
+        match need {
+            _ if shown.bytes < PAGE_SIZE => self.copy_beginning(machine, page, region.access, &block, shown.bytes)?,
+            Need::Write => self.copy_block(machine, page, region.access, &block)?,
+            Need::Read | Need::Execute => self.show_block(machine, page, region.access, &block)?,
         }
         used(machine, files, place, &block);
         Ok(page + 1)
@@ -83,8 +83,28 @@ impl Memory {
         Ok(())
     }
 
-    /// Gives a page a frame of its own with the first bytes of a block, and zeros behind them.
+    /// Gives a page a frame of its own with what a block holds.
     fn copy_block<T: Transport + Copy, H: Heap>(
+        &mut self,
+        machine: &mut Machine<T, H>,
+        page: u64,
+        access: Access,
+        block: &Block,
+    ) -> Result<(), Errno> {
+        let new = machine.frames.take().ok_or(Errno::NoMem)?;
+        let (pages, rights) = (page..page + 1, Rights::memory(Access::Read));
+        if let Err(error) = machine.map(&mut self.space, pages, block.frame.address(), rights) {
+            machine.frames.unname(new);
+            machine.give_back();
+            return Err(error);
+        }
+        machine.replace(&self.space, page, new, access);
+        self.pages.set(page, new);
+        Ok(())
+    }
+
+    /// Gives a page a frame of its own with the first bytes of a block, and zeros behind them: what else the block holds is not shown.
+    fn copy_beginning<T: Transport + Copy, H: Heap>(
         &mut self,
         machine: &mut Machine<T, H>,
         page: u64,
@@ -93,15 +113,19 @@ impl Memory {
         bytes: u64,
     ) -> Result<(), Errno> {
         let new = machine.frames.take().ok_or(Errno::NoMem)?;
-        let pages = page..page + 1;
-        let mapped = machine.map(&mut self.space, pages.clone(), new.address(), Rights::memory(access));
+        let (pages, rights) = (page..page + 1, Rights::memory(Access::Write));
+        let mapped = machine.map(&mut self.space, pages.clone(), new.address(), rights);
         let copied = mapped.and_then(|()| {
-            machine.copy_frame(block.frame, new, bytes).inspect_err(|_| machine.unmap(&self.space, pages))
+            let copied = machine.copy_from_frame(block.frame, self.home, page, bytes);
+            copied.inspect_err(|_| machine.unmap(&self.space, pages.clone()))
         });
         if let Err(error) = copied {
             machine.frames.unname(new);
             machine.give_back();
             return Err(error);
+        }
+        if access != Access::Write {
+            machine.protect(&self.space, pages, access);
         }
         self.pages.set(page, new);
         Ok(())

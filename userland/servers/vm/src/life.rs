@@ -129,7 +129,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let machine = &mut self.machine;
         machine.reserve(Processes::BYTES_FOR_ONE)?;
         let lives_in = machine.vmctl().space_of(GetSpaceOf { process: endpoint })?.space;
-        let mut memory = Memory::new(crate::machine::Space::named(lives_in), self.limits);
+        let mut memory = Memory::new(endpoint, crate::machine::Space::named(lives_in), self.limits);
         if lives_in == 0 {
             memory.space = machine.create()?;
             if let Err(error) = settle(machine, endpoint, memory.space.name) {
@@ -150,7 +150,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             return Err(Errno::Inval);
         }
         machine.reserve(parent.memory.bytes_to_copy())?;
-        let mut memory = Memory::new(machine.create()?, *limits);
+        let mut memory = Memory::new(Endpoint::NONE, machine.create()?, *limits);
         memory.limits = parent.memory.limits;
         memory.data = parent.memory.data;
         let forked = machine.kernel().fork(kernel::Fork { parent: call.parent, slot: call.slot });
@@ -161,6 +161,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
                 return Err(error);
             }
         };
+        memory.home = child;
         let copied = parent.memory.copy_to(machine, objects, &mut memory);
         if let Err(error) = copied.and_then(|()| settle(machine, child, memory.space.name)) {
             machine.kernel().clear(kernel::Clear { process: child })?;
@@ -199,7 +200,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     pub(crate) fn do_clear(&mut self, endpoint: Endpoint) -> Result<(), Errno> {
         let Self { processes, machine, objects, .. } = self;
         let process = processes.get_mut(endpoint)?;
-        let mut memory = Memory::new(machine.create()?, process.memory.limits);
+        let mut memory = Memory::new(endpoint, machine.create()?, process.memory.limits);
         if let Err(error) = settle(machine, endpoint, memory.space.name) {
             machine.destroy(&mut memory.space)?;
             return Err(error);
@@ -224,6 +225,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         self.machine.kernel().update(kernel::Update { source, destination, direction })?;
         // A program keeps what it has, and what it may do, under the other name.
         core::mem::swap(&mut a.memory, &mut b.memory);
+        core::mem::swap(&mut a.memory.home, &mut b.memory.home);
         core::mem::swap(&mut a.authority, &mut b.authority);
         Ok(())
     }

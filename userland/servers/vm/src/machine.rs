@@ -348,21 +348,16 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         }
     }
 
-    /// Copies the first bytes of a frame to another. Both are programs'.
+    /// Copies the first bytes of a frame to a page of a process, which can be written.
     ///
     /// # Errors
-    /// Those of the kernel.
-    pub(crate) fn copy_frame(&self, from: Frame, to: Frame, len: u64) -> Result<(), Errno> {
+    /// Those of the kernel: the process may have ended.
+    pub(crate) fn copy_from_frame(&self, from: Frame, process: Endpoint, page: u64, len: u64) -> Result<(), Errno> {
         let mut done = 0;
         while done < len {
-            let call = PhysCopy {
-                source: Endpoint::NONE,
-                destination: Endpoint::NONE,
-                from: from.address() + done,
-                to: to.address() + done,
-                len: len - done,
-                flags: 0,
-            };
+            let (source, destination) = (Endpoint::NONE, process);
+            let (from, to) = (from.address() + done, page * PAGE_SIZE + done);
+            let call = PhysCopy { source, destination, from, to, len: len - done, flags: 0 };
             done += self.kernel().physcopy(call)?.done;
         }
         Ok(())

@@ -87,9 +87,20 @@ impl Player {
 
     /// Has it do something; what becomes of it.
     pub(crate) fn order(&mut self, what: Do, words: &[u64]) -> Result<Done, Failure> {
+        self.begin(what, words)?;
+        self.finish()
+    }
+
+    /// Has it begin with something.
+    pub(crate) fn begin(&self, what: Do, words: &[u64]) -> Outcome {
         let mut order = Order { what: what as u64, words: [0; 6] };
         order.words[..words.len()].copy_from_slice(words);
         rt::send_nb(&Message { peer: self.endpoint, ..protocol::reply(&self.request, Ok(&order)) })?;
+        Ok(())
+    }
+
+    /// What becomes of what it has begun with.
+    pub(crate) fn finish(&mut self) -> Result<Done, Failure> {
         loop {
             let message = rt::receive(Endpoint::ANY)?.message;
             if message.peer == self.endpoint {
