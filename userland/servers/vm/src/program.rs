@@ -170,17 +170,15 @@ fn deliver(server: &mut Server) {
         }
     }
     while let Some(answer) = server.take_late_answer() {
-        match rt::send_nb(&answer) {
-            Err(Errno::NotReady) if server.file_server() == Some(answer.peer) => {
-                if !put(&answer) {
-                    // When it has taken some of the others.
-                    server.put_back(answer);
-                    break;
-                }
-                is_put = true;
-            }
+        if server.file_server() != Some(answer.peer) {
             // Who does not wait for it any more gets none.
-            _ => {}
+            let _ = rt::send_nb(&answer);
+        } else if put(&answer) {
+            is_put = true;
+        } else {
+            // When it has taken some of the others.
+            server.put_back(answer);
+            break;
         }
     }
     if is_put && let Err(error) = rt::senda(&TO_FILE_SERVER) {

@@ -31,7 +31,7 @@ fn begin_anew() -> Outcome {
     behave(How::Well)
 }
 
-fn told() -> Result<Told, Errno> {
+pub(crate) fn told() -> Result<Told, Errno> {
     files().tell(Tell {})
 }
 
