@@ -153,6 +153,20 @@ crate::protocol! {
         /// The frame that was there.
         before: u64
     };
+    /// Maps a frame of memory at a page where a process lives that waits for it in a page fault, and lets that process go on: as [`MapRun`] and then
+    /// [`ClearPageFault`] would. `EINVAL` for a process that has no page fault or lives nowhere, `EEXIST` if something is mapped at the page, `ENOSPC` for a frame that
+    /// is mapped too often. When page tables are missing it only says how many.
+    23 fn supply(SupplyPage { process: abi::Endpoint, access: Access, address: u64, frame: u64 }) -> PageSupplied {
+        /// How many frames must be donated before the page can be mapped; 0 when it is.
+        lacks: u64
+    };
+    /// Gives a page where a process lives that waits for it in a page fault a frame of its own, and lets that process go on: as [`CopyPage`] and then
+    /// [`ClearPageFault`] would. `EINVAL` for a process that has no page fault or lives nowhere, and if no memory is there, `EBUSY` for a page that is shared
+    /// through a grant.
+    24 fn supply_copy(SupplyCopy { process: abi::Endpoint, access: Access, address: u64, frame: u64 }) -> CopySupplied {
+        /// The frame that was there.
+        before: u64
+    };
 }
 
 /// An enum that is a field of a message.

@@ -54,7 +54,8 @@ record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> Spa
     clear_page_fault(ClearPageFault) -> PageFaultCleared, next_event(NextEvent) -> EventTold,
     answer_request(AnswerRequest) -> RequestAnswered, space_of(GetSpaceOf) -> SpaceOf,
     part(Part) -> Parted, share(Share) -> RunShared, pin(Pin) -> Pinned, unpin(Unpin) -> Unpinned,
-    boot_file(GetBootFile) -> BootFile, copy(CopyPage) -> PageCopied);
+    boot_file(GetBootFile) -> BootFile, copy(CopyPage) -> PageCopied,
+    supply(SupplyPage) -> PageSupplied, supply_copy(SupplyCopy) -> CopySupplied);
 record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) -> Detached, step(Step) -> Stepped,
     until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
     get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);

@@ -5,10 +5,11 @@
 //! straight to the partner; their caller moves the message from the old running process to the new one, as
 //! [`crate::Frame::deliver`] would, with the trap as status.
 
+use crate::events::QueuedEvent;
 use crate::frames::FrameNumber;
 use crate::process::Pending;
 use crate::sched::Cpu;
-use crate::{CpuId, Frame, Kernel, Machine, Process, Rts, Slot};
+use crate::{CpuId, Frame, Kernel, Machine, MemoryAccess, MemoryEvent, PrivilegeTable, Process, Rts, Slot};
 use abi::{Endpoint, Kind, PrivilegeFlags, Signal, Status, Trap};
 use protocol::Call;
 use protocol::kernel::Times;
@@ -151,6 +152,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 }
 
+/// Exceptions: whoever is told of them runs next.
 impl<M: Machine> Kernel<'_, M> {
     /// An exception of the process that runs, which its signal manager waits for: that one runs, being more urgent than
     /// whoever is ready.
@@ -167,34 +169,82 @@ impl<M: Machine> Kernel<'_, M> {
         if !p.rts.is_empty() || p.pending.contains(Pending::STEPS) || manager == self.root {
             return None;
         }
-        let waits =
-            it.rts == Rts::RECEIVING && (it.receive_from == Endpoint::ANY || it.receive_from == Endpoint::SYSTEM);
-        if !waits || it.endpoint != manager || it.cpu != cpu || it.priority + 1 >= here.bound() {
+        // Something is to be told before this.
+        if !takes_signal(here, cpu, it, manager, self.privileges) || !self.signaled.is_empty() {
             return None;
         }
-        // Users manage nobody.
-        let own = &self.privileges[it.privilege_id().index()];
-        if !own.flags.contains(PrivilegeFlags::SERVICE) {
-            return None;
-        }
-        // Something is to be told with this, before it, or done before the manager runs.
-        if own.signals != 0 || !self.signaled.is_empty() || it.pending.intersects(Pending::BEFORE_RUNNING) {
-            return None;
-        }
-        let source = p.endpoint;
+        let told = [Signal::MANAGER.bit(), p.endpoint.raw().into(), signal.bit(), 0, 0, 0];
         let p = &mut procs[me.index()];
-        charge(machine, here, p);
-        p.rts = Rts::SIGNAL_PENDING;
         p.taken_signals = signal.bit();
-        p.ticks_left = here.ticks_left();
-        let it = &mut procs[to.index()];
-        it.frame.set_head(Endpoint::SYSTEM, Kind::NOTIFY.0.into(), Status::sent_with(Trap::Notify));
-        *it.frame.body_mut() = [machine.ticks(), Signal::MANAGER.bit(), source.raw().into(), signal.bit(), 0, 0, 0];
-        it.rts = Rts::empty();
-        here.start_turn(to, it.ticks_left);
-        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
-        Some(Partner { process: it, load })
+        stop(machine, here, p, Rts::SIGNAL_PENDING);
+        Some(self.tell(machine, cpu, to, told))
     }
+
+    /// A page fault of the process that runs, which the memory server waits for, in the same way. Where pages of its space are lent
+    /// or borrowed, the ordinary way finds out whether a write is only withheld. One that another processor has made
+    /// possible meanwhile is told too: the memory server finds everything there.
+    #[inline(always)]
+    pub fn fast_page_fault(
+        &mut self,
+        machine: &M,
+        cpu: CpuId,
+        address: u64,
+        access: MemoryAccess,
+    ) -> Option<Partner<'_, M>> {
+        let here = &mut self.cpus[cpu.index()];
+        let procs = &mut *self.procs;
+        let me = here.current()?;
+        let p = &procs[me.index()];
+        let to = Slot::of(self.pager);
+        let it = &procs[to.index()];
+        // Another processor may have stopped the process meanwhile. Those who wait longer are told of before.
+        if !p.rts.is_empty()
+            || !takes_signal(here, cpu, it, self.pager, self.privileges)
+            || self.events.head().is_some()
+        {
+            return None;
+        }
+        if access == MemoryAccess::Write && self.spaces.has_lendings(p.space?.id()) {
+            return None;
+        }
+        let event = MemoryEvent { process: p.endpoint, address, len: 0, access };
+        let [names, address, rest] = QueuedEvent { requestor: p.endpoint, event }.words();
+        let p = &mut procs[me.index()];
+        p.memory_event = Some(event);
+        stop(machine, here, p, Rts::PAGE_FAULT);
+        Some(self.tell(machine, cpu, to, [Signal::MEMORY.bit(), 0, 0, names, address, rest]))
+    }
+
+    /// Gives a service that waits for it a notification of the kernel's, and a turn.
+    #[inline(always)]
+    fn tell(&mut self, machine: &M, cpu: CpuId, to: Slot, told: [u64; 6]) -> Partner<'_, M> {
+        let [signals, signaled, set, names, address, rest] = told;
+        let it = &mut self.procs[to.index()];
+        it.frame.set_head(Endpoint::SYSTEM, Kind::NOTIFY.0.into(), Status::sent_with(Trap::Notify));
+        *it.frame.body_mut() = [machine.ticks(), signals, signaled, set, names, address, rest];
+        it.rts = Rts::empty();
+        self.cpus[cpu.index()].start_turn(to, it.ticks_left);
+        let load = it.space.and_then(|home| self.spaces.enter(cpu, home));
+        Partner { process: it, load }
+    }
+}
+
+/// Whether a service is the one that is meant, waits for a signal on this processor, is more urgent than whoever is ready, and has
+/// nothing to do or to hear of before. Users are told nothing.
+#[inline(always)]
+fn takes_signal<M: Machine>(
+    here: &Cpu,
+    cpu: CpuId,
+    it: &Process<M>,
+    service: Endpoint,
+    privileges: &PrivilegeTable,
+) -> bool {
+    let waits = it.rts == Rts::RECEIVING && (it.receive_from == Endpoint::ANY || it.receive_from == Endpoint::SYSTEM);
+    if !waits || it.endpoint != service || it.cpu != cpu || it.priority + 1 >= here.bound() {
+        return false;
+    }
+    let own = &privileges[it.privilege_id().index()];
+    own.flags.contains(PrivilegeFlags::SERVICE) && own.signals == 0 && !it.pending.intersects(Pending::BEFORE_RUNNING)
 }
 
 /// What SENDREC, REPLY_RECEIVE and NOTIFY have in common: the caller may use the trap, the endpoint is that of its slot, the partner runs on this
@@ -219,6 +269,14 @@ fn block<M: Machine>(machine: &M, here: &mut Cpu, p: &mut Process<M>, state: Rts
     charge(machine, here, p);
     p.rts = state;
     p.receive_from = from;
+}
+
+/// The running process stops, and its turn with it.
+#[inline(always)]
+fn stop<M: Machine>(machine: &M, here: &mut Cpu, p: &mut Process<M>, why: Rts) {
+    charge(machine, here, p);
+    p.rts = why;
+    p.ticks_left = here.ticks_left();
 }
 
 /// The running process is charged the time since the last switch.

@@ -7,7 +7,7 @@ use crate::model::{Ask, CPUS, Call, Model, SLOTS, slot, space_name};
 use crate::support::*;
 use abi::boot::{BootEntry, BootFlags};
 use abi::{Endpoint, Message, PRIVILEGES, PrivilegeId, PrivilegeSpec, Status, Trap};
-use kernel_core::{Action, CpuId, Frame, Rts, Slot};
+use kernel_core::{Action, CpuId, Frame, MemoryAccess, Rts, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
 use protocol::irqctl::SetPolicy;
@@ -132,10 +132,14 @@ impl<'t> Pair<'t> {
                 let _ = world.kernel.exception(&mut world.machine, cpu_id(cpu), *signal, format_args!("test"));
                 model.exception(cpu, *signal);
             }
-            Step::Fault { address, access, .. } => {
+            Step::Fault { address, access, fast, .. } => {
+                if *fast && self.fast_fault(cpu, *address, *access)? {
+                    return self.compare();
+                }
+                let world = &mut self.world;
                 let (why, at) = (format_args!("test"), cpu_id(cpu));
                 let _ = world.kernel.memory_fault(&mut world.machine, at, *address, *access, why);
-                model.fault(cpu, *address, *access as u64);
+                self.model.fault(cpu, *address, *access as u64);
             }
             Step::Tick { .. } => {
                 let passed = u64::from(cpu == 0);
@@ -198,6 +202,20 @@ impl<'t> Pair<'t> {
             self.settle(cpu)?;
         }
         self.compare()
+    }
+
+    /// Whoever runs touches memory that is not there, by the fast path, if that will have it. Then nobody chooses who runs.
+    fn fast_fault(&mut self, cpu: usize, address: u64, access: MemoryAccess) -> Result<bool, TestCaseError> {
+        let World { kernel, machine, .. } = &mut self.world;
+        let Some(partner) = kernel.fast_page_fault(machine, cpu_id(cpu), address, access) else { return Ok(false) };
+        if let Some(root) = partner.load {
+            machine.memory.load(cpu, Some(root));
+        }
+        self.tally.borrow_mut().count("fast fault", "ok");
+        self.model.fault(cpu, address, access as u64);
+        self.choose(BTreeSet::new())?;
+        self.model.settle(cpu, self.late);
+        Ok(true)
     }
 
     /// Whoever runs traps by the fast path, if that will have it. Where it has switched to somebody, the model follows.

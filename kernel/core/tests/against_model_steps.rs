@@ -20,8 +20,8 @@ pub(crate) enum Step {
     Trap { cpu: usize, ask: Ask, n: u16, fast: bool },
     /// He does something bad.
     Exception { cpu: usize, signal: Signal },
-    /// He touches memory that is not there.
-    Fault { cpu: usize, address: u64, access: MemoryAccess },
+    /// He touches memory that is not there; perhaps that is told by the fast path.
+    Fault { cpu: usize, address: u64, access: MemoryAccess, fast: bool },
     /// A timer tick.
     Tick { cpu: usize },
     /// An interrupt for the root.
@@ -139,7 +139,8 @@ impl Chooser {
         let access = self.one_of(&[MemoryAccess::Read, MemoryAccess::Write, MemoryAccess::Execute]);
         let vital = model.running[cpu].is_some_and(|me| Self::is_vital(model, me) || model.pager() == Some(me));
         let address = FICKLE + self.below(PAGE_SIZE);
-        if vital && !self.once_in(50) { Step::Tick { cpu } } else { Step::Fault { cpu, address, access } }
+        let fast = self.once_in(2);
+        if vital && !self.once_in(50) { Step::Tick { cpu } } else { Step::Fault { cpu, address, access, fast } }
     }
 
     fn page(&mut self) -> Step {

@@ -7,7 +7,7 @@ use protocol::getinfo::GetCpuTime;
 use protocol::kernel::*;
 use protocol::privctl::*;
 use protocol::trace;
-use protocol::vmctl::{AnswerRequest, ClearPageFault, GetSpaceOf, Settle};
+use protocol::vmctl::{Access, AnswerRequest, ClearPageFault, GetSpaceOf, Settle, SupplyCopy, SupplyPage};
 
 /// Whether a call takes [`Endpoint::SELF`].
 #[derive(Clone, Copy, PartialEq)]
@@ -62,6 +62,8 @@ fn calls(process: Endpoint) -> Vec<(OfSelf, Regs)> {
         (Refused, kernel_call(&Settle { process, reserved: 0, space: 0 })),
         (Refused, kernel_call(&ClearPageFault { process })),
         (Refused, kernel_call(&AnswerRequest { process, available: 1 })),
+        (Refused, kernel_call(&SupplyPage { process, access: Access::Write, address, frame: 0 })),
+        (Refused, kernel_call(&SupplyCopy { process, access: Access::Write, address, frame: 0 })),
         (Refused, kernel_call(&GetSpaceOf { process })),
         (Refused, kernel_call(&trace::Stop { process })),
         (Refused, kernel_call(&trace::Resume { process })),

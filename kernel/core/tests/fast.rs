@@ -1,9 +1,9 @@
 //! The fast path does what the ordinary one does, or nothing at all.
 
 use crate::support::*;
-use abi::boot::{BootEntry, PRIORITIES};
+use abi::boot::{BootEntry, BootFlags, PRIORITIES};
 use abi::{Endpoint, Message, PrivilegeSpec, Signal, Status, Trap, TrapMask};
-use kernel_core::{CpuId, Frame, Rts, Slot};
+use kernel_core::{CpuId, Frame, MemoryAccess, Rts, Slot};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 use protocol::Call;
@@ -11,15 +11,22 @@ use protocol::getinfo::GetCpuTime;
 use protocol::kernel::{EndKSig, KEEP, Kill, SchedCtl, Scheduler, Times};
 use protocol::privctl::UpdateSys;
 use protocol::trace::{Step, Stop};
+use protocol::vmctl::ClearPageFault;
 use std::cell::Cell;
 
 /// Programs of different priorities: then it does not matter that a switch passes over a queue. The last is the least
 /// urgent; it never waits, and wakes the others.
 const PROGRAMS: usize = 5;
 const WAKER: usize = PROGRAMS - 1;
+/// The memory server; as urgent as the case has it.
+const PAGER: usize = 0;
 
-/// Where exceptions are counted: no trap has this number.
+/// Where exceptions and page faults are counted: no trap has these numbers.
 const EXCEPTION: usize = 0;
+const FAULT: usize = 31;
+
+/// Where nobody has memory.
+const NOWHERE: u64 = 1 << 40;
 
 impl World<'_> {
     /// Whoever runs traps, by the fast path if that will have it. Says whether it did.
@@ -79,6 +86,23 @@ impl World<'_> {
         false
     }
 
+    /// Whoever runs touches memory that is not there, by the fast path if that will have it. Says whether it did.
+    fn fault_fast(&mut self, access: MemoryAccess) -> bool {
+        let before = self.snapshot();
+        if self.kernel.fast_page_fault(&self.machine, CpuId::BOOT, NOWHERE, access).is_some() {
+            self.kernel.check_invariants().expect("invariants hold after a fast step");
+            return true;
+        }
+        assert_eq!(self.snapshot(), before, "declining changes nothing");
+        self.fault(access);
+        false
+    }
+
+    fn fault(&mut self, access: MemoryAccess) {
+        let _ = self.kernel.memory_fault(&mut self.machine, CpuId::BOOT, NOWHERE, access, format_args!("test"));
+        self.schedule();
+    }
+
     /// Makes `manager` the signal manager of a program.
     fn manage(&mut self, process: Endpoint, manager: Endpoint) {
         let spec = PrivilegeSpec { manager, ..spec_of(&self.entries[process.slot()], self.root) };
@@ -114,6 +138,7 @@ fn programs(priorities: &[u8], sends: &[u64], traps: &[u32]) -> Vec<BootEntry> {
         priority: priorities.get(i).copied().unwrap_or(PRIORITIES as u8 - 1),
         sends: sends[i],
         traps: TrapMask::from_bits_truncate(traps[i]).bits(),
+        flags: if i == PAGER { BootFlags::PAGER.bits() } else { 0 },
         ..program(&format!("p{i}"))
     };
     (0..PROGRAMS).map(entry).collect()
@@ -124,11 +149,17 @@ fn programs(priorities: &[u8], sends: &[u64], traps: &[u32]) -> Vec<BootEntry> {
 enum Event {
     Trap(Regs),
     Exception(Signal),
+    Fault(MemoryAccess),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let signal = prop::sample::select(&[Signal::ILL, Signal::TRAP, Signal::FPE, Signal::SEGV][..]);
-    prop_oneof![19 => call().prop_map(Event::Trap), 1 => signal.prop_map(Event::Exception)]
+    let access = prop::sample::select(&[MemoryAccess::Read, MemoryAccess::Write, MemoryAccess::Execute][..]);
+    prop_oneof![
+        19 => call().prop_map(Event::Trap),
+        1 => signal.prop_map(Event::Exception),
+        1 => access.prop_map(Event::Fault),
+    ]
 }
 
 /// Mostly calls and answers between living programs.
@@ -138,7 +169,7 @@ fn call() -> impl Strategy<Value = Regs> {
         3 => Just(Endpoint::ANY),
         1 => any::<u32>().prop_map(Endpoint::from_raw),
     ];
-    (name.clone(), 0..1000_u16, prop_oneof![4 => Just(Endpoint::ANY), 1 => name], 0..18_u8).prop_map(
+    (name.clone(), 0..1000_u16, prop_oneof![4 => Just(Endpoint::ANY), 1 => name], 0..20_u8).prop_map(
         |(to, n, from, kind)| match kind {
             0..4 => sendrec(to, n),
             4..8 => reply_receive(to, n, from),
@@ -147,6 +178,7 @@ fn call() -> impl Strategy<Value = Regs> {
             13 => send(to, n),
             14 => kernel_call(&Times {}),
             15 | 16 => kernel_call(&EndKSig { process: to }),
+            17 | 18 => kernel_call(&ClearPageFault { process: to }),
             _ => sendnb(to, n),
         },
     )
@@ -166,7 +198,7 @@ fn mask<T: Clone + core::fmt::Debug>(all: T, some: impl Strategy<Value = T>) -> 
 #[test]
 fn fast_and_ordinary_kernels_agree() {
     let config =
-        ProptestConfig { cases: 2000, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..Default::default() };
+        ProptestConfig { cases: 3000, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..Default::default() };
     // None as urgent as the root, which must get its turn.
     let priorities = Just((1..=WAKER as u8).collect::<Vec<_>>()).prop_shuffle();
     let sends = prop::collection::vec(mask(u64::MAX, any::<u64>()), PROGRAMS);
@@ -195,7 +227,11 @@ fn fast_and_ordinary_kernels_agree() {
                         ordinary.except(signal);
                         (EXCEPTION, fast.except_fast(signal))
                     }
-                    Event::Exception(_) => continue,
+                    Event::Fault(access) if ![WAKER, PAGER].contains(&me.slot()) => {
+                        ordinary.fault(access);
+                        (FAULT, fast.fault_fast(access))
+                    }
+                    Event::Exception(_) | Event::Fault(_) => continue,
                     Event::Trap(call) => {
                         let call = if me.slot() == WAKER { wake(call) } else { ordinary.aim(me, call) };
                         ordinary.step(call);
@@ -214,6 +250,8 @@ fn fast_and_ordinary_kernels_agree() {
     result.unwrap();
     let exceptions = fast_steps.get()[EXCEPTION];
     assert!(exceptions > 50, "only {exceptions} exceptions were fast: the test shows nothing");
+    let faults = fast_steps.get()[FAULT];
+    assert!(faults > 50, "only {faults} page faults were fast: the test shows nothing");
     for trap in [Trap::SendRec, Trap::ReplyReceive, Trap::Notify, Trap::Receive, Trap::KernelCall] {
         let steps = fast_steps.get()[trap as usize];
         assert!(steps > 50, "only {steps} steps of {trap:?} were fast: the test shows nothing");

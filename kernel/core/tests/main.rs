@@ -22,6 +22,7 @@ mod kernel_calls;
 mod lending;
 mod memory_events;
 mod model;
+mod page_faults;
 mod ports;
 mod privctl;
 mod privilege_ids;

@@ -15,9 +15,12 @@ pub(crate) unsafe extern "sysv64" fn exception_entry(local: &mut CpuLocal, vecto
     // SAFETY: `current` is the process that the exception came from.
     let rip = unsafe { (*local.current).rip };
     let exception = Exception::new(vector as u8, error, rip);
-    if exception.is_plain()
-        && let Some(Partner { process, load }) = kernel.fast_exception(machine, local.id, exception.signal())
-    {
+    let partner = match exception.memory_access() {
+        Some(access) => kernel.fast_page_fault(machine, local.id, exception.address, access),
+        None if exception.is_machine_failure() => None,
+        None => kernel.fast_exception(machine, local.id, exception.signal()),
+    };
+    if let Some(Partner { process, load }) = partner {
         load_space(load);
         local.current = &raw mut process.frame;
         return local.current;
@@ -58,11 +61,6 @@ impl Exception {
     /// Double faults and machine checks say nothing about the process in which they come.
     fn is_machine_failure(&self) -> bool {
         [8, 18].contains(&self.vector)
-    }
-
-    /// Whether it is a signal to the process and nothing else.
-    fn is_plain(&self) -> bool {
-        !self.is_machine_failure() && self.memory_access().is_none()
     }
 
     /// What was tried with memory; `None` if it is no page fault.

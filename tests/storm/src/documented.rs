@@ -110,6 +110,8 @@ pub const DOCUMENTED: &[Documented] = &[
     ("vmctl.unpin", &[Inval, Dom, Perm, NoSpc]),
     ("vmctl.boot_file", &[Dom, NoEnt]),
     ("vmctl.copy", &[Inval, Srch, Fault, Dom, Perm, Busy]),
+    ("vmctl.supply", &[Inval, Fault, Dom, Perm, Exist, NoSpc]),
+    ("vmctl.supply_copy", &[Inval, Fault, Dom, Perm, Busy]),
     ("trace.stop", &[Inval]),
     ("trace.resume", &[Inval]),
     ("trace.detach", &[Inval]),
@@ -125,6 +127,7 @@ pub const DOCUMENTED: &[Documented] = &[
 pub const UNREACHABLE: &[Unreachable] = &[
     ("vmctl.map", NoSpc, "a frame would have to be mapped in 4294967295 places"),
     ("vmctl.share", NoSpc, "a frame would have to be mapped in 4294967295 places"),
+    ("vmctl.supply", NoSpc, "a frame would have to be mapped in 4294967295 places"),
     ("vmctl.pin", NoSpc, "a frame would have to be pinned 65535 times"),
 ];
 

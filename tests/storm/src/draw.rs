@@ -42,6 +42,10 @@ impl Draw<'_> {
                 let requestor = self.known.requestors.pick(self.random).unwrap_or(Endpoint::NONE);
                 put(bytes, &requestor.raw().to_le_bytes())
             }
+            "Endpoint" if self.call.name.starts_with("vmctl.supply") && chance(self.random, 50) => {
+                let faulting = self.known.faulting.pick(self.random).unwrap_or(Endpoint::NONE);
+                put(bytes, &faulting.raw().to_le_bytes())
+            }
             "Endpoint" if field.name == "granter" && chance(self.random, 80) => {
                 let granter = self.known.granters.pick(self.random).unwrap_or(self.known.me);
                 put(bytes, &granter.raw().to_le_bytes())
@@ -199,7 +203,7 @@ impl Draw<'_> {
             "from" if of_pages => recent.space,
             "to" if of_pages => recent.to,
             // What a page shows already cannot take its place.
-            "frame" if self.call.name == "vmctl.copy" => None,
+            "frame" if self.call.name.ends_with("copy") => None,
             "frame" | "root" | "first" if of_pages && self.same_page => recent.frame,
             "address" if of_pages && self.same_page => recent.page,
             _ => None,
@@ -218,6 +222,7 @@ impl Draw<'_> {
         }
         let (random, known) = (&mut *self.random, self.known);
         match (name, self.call.name) {
+            ("address", "vmctl.supply_copy") if chance(random, 60) => address(random, known) / PAGE_SIZE * PAGE_SIZE,
             ("address", _) if of_pages => page(random, known),
             ("from" | "to", _) if of_pages => space(random, known),
             ("address", "kernel.vdevio") if chance(random, 60) => known.samples.ports,

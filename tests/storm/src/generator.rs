@@ -129,7 +129,11 @@ impl Generator {
     /// A request: what is drawn for each of its fields.
     fn request(&mut self, call: &'static CallInfo, follows: bool, same_page: bool) -> [u64; BODY_WORDS] {
         let mapped = self.known.mapped.pick(&mut self.random);
-        let often = if ["vmctl.unmap", "vmctl.copy", "vmctl.share"].contains(&call.name) { UNMAPPED } else { MAPPED };
+        let often = if ["vmctl.unmap", "vmctl.copy", "vmctl.share", "vmctl.supply_copy"].contains(&call.name) {
+            UNMAPPED
+        } else {
+            MAPPED
+        };
         let mapped = mapped.filter(|_| chance(&mut self.random, often) && !follows);
         let mut draw = Draw { random: &mut self.random, known: &self.known, call, follows, same_page, mapped };
         let mut bytes = ArrayVec::<u8, { abi::BODY_LEN }>::new();
@@ -192,7 +196,7 @@ impl Generator {
                 _ => {}
             }
         }
-        if ["vmctl.create", "vmctl.donate", "vmctl.copy"].contains(&call.name)
+        if ["vmctl.create", "vmctl.donate", "vmctl.copy", "vmctl.supply_copy"].contains(&call.name)
             && let Some(frame) = self.known.recent.frame.take()
         {
             self.known.frames.remove(frame); // It is a page table now.

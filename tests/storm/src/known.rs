@@ -106,6 +106,8 @@ pub struct Known {
     pub hooks: Ring<8>,
     /// Processes of which a call waits for memory.
     pub(crate) requestors: Ring<4, Endpoint>,
+    /// Processes that have a page fault.
+    pub(crate) faulting: Ring<4, Endpoint>,
     /// Pages that were mapped.
     pub(crate) mapped: Ring<8, Mapped>,
     /// Frames of pages that were taken away.
@@ -141,6 +143,7 @@ impl Known {
             signal_frames: Ring::default(),
             hooks: Ring::default(),
             requestors: Ring::default(),
+            faulting: Ring::default(),
             mapped: Ring::default(),
             unmapped: Ring::default(),
             recent: Recent::default(),
@@ -173,8 +176,10 @@ impl Known {
             let requestor = Endpoint::from_raw(names as u32);
             self.meet(requestor);
             // A page fault has no length.
-            if access_and_len & ((1 << ACCESS_SHIFT) - 1) != 0 && !self.spared.contains(&requestor) {
-                self.requestors.push(requestor);
+            let is_fault = access_and_len & ((1 << ACCESS_SHIFT) - 1) == 0;
+            let waiting = if is_fault { &mut self.faulting } else { &mut self.requestors };
+            if !self.spared.contains(&requestor) {
+                waiting.push(requestor);
             }
         } else if let Some(home) = reply_to::<vmctl::GetSpaceOf>(&message) {
             self.enter(home.space);

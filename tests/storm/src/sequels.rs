@@ -19,6 +19,8 @@ pub(crate) const SEQUEL: &[(&str, &str)] = &[
     ("privctl.disallow", "privctl.yield_to"),
     ("vmctl.next_event", "vmctl.clear_page_fault"),
     ("vmctl.next_event", "vmctl.answer_request"),
+    ("vmctl.next_event", "vmctl.supply"),
+    ("vmctl.next_event", "vmctl.supply_copy"),
     ("vmctl.map", "vmctl.map"),
     ("vmctl.share", "vmctl.share"),
     ("vmctl.map", "vmctl.unmap"),

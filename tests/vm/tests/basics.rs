@@ -248,11 +248,20 @@ fn contiguous_memory_is_that_and_stays_with_its_process() {
         let query = protocol::vmctl::QueryRun { space: space.space, address };
         let found = system.borrow_mut().by(crate::system::VM, &query).unwrap();
         assert!(found.frame.is_multiple_of(0x1_0000) && found.count >= 20);
+        let pins = |page: u64| {
+            let info = protocol::vmctl::GetFrameInfo { frame: found.frame + page * P };
+            system.borrow_mut().by(crate::system::VM, &info).unwrap().pins
+        };
+        assert_eq!([0, 19, 20].map(pins), [1, 1, 0], "a device may know its address");
         let fork = Fork { parent: who, slot: 200 };
         bench.is_refused(first, &fork, Errno::NoMem);
+        bench.munmap(who, address + 5 * P, 2).unwrap();
+        assert_eq!([4, 5, 6, 7].map(pins), [1, 0, 0, 1]);
         bench.munmap(who, address, 20).unwrap();
         bench.check();
+        assert_eq!([0, 19].map(pins), [0, 0]);
         let child = bench.child(who);
+        bench.mmap(child, 3, flags).unwrap();
         [who, child].into_iter().for_each(|who| bench.end(who));
         bench.assert_all_free();
     });

@@ -2,8 +2,8 @@
 
 use super::Context;
 use crate::spaces::{Home, Mapped};
-use crate::{Kernel, Machine, Rts, Slot};
-use abi::Errno;
+use crate::{Kernel, Machine, Rts, Slot, Spaces};
+use abi::{Endpoint, Errno};
 use core::ops::Range;
 use protocol::vmctl::*;
 use protocol::{Answer, Caller};
@@ -106,6 +106,23 @@ impl<M: Machine> Server for Context<'_, '_, M> {
         self.kernel.spaces.copy_page(self.machine, &call).map(|before| PageCopied { before }).into()
     }
 
+    fn supply(&mut self, _: Caller, call: SupplyPage) -> Answer<PageSupplied> {
+        let SupplyPage { process, access, address, frame } = call;
+        let lacks = self.end_fault_with(process, |spaces, machine, home| {
+            let lacks = spaces.map_page(machine, home, address, frame, access)?;
+            Ok((lacks, lacks == 0))
+        });
+        lacks.map(|lacks| PageSupplied { lacks: lacks.into() }).into()
+    }
+
+    fn supply_copy(&mut self, _: Caller, call: SupplyCopy) -> Answer<CopySupplied> {
+        let SupplyCopy { process, access, address, frame } = call;
+        let before = self.end_fault_with(process, |spaces, machine, home| {
+            Ok((spaces.copy_page_to(machine, home, address, frame, access)?, true))
+        });
+        before.map(|before| CopySupplied { before }).into()
+    }
+
     fn boot_file(&mut self, _: Caller, call: GetBootFile) -> Answer<BootFile> {
         self.kernel.boot_file(call.index).into()
     }
@@ -116,7 +133,27 @@ impl<M: Machine> Server for Context<'_, '_, M> {
     }
 }
 
-impl<M: Machine> Context<'_, '_, M> {
+impl<'t, M: Machine> Context<'_, 't, M> {
+    /// Does something in the space of a process that has a page fault, which is dealt with if that says so.
+    #[inline(always)]
+    fn end_fault_with<R>(
+        &mut self,
+        process: Endpoint,
+        act: impl FnOnce(&mut Spaces<'t>, &mut M, Home) -> Result<(R, bool), Errno>,
+    ) -> Result<R, Errno> {
+        let slot = self.kernel.named(process)?;
+        let p = self.kernel.process(slot);
+        if !p.rts().contains(Rts::PAGE_FAULT) {
+            return Err(Errno::Inval);
+        }
+        let home = p.space.ok_or(Errno::Inval)?;
+        let (done, is_dealt_with) = act(&mut self.kernel.spaces, self.machine, home)?;
+        if is_dealt_with {
+            self.kernel.end_page_fault(slot)?;
+        }
+        Ok(done)
+    }
+
     /// Maps a device, to which the caller has a right or a process that lives in the space.
     #[cold]
     fn map_device(&mut self, call: &MapRun) -> Result<Mapped, Errno> {

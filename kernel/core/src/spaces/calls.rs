@@ -2,7 +2,7 @@
 
 use super::runs::{Mapping, Stop};
 use super::walk::Pages;
-use super::{SpaceId, Spaces};
+use super::{Home, SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::{FrameError, FrameKind, FrameNumber};
 use crate::tables::{ENTRIES, Rights};
@@ -129,6 +129,28 @@ impl Spaces<'_> {
             Err(Stop::Refused(errno)) if done == 0 => Err(errno),
             Err(Stop::Lacks(lacks)) => Ok(Mapped { done, lacks }),
             _ => Ok(Mapped { done, lacks: 0 }),
+        }
+    }
+
+    /// Maps a page of memory where somebody lives, see [`vmctl::SupplyPage`]: returns how many page tables are missing for it.
+    ///
+    /// # Errors
+    /// See there.
+    pub(crate) fn map_page(
+        &mut self,
+        tables: &mut impl Tables,
+        Home { id, root }: Home,
+        address: u64,
+        frame: u64,
+        access: Access,
+    ) -> Result<u32, Errno> {
+        let pages = user_pages(address, 1)?;
+        let frame = frames_at(frame, 1)?;
+        let rights = Rights { access, withheld: false, cache: Cache::Normal, backing: Backing::Memory };
+        match self.map_window(tables, &mut Mapping::new(id, root, pages, frame, rights)) {
+            Ok(()) => Ok(0),
+            Err(Stop::Lacks(lacks)) => Ok(lacks),
+            Err(stop) => Err(stop.into()),
         }
     }
 

@@ -171,6 +171,12 @@ impl<'t> Spaces<'t> {
         self.space(id).root
     }
 
+    /// Whether pages of a space are lent or borrowed.
+    #[inline(always)]
+    pub(crate) fn has_lendings(&self, id: SpaceId) -> bool {
+        self.space(id).shares.any()
+    }
+
     /// How many processes live in a space.
     pub fn bound(&self, id: SpaceId) -> u16 {
         self.space(id).bound

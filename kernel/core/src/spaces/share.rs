@@ -3,7 +3,7 @@
 use super::calls::{Mapped, frames_at, user_pages};
 use super::runs::{Mapping, Stop};
 use super::walk::{Pages, index};
-use super::{SpaceId, Spaces};
+use super::{Home, SpaceId, Spaces};
 use crate::Tables;
 use crate::frames::FrameNumber;
 use crate::tables::{Access, Backing, Page, Rights};
@@ -54,10 +54,25 @@ impl Spaces<'_> {
     /// See there.
     pub fn copy_page<T: Tables>(&mut self, tables: &mut T, call: &CopyPage) -> Result<u64, Errno> {
         let (id, root) = self.find_root(call.space)?;
-        let pages = user_pages(call.address, 1)?;
-        let frame = frames_at(call.frame, 1)?;
-        let [leaf, ..] = self.way(tables, root, call.address).ok_or(Errno::Inval)?;
-        let at = index(call.address, 0);
+        self.copy_page_to(tables, Home { id, root }, call.address, call.frame, call.access)
+    }
+
+    /// The same where somebody lives, see [`SupplyCopy`](protocol::vmctl::SupplyCopy).
+    ///
+    /// # Errors
+    /// Those.
+    pub(crate) fn copy_page_to<T: Tables>(
+        &mut self,
+        tables: &mut T,
+        Home { id, root }: Home,
+        address: u64,
+        frame: u64,
+        access: Access,
+    ) -> Result<u64, Errno> {
+        let pages = user_pages(address, 1)?;
+        let frame = frames_at(frame, 1)?;
+        let [leaf, ..] = self.way(tables, root, address).ok_or(Errno::Inval)?;
+        let at = index(address, 0);
         let page = tables.page(leaf, at).filter(|page| page.rights.backing == Backing::Memory).ok_or(Errno::Inval)?;
         self.check_private(id, pages)?;
         self.frames.make_user(frame)?;
@@ -68,7 +83,7 @@ impl Spaces<'_> {
         for done in [self.frames.map(frame), self.frames.unmap(page.frame)] {
             debug_assert_eq!(done, Ok(()));
         }
-        tables.set_page(leaf, at, frame, T::flags(Rights { access: call.access, ..page.rights }));
+        tables.set_page(leaf, at, frame, T::flags(Rights { access, ..page.rights }));
         Ok(page.frame.address())
     }
 

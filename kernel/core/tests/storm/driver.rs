@@ -175,7 +175,11 @@ impl<'t> Storm<'t> {
             18..=24 if self.may_fault(cpu) => {
                 let World { kernel, machine, .. } = &mut self.world;
                 let address = ARENA.start + self.random.below(1 << 16);
-                let _ = kernel.memory_fault(machine, cpu, address, MemoryAccess::Write, format_args!("storm"));
+                let access = if self.random.below(2) == 0 { MemoryAccess::Write } else { MemoryAccess::Read };
+                let fast = self.random.below(2) == 0;
+                if !fast || kernel.fast_page_fault(machine, cpu, address, access).is_none() {
+                    let _ = kernel.memory_fault(machine, cpu, address, access, format_args!("storm"));
+                }
             }
             25 if self.may_fault(cpu) => {
                 let World { kernel, machine, .. } = &mut self.world;

@@ -55,6 +55,10 @@ const WITH_GRANTS: &[(&str, Result<(), Errno>)] = &[
     ("vmctl.copy", Err(Errno::Busy)),
     ("vmctl.copy", Ok(())),
     ("vmctl.share", Err(Errno::Exist)),
+    ("vmctl.supply", Err(Errno::Exist)),
+    ("vmctl.supply_copy", Ok(())),
+    ("vmctl.supply_copy", Err(Errno::Perm)),
+    ("vmctl.supply_copy", Err(Errno::Busy)),
 ];
 
 /// Results that may not come up in a short storm: they take a long chain of the right calls.
@@ -68,6 +72,10 @@ const SELDOM: &[(&str, Result<(), Errno>)] = &[
     ("vmctl.copy", Err(Errno::Busy)),
     ("vmctl.copy", Ok(())),
     ("vmctl.share", Err(Errno::Exist)),
+    ("vmctl.supply", Err(Errno::Exist)),
+    ("vmctl.supply_copy", Ok(())),
+    ("vmctl.supply_copy", Err(Errno::Perm)),
+    ("vmctl.supply_copy", Err(Errno::Busy)),
     ("vmctl.claim", Err(Errno::NoMem)),
     ("kernel.safecopyfrom", Err(Errno::Dom)),
 ];

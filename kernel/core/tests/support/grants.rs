@@ -66,8 +66,13 @@ impl World<'_> {
     /// Gives everybody of the boot table but the root a table of grants.
     pub(crate) fn register_grants(&mut self) {
         for who in self.programs().collect::<std::vec::Vec<_>>() {
-            self.does(who, &SetGrant { address: TABLE, count: GRANTS });
+            self.register_grants_of(who);
         }
+    }
+
+    /// Gives somebody one.
+    pub(crate) fn register_grants_of(&mut self, who: Endpoint) {
+        self.does(who, &SetGrant { address: TABLE, count: GRANTS });
     }
 
     /// Writes an entry into a program's table.

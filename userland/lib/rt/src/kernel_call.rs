@@ -78,6 +78,8 @@ const HARMLESS: &[&str] = &[
     "vmctl.unpin",
     "vmctl.boot_file",
     "vmctl.copy",
+    "vmctl.supply",
+    "vmctl.supply_copy",
     "vmctl.part",
     "trace.stop",
     "trace.resume",

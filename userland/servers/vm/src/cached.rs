@@ -58,7 +58,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     /// Takes a block out of the cache.
     pub(crate) fn drop_block(&mut self, cache: &mut Cache, place: Place) {
         if let Some(frame) = cache.remove(place) {
-            self.unpin(frame);
+            self.unpin_alone(frame);
             self.frames.unname(frame);
         }
     }
@@ -102,7 +102,7 @@ impl Memory {
             if let Some(Err(error)) = pinned {
                 let before = (pages.start..page).zip(run.places());
                 let pinned = before.filter_map(|(page, (place, _))| self.new_block(cache, page, place));
-                pinned.for_each(|frame| machine.unpin(frame));
+                pinned.for_each(|frame| machine.unpin_alone(frame));
                 return Err(error);
             }
         }

@@ -44,8 +44,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     /// # Errors
     /// `ENOMEM`: nothing was compared.
     pub fn checked(&mut self) -> Result<Checked, Errno> {
-        // Two counts and a mark for each frame.
-        let per_frame = 2 * size_of::<u32>() + size_of::<bool>();
+        // Two counts and two marks for each frame.
+        let per_frame = 2 * size_of::<u32>() + 2 * size_of::<bool>();
         self.machine.reserve((self.machine.frames.limit() as usize + PAGE_SIZE as usize) * per_frame)?;
         Ok(self.check())
     }
@@ -171,6 +171,10 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         for frame in spaces.flat_map(|space| frames.chained(&space.tables)) {
             is_table[frame.number() as usize] = true;
         }
+        let mut is_block = vec![false; named.len()];
+        for (_, block) in self.objects.files.cache.iter() {
+            is_block[block.frame.number() as usize] = true;
+        }
         for number in 0..frames.limit() {
             let Some(frame) = Frame::new(number) else {
                 continue;
@@ -183,6 +187,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
                 check(is(&[FrameKind::PageTable]) && named[at] == 0, "a chained frame is a page table")?;
                 continue;
             }
+            let pins = kind.map_or(0, |of| of.pins);
+            let noted = u32::from(frames.pinned().contains(number)) + u32::from(is_block[at]);
+            check(pins == noted, "the kernel pins what is noted as pinned")?;
             let is_known = frames.free().contains(number) || frames.used().contains(number);
             check(!is(&[FrameKind::Idle]) || is_known, "what is idle is known to be free")?;
             if frames.free().contains(number) {

@@ -60,6 +60,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             Ok(found) if found.exits => return None,
             Ok(found) => {
                 let memory = &mut found.memory;
+                machine.faulting = Some(process);
                 let supplied = memory.supply(machine, objects, page..page + 1, need);
                 memory.counters.minor_faults += u64::from(supplied.is_ok());
                 supplied
@@ -82,7 +83,10 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         };
         let supplied = match supplied {
             Err(Errno::Again) => match self.wait_for(Who::Fault(address), process, pages, need) {
-                Ok(()) => return None,
+                Ok(()) => {
+                    self.machine.faulting = None;
+                    return None;
+                }
                 Err(why) => Err(why),
             },
             _ => supplied,
@@ -108,10 +112,14 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         need: Need,
         supplied: Result<(), Errno>,
     ) -> Option<Segv> {
+        // With the page that was missing it has gone on already.
+        let waits = self.machine.faulting.take().is_some();
         let mut vmctl = self.machine.vmctl();
         let Err(why) = supplied else {
-            // It may have ended meanwhile; then there is nobody to go on.
-            let _ = vmctl.clear_page_fault(ClearPageFault { process });
+            if waits {
+                // It may have ended meanwhile; then there is nobody to go on.
+                let _ = vmctl.clear_page_fault(ClearPageFault { process });
+            }
             return None;
         };
         let _ = self.machine.kernel().kill(Kill { process, signal: Signal::SEGV.number() });

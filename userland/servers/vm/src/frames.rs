@@ -54,6 +54,8 @@ pub(crate) struct Frames {
     free: FrameSet,
     /// Named by nothing any more, and not given back yet.
     used: FrameSet,
+    /// Those that the kernel keeps where they are, since somebody has their address.
+    pinned: FrameSet,
     /// Where the search for a free one begins.
     next: u32,
     /// By number: how many pages name a frame, or the link of a chain.
@@ -74,6 +76,7 @@ impl Frames {
         Self {
             free: FrameSet::new(limit),
             used: FrameSet::new(limit),
+            pinned: FrameSet::new(limit),
             next: LOW,
             counts: vec![0; limit as usize],
             total: 0,
@@ -86,7 +89,7 @@ impl Frames {
 
     /// How many bytes that takes at most.
     pub(crate) const fn bytes(limit: u32) -> usize {
-        FrameSet::bytes(limit) * 2 + limit as usize * size_of::<u32>()
+        FrameSet::bytes(limit) * 3 + limit as usize * size_of::<u32>()
     }
 
     /// All numbers are below this.
@@ -134,6 +137,21 @@ impl Frames {
     /// Those that are to be given back.
     pub(crate) fn used(&self) -> &FrameSet {
         &self.used
+    }
+
+    /// Those that are pinned.
+    pub(crate) fn pinned(&self) -> &FrameSet {
+        &self.pinned
+    }
+
+    /// Neighbours are pinned now.
+    pub(crate) fn pin(&mut self, first: u32, count: u32) {
+        (first..first + count).for_each(|number| self.pinned.insert(number));
+    }
+
+    /// Neighbours are pinned no more.
+    pub(crate) fn unpin(&mut self, first: u32, count: u32) {
+        (first..first + count).for_each(|number| self.pinned.remove(number));
     }
 
     /// How many are page tables, or the server's own.
@@ -184,6 +202,7 @@ impl Frames {
         Some(first)
     }
 
+    #[inline]
     fn use_run(&mut self, first: Frame, count: u32) {
         for number in first.number()..first.number() + count {
             self.free.remove(number);

@@ -12,7 +12,7 @@ use core::ops::Range;
 use protocol::kernel::PhysCopy;
 use protocol::vmctl::{
     Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
-    MapRun, Part, Pin, ProtectRun, Release, Share, Sharing, UnmapRun, Unpin,
+    MapRun, Part, Pin, ProtectRun, Release, Share, Sharing, SupplyCopy, SupplyPage, UnmapRun, Unpin,
 };
 use protocol::{Transport, kernel, vmctl};
 
@@ -65,6 +65,9 @@ pub(crate) struct Machine<T, H> {
     pub(crate) own: Space,
     /// What the kernel has refused, which it had no reason to.
     pub(crate) refusal: Option<Refusal>,
+    /// A process with a page fault, which goes on with the next page that is mapped or copied. It is the only one for whom
+    /// something is done meanwhile.
+    pub(crate) faulting: Option<Endpoint>,
 }
 
 /// A change of pages that the kernel has refused, though it is right by the server's books: one of the two is wrong. The pages
@@ -97,7 +100,7 @@ fn steps(range: Range<u64>) -> impl Iterator<Item = (u64, u32)> {
 impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     /// One that makes its calls through `transport`.
     pub(crate) fn new(transport: T, frames: Frames, heap: H, own: Space) -> Self {
-        Self { transport, frames, heap, own, refusal: None }
+        Self { transport, frames, heap, own, refusal: None, faulting: None }
     }
 
     /// The calls about memory.
@@ -251,6 +254,67 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         Ok(())
     }
 
+    /// Maps a run of memory. A single page is what somebody with a page fault waits for, if there is one: that process goes on.
+    ///
+    /// # Errors
+    /// `ENOMEM` without page tables; nothing is mapped then.
+    #[inline]
+    pub(crate) fn map_memory(
+        &mut self,
+        space: &mut Space,
+        pages: Range<u64>,
+        first: Frame,
+        access: Access,
+    ) -> Result<(), Errno> {
+        if let Some(process) = self.faulting
+            && pages.end - pages.start == 1
+        {
+            let call = SupplyPage { process, access, address: pages.start * PAGE_SIZE, frame: first.address() };
+            loop {
+                match self.vmctl().supply(call) {
+                    Ok(supplied) if supplied.lacks == 0 => {
+                        self.faulting = None;
+                        return Ok(());
+                    }
+                    Ok(supplied) => self.stock(space, supplied.lacks as u32)?,
+                    // It has ended: nobody goes on.
+                    Err(_) => break,
+                }
+            }
+        }
+        self.map(space, pages, first.address(), Rights::memory(access))
+    }
+
+    /// Keeps neighbouring frames, which programs show, where they are until nothing names them any more: somebody has their address.
+    ///
+    /// # Errors
+    /// Those of the kernel; some of them may be pinned then.
+    pub(crate) fn pin(&mut self, first: Frame, count: u32) -> Result<(), Errno> {
+        let first = first.number();
+        for (address, count) in steps(first.into()..u64::from(first) + u64::from(count)) {
+            let pinned = self.vmctl().pin(Pin { first: address, count: count.into() })?.done as u32;
+            self.frames.pin((address / PAGE_SIZE) as u32, pinned);
+            if pinned < count {
+                return Err(Errno::NoSpc);
+            }
+        }
+        Ok(())
+    }
+
+    /// What nothing names any more need not stay where it is.
+    #[cold]
+    fn unpin(&mut self, first: u32, count: u32) {
+        let end = first + count;
+        let mut at = first;
+        while let Some(pinned) = self.frames.pinned().next(at).filter(|number| *number < end) {
+            let count = self.frames.pinned().run(pinned, end - pinned);
+            // What is still pinned for the kernel is not given back.
+            let _ = self.vmctl().unpin(Unpin { first: u64::from(pinned) * PAGE_SIZE, count: count.into() });
+            self.frames.unpin(pinned, count);
+            at = pinned + count;
+        }
+    }
+
     /// Unmaps what there is in a range.
     pub(crate) fn unmap(&mut self, space: &Space, pages: Range<u64>) {
         for (address, count) in steps(pages) {
@@ -316,9 +380,17 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         Ok(())
     }
 
-    /// Gives a page an idle frame instead of the one that it has, with the same contents.
+    /// Gives a page an idle frame instead of the one that it has, with the same contents. Whoever has a page fault, if somebody
+    /// does, waits for it and goes on.
     pub(crate) fn replace(&mut self, space: &Space, page: u64, new: Frame, access: Access) {
         let address = page * PAGE_SIZE;
+        if let Some(process) = self.faulting {
+            let call = SupplyCopy { process, access, address, frame: new.address() };
+            if self.vmctl().supply_copy(call).is_ok() {
+                self.faulting = None;
+                return;
+            }
+        }
         let call = CopyPage { space: space.name, address, frame: new.address(), access, reserved: 0 };
         self.insist(space, address, 1, |machine| machine.vmctl().copy(call).map(drop));
     }
@@ -341,7 +413,7 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
     }
 
     /// Takes that pin away.
-    pub(crate) fn unpin(&mut self, frame: Frame) {
+    pub(crate) fn unpin_alone(&mut self, frame: Frame) {
         let unpinned = self.vmctl().unpin(Unpin { first: frame.address(), count: 1 });
         if let Err(error) = unpinned {
             self.refusal = Some(Refusal { space: 0, address: frame.address(), count: 1, error });
@@ -369,6 +441,9 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         while let Some(first) = self.frames.used().next(at) {
             let count = self.frames.used().run(first, MAX_RUN);
             let address = u64::from(first) * PAGE_SIZE;
+            if self.frames.pinned().len() > 0 {
+                self.unpin(first, count);
+            }
             match self.vmctl().release(Release { first: address, count: count.into() }) {
                 Ok(released) => {
                     self.frames.given_back(first, released.done as u32);

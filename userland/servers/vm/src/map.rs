@@ -263,7 +263,11 @@ fn fill<T: Transport + Copy, H: Heap>(
     let pages = start..start + plan.pages;
     if let Some(first) = contiguous {
         let mapped = machine.map(&mut memory.space, pages.clone(), first.address(), Rights::memory(plan.access));
-        if let Err(error) = mapped {
+        // A device gets its address.
+        let pinned = mapped.and_then(|()| {
+            machine.pin(first, plan.pages as u32).inspect_err(|_| machine.unmap(&memory.space, pages.clone()))
+        });
+        if let Err(error) = pinned {
             (0..plan.pages as u32).for_each(|skip| machine.frames.unname(first.after(skip)));
             machine.give_back();
             return Err(error);

@@ -122,11 +122,21 @@ impl Pages {
     }
 
     /// Where a chunk is, which is made if it is not there.
+    #[inline]
     fn chunk(&mut self, number: u64) -> At {
-        self.chunks.find(number).unwrap_or_else(|| self.chunks.insert(number, Box::new(Chunk::EMPTY)))
+        match self.chunks.find(number) {
+            Some(found) => found,
+            None => self.new_chunk(number),
+        }
+    }
+
+    #[cold]
+    fn new_chunk(&mut self, number: u64) -> At {
+        self.chunks.insert(number, Box::new(Chunk::EMPTY))
     }
 
     /// Puts a frame at a page; returns the one that was there.
+    #[inline]
     pub(crate) fn set(&mut self, page: u64, frame: Frame) -> Option<Frame> {
         let (chunk, at) = place(page);
         let found = self.chunk(chunk);
@@ -136,7 +146,17 @@ impl Pages {
     }
 
     /// Puts neighbouring frames at neighbouring pages where nothing is.
+    #[inline]
     pub(crate) fn set_run(&mut self, first: u64, frame: Frame, count: u32) {
+        // So it most often is.
+        if count == 1 {
+            self.set(first, frame);
+        } else {
+            self.set_many(first, frame, count);
+        }
+    }
+
+    fn set_many(&mut self, first: u64, frame: Frame, count: u32) {
         let mut done = 0;
         while done < count {
             let (number, at) = place(first + u64::from(done));

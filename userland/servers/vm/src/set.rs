@@ -67,6 +67,7 @@ impl FrameSet {
     }
 
     /// Takes a number out.
+    #[inline]
     pub(crate) fn remove(&mut self, number: u32) {
         if !self.contains(number) {
             return;

@@ -5,7 +5,7 @@ use crate::cache::Cache;
 use crate::frames::Frame;
 use crate::from_file::FilePage;
 use crate::heap::Heap;
-use crate::machine::{Machine, Rights};
+use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::process::Memory;
 use crate::region::{Kind, Region};
@@ -106,7 +106,7 @@ impl Memory {
         let most = missing.min(MAX_CLEARED.into()).min(self.may_grow()) as u32;
         let (first, count) = machine.frames.take_run(most).ok_or(Errno::NoMem)?;
         let end = page + u64::from(count);
-        if let Err(error) = machine.map(&mut self.space, page..end, first.address(), Rights::memory(access)) {
+        if let Err(error) = machine.map_memory(&mut self.space, page..end, first, access) {
             (0..count).for_each(|skip| machine.frames.unname(first.after(skip)));
             machine.give_back();
             return Err(error);
@@ -167,8 +167,7 @@ impl Memory {
             }
             None => machine.frames.take().ok_or(Errno::NoMem)?,
         };
-        let rights = Rights::memory(region.access);
-        if let Err(error) = machine.map(&mut self.space, page..page + 1, frame.address(), rights) {
+        if let Err(error) = machine.map_memory(&mut self.space, page..page + 1, frame, region.access) {
             machine.frames.unname(frame);
             machine.give_back();
             return Err(error);

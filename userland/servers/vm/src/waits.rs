@@ -143,7 +143,14 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         if !found.memory.permits(pages.clone(), need) {
             return Err(Errno::Fault);
         }
-        self.with_cache_for(|vm| vm.supply(process, pages.clone(), need))
+        if let Who::Fault(_) = waiter.who {
+            self.machine.faulting = Some(process);
+        }
+        let supplied = self.with_cache_for(|vm| vm.supply(process, pages.clone(), need));
+        if supplied == Err(Errno::Again) {
+            self.machine.faulting = None;
+        }
+        supplied
     }
 
     /// Somebody's pages are there, or cannot be.

@@ -118,7 +118,7 @@ impl Shares {
 
     /// Whether there are any.
     #[inline(always)]
-    pub(super) fn any(&self) -> bool {
+    pub(in crate::spaces) fn any(&self) -> bool {
         !(self.lent.is_empty() && self.borrowed.is_empty())
     }
 }
