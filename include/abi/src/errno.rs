@@ -44,6 +44,8 @@ errnos! {
     TooBig = 7, "E2BIG";
     /// Not a program that can be run here.
     NoExec = 8, "ENOEXEC";
+    /// No such open file, or not one for this.
+    BadF = 9, "EBADF";
     /// No such child.
     Child = 10, "ECHILD";
     /// Try again later.
@@ -76,6 +78,8 @@ errnos! {
     Proto = 71, "EPROTO";
     /// Meant for an instance that has ended: ask again, from the start.
     Restart = 85, "ERESTART";
+    /// Not supported in this way.
+    NotSup = 95, "ENOTSUP";
     /// Timed out.
     TimedOut = 110, "ETIMEDOUT";
     /// The endpoint names nobody, or whoever it named died or released its waiters.

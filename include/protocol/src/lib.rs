@@ -12,6 +12,7 @@ pub mod cdev;
 mod declare;
 pub mod ds;
 pub mod echo;
+pub mod file;
 pub mod getinfo;
 pub mod irqctl;
 pub mod kernel;
@@ -50,8 +51,9 @@ pub const ALL: &[Protocol] = &[
     pm::PROTOCOL,
     pmfiles::PROTOCOL,
     vm::PROTOCOL,
-    rs::PROTOCOL,
+    file::PROTOCOL,
     sef::PROTOCOL,
+    rs::PROTOCOL,
     echo::PROTOCOL,
     assist::PROTOCOL,
 ];

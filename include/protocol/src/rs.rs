@@ -9,7 +9,7 @@ use abi::boot::NAME_LEN;
 use abi::grant::GrantId;
 
 crate::protocol! {
-    rs = 0x0d00;
+    rs = 0x0f00;
 
     /// Starts a service: a program that its policy and the boot set have. Answered when it is initialised, or has failed to be: with
     /// its error, `EDEADSRCDST` if it died, or `ETIMEDOUT`. `ENOENT` if there is no such program or policy, `EBUSY` for a label that is taken, `ENOMEM` if

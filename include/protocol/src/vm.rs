@@ -41,6 +41,15 @@ bitflags::bitflags! {
     }
 }
 
+bitflags::bitflags! {
+    /// What a block in the cache is: the flags of [`SetCache`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CacheFlags: u32 {
+        /// It is shown to one process, once, and forgotten: what must not be cached.
+        const ONCE = 1;
+    }
+}
+
 crate::protocol! {
     vm = 0xc00;
 
@@ -67,7 +76,10 @@ crate::protocol! {
     5 fn will_exit(WillExit { process: Endpoint, reserved: u32 }) -> WillExitDone {};
     /// Maps memory, new and filled with zeros, or that of a file. `EINVAL` for a length of 0, unknown or contradictory flags, an
     /// address that is no user's, and a file descriptor beside [`MapFlags::ANONYMOUS`]; `EPERM` for
-    /// [`MapFlags::UNINITIALIZED`] by who may not act for others; `ENOSYS` for files, as long as there is no file server.
+    /// [`MapFlags::UNINITIALIZED`] by who may not act for others. Of a file, pages are read when they are touched, and a page is copied when it is
+    /// written; the answer comes when the file server has said what it is. An offset in a page is that of the answer, too. `ENOTSUP` to write
+    /// a file that is [`MapFlags::SHARED`], `EBADF`, `ELOCKED` for who serves files, `EAGAIN` for who is pinned, `EIO` if the file server is
+    /// gone, `ENOSYS` if there is none, and whatever it answers.
     10 fn mmap(Map {
         /// Where; 0 for anywhere.
         address: u64,
@@ -90,17 +102,43 @@ crate::protocol! {
     /// Changes what a process may do with a range. `ENOMEM` if there is a hole, `EPERM` for what a mapping can never allow; nothing
     /// has changed then.
     18 fn protect(Protect { address: u64, len: u64, process: Endpoint, access: Access }) -> Protected {};
-    /// Offers pages of the caller, a file system, to the cache as blocks of a device, and perhaps of a file. `EINVAL` for no
-    /// pages, `EFAULT` if a page is not its own alone.
-    26 fn set_cache(SetCache { address: u64, device: u64, offset: u64, inode: u64, inode_offset: u64, pages: u32, flags: u32 }) -> CacheSet {};
-    /// Maps blocks of the cache, one after the other. `ENOENT` if one is not there; nothing is mapped then.
+    /// Offers pages of the caller, a file system, to the cache as blocks of a device, and perhaps of a file. They stay where they are, and
+    /// what is there already for these blocks is replaced. `EPERM` if the device is not the caller's. `EINVAL` for no pages or more than 512, or a block
+    /// to be shown once that belongs to no file; `EFAULT` for an offset that is no multiple of the page size, or if a page is not its own alone.
+    26 fn set_cache(SetCache {
+        address: u64,
+        device: u64,
+        /// Where on the device.
+        offset: u64,
+        /// Of which file; 0 for none.
+        inode: u64,
+        /// Where in the file.
+        inode_offset: u64,
+        pages: u32,
+        /// Bits of [`CacheFlags`].
+        flags: u32
+    }) -> CacheSet {};
+    /// Maps blocks of the cache, one after the other, and says of which file they are. `ENOENT` if one is not there, or is to be shown once; nothing is mapped
+    /// then. Other errors are those of [`SetCache`].
     27 fn map_cache(MapCache { device: u64, offset: u64, inode: u64, inode_offset: u64, pages: u32, flags: u32 }) -> CacheMapped { address: u64 };
-    /// Drops blocks from the cache.
+    /// Drops blocks from the cache. Who has them mapped keeps them. Errors are those of [`SetCache`].
     28 fn forget_cache(ForgetCache { device: u64, offset: u64, pages: u64 }) -> CacheForgotten {};
-    /// Drops all of a device.
+    /// Drops all of a device. `EPERM` if it is not the caller's.
     29 fn clear_cache(ClearCache { device: u64 }) -> CacheCleared {};
-    /// The answer to what the server has asked the file server. `EINVAL` if it has not.
-    30 fn file_answer(FileAnswer { request: u32, status: i32, device: u64, inode: u64, size: u64, fd: i32, reserved: u32 }) -> FileAnswered {};
+    /// The answer to what the server has asked the file server, see [`crate::file`]. `EPERM` if the caller is not that, `EINVAL` if nothing was asked with
+    /// this number.
+    30 fn file_answer(FileAnswer {
+        /// The number of the question.
+        request: u32,
+        /// 0, or a negative error number.
+        status: i32,
+        device: u64,
+        inode: u64,
+        /// Bytes of the file.
+        size: u64,
+        fd: i32,
+        reserved: u32
+    }) -> FileAnswered {};
     /// Maps a whole region of another process, to be seen by both. `EINVAL` if none begins there, `EFAULT` if its size is another.
     33 fn remap(Remap {
         source: Endpoint,
@@ -132,7 +170,7 @@ crate::protocol! {
     };
     /// Swaps the memory of two services, after the kernel has swapped their slots. Errors are those of [`crate::kernel::Update`].
     41 fn update(Update { source: Endpoint, destination: Endpoint, flags: u32, direction: UpdateDirection }) -> UpdateDone {};
-    /// Makes all that a process has present, and keeps it so.
+    /// Makes all that a process has present, and keeps it so. `EAGAIN` if a page of a file is not in memory.
     42 fn pin(Pin { process: Endpoint, reserved: u32 }) -> Pinned {};
     /// Maps a file of the boot table that was kept into the caller's space, to be read; it can be had once. `ENOENT` if there is none at that place.
     43 fn boot_file(TakeBootFile {
@@ -171,12 +209,14 @@ crate::protocol! {
         kind: RegionKind,
         resident: u64
     };
-    /// Makes a range available, to be read or written, and keeps it so until [`Unfix`]. Answered when it is. `EFAULT` if it cannot be.
+    /// Makes a range available, to be read or written, and keeps it so until [`Unfix`]. Answered when it is. `EFAULT` if it cannot be. The file server,
+    /// which may have to read it, must not wait: it sends this as an asynchronous message, and gets the answer as one, with its tag.
     49 fn fix(Fix { process: Endpoint, write: u32, address: u64, len: u64 }) -> Fixed {};
     /// Ends a [`Fix`]: `EINVAL` if there was none.
     50 fn unfix(Unfix { process: Endpoint, write: u32, address: u64, len: u64 }) -> Unfixed {};
-    /// Maps a part of an open file of the caller's for another process, which is being loaded. What lies behind `clear_end` bytes of its last page
-    /// is zero.
+    /// Maps a part of a file for another process, which is being loaded, in the place of what is there: for the file server. The descriptor is the memory
+    /// server's from the first such call on, which closes it when nobody shows the file any more. `EPERM` for others than the file server, `EINVAL` for a
+    /// descriptor that is another file's, or an offset that is no multiple of the page size.
     51 fn map_file(MapFile {
         process: Endpoint,
         access: Access,
@@ -186,8 +226,13 @@ crate::protocol! {
         device: u64,
         inode: u64,
         fd: i32,
+        /// So many bytes at the end of the last page are zero; less than a page.
         clear_end: u32
     }) -> FileMapped {};
+    /// The caller is the file server from now on, until it ends. `EBUSY` while there is another.
+    52 fn serve_files(ServeFiles {}) -> FilesServed {};
+    /// Says which file system has a device, until it ends, or with [`abi::Endpoint::NONE`] that none has. What is cached of the device is dropped if that was another.
+    53 fn bind_device(BindDevice { process: Endpoint, reserved: u32, device: u64 }) -> DeviceBound {};
 }
 
 crate::vmctl::field_enum! {

@@ -4,8 +4,8 @@ use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::kernel::AbortHow;
 use protocol::zerocopy::IntoBytes;
 use protocol::{
-    ALL, Answer, Caller, Protocol, assist, cdev, ds, echo, encode, getinfo, irqctl, kernel, pm, pmfiles, privctl, rs,
-    sched, sef, statectl, trace, vm, vmctl,
+    ALL, Answer, Caller, Protocol, assist, cdev, ds, echo, encode, file, getinfo, irqctl, kernel, pm, pmfiles, privctl,
+    rs, sched, sef, statectl, trace, vm, vmctl,
 };
 
 /// Implements every server: notes the name of the method, and answers `EBUSY`.
@@ -59,11 +59,12 @@ record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> Spa
 record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) -> Detached, step(Step) -> Stepped,
     until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
     get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);
-record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, spawn(Spawn) -> SpawnDone, brk(Brk) -> BrkDone, set_break(SetBreak) -> BreakSet, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, boot_file(TakeBootFile) -> BootFileTaken, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped);
+record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, spawn(Spawn) -> SpawnDone, brk(Brk) -> BrkDone, set_break(SetBreak) -> BreakSet, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, boot_file(TakeBootFile) -> BootFileTaken, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped, serve_files(ServeFiles) -> FilesServed, bind_device(BindDevice) -> DeviceBound);
 record!(ds: publish(Publish) -> Published, retrieve(Retrieve) -> Retrieved, subscribe(Subscribe) -> Subscribed,
     check(Check) -> Changed, delete(Delete) -> Deleted, snapshot(Snapshot) -> SnapshotTaken,
     retrieve_label(RetrieveLabel) -> LabelRetrieved, info(GetInfo) -> EntryInfo,
     retrieve_snapshot(RetrieveSnapshot) -> SnapshotRetrieved, map(MapRange) -> RangeGranted);
+record!(file: look_up(LookUp) -> LookedUp, read_page(ReadPage) -> PageRead, close(Close) -> Closed);
 record!(sched: out_of_quantum(OutOfQuantum) -> Acknowledged);
 record!(pm: exit(Exit) -> ExitDone, fork(Fork) -> Forked, wait4(Wait4) -> Waited, ids(GetIds) -> Ids, getpgid(GetGroup) -> Group, setpgid(SetGroup) -> GroupSet, setsid(SetSession) -> SessionSet, setuid(SetUid) -> UidSet, setgid(SetGid) -> GidSet, seteuid(SetEffectiveUid) -> EffectiveUidSet, setegid(SetEffectiveGid) -> EffectiveGidSet, setgroups(SetGroups) -> GroupsSet, getgroups(GetGroups) -> Groups, kill(Kill) -> Killed, sigaction(SigAction) -> OldAction, sigprocmask(SigMask) -> OldMask, sigpending(SigPending) -> Pending, sigsuspend(SigSuspend) -> Suspended, sigreturn(SigReturn) -> SigReturned, setitimer(SetTimer) -> OldTimer, getitimer(GetTimer) -> TimerLeft, times(GetTimes) -> ProcessTimes, ptrace(Ptrace) -> Traced, exec(Exec) -> ExecDone, srv_fork(SrvFork) -> SrvForked, srv_exit(SrvExit) -> SrvExited, srv_kill(SrvKill) -> SrvKilled, pid_of(PidOf) -> PidFound, exec_new(ExecNew) -> ExecNewDone, exec_restart(ExecRestart) -> ExecRestarted, process(GetProcessStatus) -> ProcessStatus, files_done(FilesDone) -> FilesDoneNoted);
 record!(pmfiles: tell(Tell) -> Told);
@@ -94,8 +95,9 @@ const DISPATCHED: &[Dispatched] = &[
     (pm::PROTOCOL, pm::dispatch),
     (pmfiles::PROTOCOL, pmfiles::dispatch),
     (vm::PROTOCOL, vm::dispatch),
-    (rs::PROTOCOL, rs::dispatch),
+    (file::PROTOCOL, file::dispatch),
     (sef::PROTOCOL, sef::dispatch),
+    (rs::PROTOCOL, rs::dispatch),
     (echo::PROTOCOL, echo::dispatch),
     (assist::PROTOCOL, assist::dispatch),
 ];

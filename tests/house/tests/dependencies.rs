@@ -21,8 +21,15 @@ const fn layer(place: &'static str, from: &'static [&'static str]) -> Layer {
 const PROGRAM: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*"];
 const SERVER: &[&str] = &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "libexec"];
 /// Suites share libraries of their own.
-const SUITE: &[&str] =
-    &["include/abi", "include/protocol", "libbare/link", "userland/lib/*", "userland/drivers/*", "userland/tests/*", "tests/storm"];
+const SUITE: &[&str] = &[
+    "include/abi",
+    "include/protocol",
+    "libbare/link",
+    "userland/lib/*",
+    "userland/drivers/*",
+    "userland/tests/*",
+    "tests/storm",
+];
 
 const LAYERS: &[Layer] = &[
     layer("include/abi", &[]),

@@ -6,6 +6,7 @@ use crate::machine::RAM;
 use crate::model::{Bytes, PLACES};
 use crate::system::{LENDINGS, Outcome, PARENT, ROOT, System, VM, slot};
 use crate::tables::Tables;
+use crate::vfs::Vfs;
 use abi::event::MemoryWait;
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, TrapMask};
@@ -47,6 +48,8 @@ pub(crate) struct Bench<'w, 't> {
     at_start: u64,
     /// Slots that are free for children.
     next_slot: Cell<u32>,
+    /// Who answers for files, if somebody does.
+    pub(crate) vfs: Option<Vfs>,
 }
 
 /// A first slot behind those of the system.
@@ -75,7 +78,7 @@ impl<'w, 't> Bench<'w, 't> {
         system.borrow_mut().leave(first);
         let heap = CountedHeap::new(HEAP);
         let vm = served(|| Vm::start(Wire(system), heap, space)).expect("there is memory");
-        let mut bench = Self { system, vm, first, at_start: 0, next_slot: Cell::new(CHILDREN) };
+        let mut bench = Self { system, vm, first, at_start: 0, next_slot: Cell::new(CHILDREN), vfs: None };
         let authority = Authority::Service(u64::MAX);
         served(|| bench.vm.adopt(first, authority)).expect("it is there");
         // Its first space is the kernel's own.
@@ -107,11 +110,37 @@ impl<'w, 't> Bench<'w, 't> {
     /// A process makes a call of the server.
     pub(crate) fn call<C: Call>(&mut self, from: Endpoint, call: &C) -> Result<C::Reply, Errno> {
         let mut message = Message { peer: from, tag: 7, ..protocol::encode(C::KIND, call) };
-        let answered = served(|| self.vm.answer(&mut message));
-        assert!(answered, "it is answered at once");
+        if !served(|| self.vm.answer(&mut message)) {
+            assert!(self.vfs.is_some(), "it is answered at once");
+            self.serve_files();
+            message = self.vm.take_late_answer().expect("it is answered");
+        }
         assert_eq!((message.peer, message.tag), (from, 7));
         message.kind.status().expect("it is an answer")?;
         protocol::decode(&message)
+    }
+
+    /// A process makes a call that is answered later, with this tag.
+    pub(crate) fn begins<C: Call>(&mut self, from: Endpoint, tag: u16, call: &C) {
+        let mut message = Message { peer: from, tag, ..protocol::encode(C::KIND, call) };
+        assert!(!served(|| self.vm.answer(&mut message)), "{:?}", message.kind.status());
+        self.check();
+    }
+
+    /// The next answer that comes later, of a call with this tag.
+    pub(crate) fn late<C: Call>(&mut self, from: Endpoint, tag: u16, _: &C) -> Option<Result<C::Reply, Errno>> {
+        let message = self.vm.take_late_answer()?;
+        assert_eq!((message.peer, message.tag), (from, tag));
+        let status = message.kind.status().expect("it is an answer");
+        Some(status.and_then(|()| protocol::decode(&message)))
+    }
+
+    /// Answers whatever the server asks about files.
+    fn serve_files(&mut self) {
+        if let Some(mut vfs) = self.vfs.take() {
+            vfs.serve(self);
+            self.vfs = Some(vfs);
+        }
     }
 
     /// The same, which succeeds, and everything fits afterwards.
@@ -242,7 +271,33 @@ impl<'w, 't> Bench<'w, 't> {
                 self.system.borrow_mut().take_signal(process);
                 return Err(segv);
             }
+            self.serve_files();
+            if let Some(segv) = self.vm.take_segv() {
+                self.system.borrow_mut().take_signal(process);
+                return Err(segv);
+            }
         }
+    }
+
+    /// A program touches memory, whatever becomes of it.
+    pub(crate) fn fault(&mut self, process: Endpoint, address: u64, access: MemoryAccess) -> Option<Segv> {
+        let wait = MemoryWait { requestor: process, process, address, len: 0, access: access as u8 };
+        let segv = served(|| self.vm.event(&wait));
+        self.check();
+        segv
+    }
+
+    /// A program writes bytes of one page.
+    pub(crate) fn poke(&mut self, process: Endpoint, address: u64, bytes: &[u8]) {
+        let write = |system: &mut System<'_>, root| system.machine.write(root, address, bytes);
+        self.touch(process, address, MemoryAccess::Write, write).expect("it may");
+    }
+
+    /// What a program would read of one page, if it is there.
+    pub(crate) fn peek(&self, process: Endpoint, address: u64, len: u64) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len as usize];
+        let root = self.root(process);
+        Machine::read(&self.system.borrow().machine, root, address, &mut bytes).ok().map(|()| bytes)
     }
 
     /// A program writes a byte.
@@ -269,6 +324,7 @@ impl<'w, 't> Bench<'w, 't> {
     pub(crate) fn request(&mut self, process: Endpoint, address: u64, len: u64, access: MemoryAccess) -> bool {
         let wait = MemoryWait { requestor: process, process, address, len, access: access as u8 };
         assert_eq!(served(|| self.vm.event(&wait)), None);
+        self.serve_files();
         let root = self.root(process);
         self.system.borrow().machine.reach(root, address, len, access).is_ok()
     }

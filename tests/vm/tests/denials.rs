@@ -160,21 +160,16 @@ fn numbers_that_are_no_calls_do_not_exist() {
 }
 
 #[test]
-fn what_files_need_is_not_there_yet() {
+fn files_need_a_file_server() {
     test(|bench| {
         let who = bench.first;
         bench.is_refused(who, &Map { flags: 0, fd: 3, ..map(who) }, Errno::NoSys);
-        let (device, offset, inode, inode_offset, pages) = (1, 0, 1, 0, 1);
-        let set = SetCache { address: HERE, device, offset, inode, inode_offset, pages, flags: 0 };
-        bench.is_refused(who, &set, Errno::NoSys);
-        bench.is_refused(who, &MapCache { device, offset, inode, inode_offset, pages, flags: 0 }, Errno::NoSys);
-        bench.is_refused(who, &ForgetCache { device, offset, pages: 1 }, Errno::NoSys);
-        bench.is_refused(who, &ClearCache { device }, Errno::NoSys);
+        let (device, inode) = (1, 1);
         let answer = FileAnswer { request: 1, status: 0, device, inode, size: 0, fd: 0, reserved: 0 };
-        bench.is_refused(who, &answer, Errno::NoSys);
+        bench.is_refused(who, &answer, Errno::Perm);
         let (access, address) = (Access::Read, HERE);
-        let file = MapFile { process: who, access, address, len: P, offset, device, inode, fd: 3, clear_end: 0 };
-        bench.is_refused(who, &file, Errno::NoSys);
+        let file = MapFile { process: who, access, address, len: P, offset: 0, device, inode, fd: 3, clear_end: 0 };
+        bench.is_refused(who, &file, Errno::Perm);
     });
 }
 

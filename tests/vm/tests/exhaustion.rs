@@ -1,6 +1,7 @@
 //! Memory is used up but for so many frames: each request either gets all that it needs, or fails and has changed nothing.
 
 use crate::bench::{Bench, FRAMES, test};
+use crate::vfs::{DEVICE, PAGES_OF_FILE, Vfs, byte, set_cache};
 use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use protocol::vm::*;
@@ -270,5 +271,102 @@ fn tables_alone_can_use_up_memory() {
         bench.mmap(other, 100, MapFlags::PREALLOCATED).expect("all is back");
         bench.end(other);
         bench.assert_all_free();
+    });
+}
+
+/// A process and who answers for files, of which all pages of one are in the cache. The file system has them mapped, so that they are not
+/// given up.
+fn with_blocks(run: impl FnOnce(&mut Bench<'_, '_>, &mut Vfs, Endpoint)) {
+    test(|bench| {
+        let mut vfs = crate::vfs::start(bench);
+        let who = bench.child(bench.first);
+        vfs.fill(bench, 5, 0, 40);
+        bench.does(vfs.fs, &set_cache(5, 0, 40, CacheFlags::empty()));
+        run(bench, &mut vfs, who);
+        bench.end(who);
+        vfs.serve(bench);
+        vfs.end(bench);
+        bench.assert_all_free();
+    });
+}
+
+fn part_of_file(process: Endpoint, fd: i32) -> MapFile {
+    let (access, address, device, inode) = (Access::Write, HERE, DEVICE, 5);
+    MapFile { process, access, address, len: 20 * P, offset: 0, device, inode, fd, clear_end: 0 }
+}
+
+#[test]
+fn files_that_are_mapped() {
+    with_blocks(|bench, vfs, who| {
+        let call = crate::files::map(who, 5, 0, 20 * P);
+        needed(bench, false, |bench| {
+            bench.begins(who, 1, &call);
+            vfs.serve(bench);
+            bench.late(who, 1, &call).expect("it is answered").map(drop)
+        });
+        let fd = vfs.open(5);
+        let (server, file) = (vfs.server, part_of_file(who, fd));
+        needed(bench, true, |bench| bench.call(server, &file).map(drop));
+        assert_eq!(vfs.open.len(), 2);
+        let others: Vec<_> = (0..100).map(|inode| MapFile { inode, fd: 100 + inode as i32, ..file }).collect();
+        // Many, so that the books grow.
+        for (page, other) in others.into_iter().enumerate() {
+            let other = MapFile { address: HERE + page as u64 * P, len: P, ..other };
+            bench.does(server, &other);
+            vfs.open.insert(other.fd, other.inode);
+            vfs.serve(bench);
+        }
+    });
+}
+
+#[test]
+fn pages_of_files() {
+    with_blocks(|bench, vfs, who| {
+        let fd = vfs.open(5);
+        bench.does(vfs.server, &part_of_file(who, fd));
+        let why = |result: Result<u8, vm::Segv>| result.map(drop).map_err(|segv| segv.why);
+        let needs = needed(bench, false, |bench| why(bench.read(who, HERE)));
+        assert!(needs <= 3, "tables, and no copy: {needs}");
+        assert_eq!(needed(bench, true, |bench| why(bench.write(who, HERE, 9).map(|()| 9))), 1, "a copy");
+        assert_eq!(needed(bench, true, |bench| why(bench.write(who, HERE + P, 9).map(|()| 9))), 1, "a copy at once");
+        assert_eq!(bench.read(who, HERE + P + 1), Ok(byte(5, P + 1)));
+        let fix = Fix { process: who, write: 1, address: HERE + 4 * P, len: 3 * P };
+        assert!(needed(bench, false, |bench| bench.call(bench.first, &fix).map(drop)) <= 7);
+    });
+}
+
+#[test]
+fn blocks() {
+    with_blocks(|bench, vfs, _| {
+        let fs = vfs.fs;
+        let map =
+            MapCache { device: DEVICE, offset: 5 * PAGES_OF_FILE * P, inode: 5, inode_offset: 0, pages: 20, flags: 0 };
+        needed(bench, true, |bench| bench.call(fs, &map).map(drop));
+        // In the place of others, in new places, and once more.
+        for (page, count) in [(0, 30), (50, 14), (50, 14), (7, 1)] {
+            vfs.fill(bench, 5, page, count);
+            needed(bench, true, |bench| bench.call(fs, &set_cache(5, page, count, CacheFlags::empty())).map(drop));
+        }
+        let bind = BindDevice { process: fs, reserved: 0, device: 1 };
+        needed(bench, true, |bench| bench.call(bench.first, &bind).map(drop));
+    });
+}
+
+#[test]
+fn who_waits_for_a_page() {
+    with_blocks(|bench, vfs, who| {
+        let fd = vfs.open(3);
+        let file = MapFile { inode: 3, len: 3 * P, ..part_of_file(who, fd) };
+        bench.does(vfs.server, &file);
+        let needs = needed(bench, false, |bench| match bench.fault(who, HERE, kernel_core::MemoryAccess::Read) {
+            None => Ok(()),
+            Some(segv) => {
+                bench.system.borrow_mut().take_signal(who);
+                Err(segv.why)
+            }
+        });
+        assert!(needs <= 2, "room for a question: {needs}");
+        vfs.serve(bench);
+        assert_eq!(bench.read(who, HERE), Ok(byte(3, 0)));
     });
 }

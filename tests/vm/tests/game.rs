@@ -1,6 +1,7 @@
 //! One step after another: a process does something, the model says what it must come to, and both are compared.
 
 mod ends;
+mod filed;
 mod touches;
 
 use crate::bench::Bench;
@@ -36,6 +37,8 @@ pub(crate) struct Game<'b, 'w, 't, 'h> {
 
 impl<'b, 'w, 't, 'h> Game<'b, 'w, 't, 'h> {
     pub(crate) fn new(bench: &'b mut Bench<'w, 't>, seed: u64, histogram: &'h mut Histogram) -> Self {
+        let vfs = crate::vfs::start(bench);
+        bench.vfs = Some(vfs);
         let model = Model { processes: vec![Process::new(bench.first)], ..Model::default() };
         Self { bench, model, random: Random::new(seed), histogram, what: String::new() }
     }
@@ -67,6 +70,8 @@ impl<'b, 'w, 't, 'h> Game<'b, 'w, 't, 'h> {
             self.exit(who);
         }
         self.clear(0);
+        let vfs = self.bench.vfs.take().expect("there is one");
+        filed::end(vfs, self.bench);
         self.bench.check();
         self.bench.assert_all_free();
     }
@@ -78,7 +83,8 @@ impl<'b, 'w, 't, 'h> Game<'b, 'w, 't, 'h> {
             35..45 => self.read(who),
             45..48 => self.execute(who),
             48..53 => self.request(who),
-            53..62 => self.map(who),
+            53..59 => self.map(who),
+            59..62 => self.map_file(who),
             62..70 => self.unmap(who),
             70..78 => self.protect(who),
             78..83 => self.brk(who),
@@ -89,7 +95,8 @@ impl<'b, 'w, 't, 'h> Game<'b, 'w, 't, 'h> {
             95 => self.clear(who),
             96 => self.update(who),
             97 => self.fix(who),
-            98 => self.limit(who),
+            98 if self.random.below(2) == 0 => self.limit(who),
+            98 => self.file_system(),
             _ => self.pin(who),
         }
     }
@@ -283,7 +290,7 @@ impl<'b, 'w, 't, 'h> Game<'b, 'w, 't, 'h> {
         // Part of an object cannot be told from the whole by the model: the server knows how long it was.
         let is_all = match first.shows {
             Shows::Own(_) => true,
-            Shows::Run(_) => false,
+            Shows::Run(_) | Shows::File(..) | Shows::Nothing => false,
             Shows::Shared { page, .. } => {
                 let me = self.model.processes[who].endpoint;
                 page == 0 && self.bench.object_len(me, range.start) == pages

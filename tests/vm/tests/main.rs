@@ -7,6 +7,7 @@ mod against_model;
 mod audit;
 mod basics;
 mod bench;
+mod caching;
 #[path = "../../../userland/servers/vm/src/corrupt.rs"]
 #[allow(dead_code, reason = "the program needs more of it")]
 mod corrupt;
@@ -14,6 +15,7 @@ mod denials;
 mod devices;
 mod events;
 mod exhaustion;
+mod files;
 mod game;
 mod heap;
 mod keeping;
@@ -21,6 +23,7 @@ mod keeping;
 #[allow(dead_code, reason = "the storms need more of it")]
 mod machine;
 mod model;
+mod questions;
 #[path = "../../../kernel/core/tests/storm/regs.rs"]
 #[allow(dead_code, reason = "the storms need more of it")]
 mod regs;
@@ -29,4 +32,5 @@ mod regs;
 mod system;
 #[path = "../../../kernel/core/tests/storm/tables.rs"]
 mod tables;
+mod vfs;
 mod wrong;

@@ -21,6 +21,10 @@ pub(crate) enum Shows {
     Run(Bytes),
     /// A page of a shared object.
     Shared { object: usize, page: u64 },
+    /// A page of a file, and whether it was written.
+    File(Bytes, bool),
+    /// What lies behind the end of a file.
+    Nothing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +58,13 @@ pub(crate) struct Process {
     pub(crate) limit: u64,
     /// Ranges that were fixed: address, length, whether to be written.
     pub(crate) fixes: Vec<(u64, u64, u32)>,
+    /// All that it has is there.
+    pub(crate) is_pinned: bool,
 }
 
 impl Process {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, pages: BTreeMap::new(), data: None, limit: u64::MAX, fixes: Vec::new() }
+        Self { endpoint, pages: BTreeMap::new(), data: None, limit: u64::MAX, fixes: Vec::new(), is_pinned: false }
     }
 
     pub(crate) fn covered(&self, range: &Range<u64>) -> u64 {
@@ -93,7 +99,7 @@ impl Process {
 
     /// Whether all pages of a range can be used so.
     pub(crate) fn permits(&self, range: Range<u64>, access: Access) -> bool {
-        let met = |page: &Page| access == Access::Read || page.access == access;
+        let met = |page: &Page| page.shows != Shows::Nothing && (access == Access::Read || page.access == access);
         range.clone().all(|page| self.pages.get(&page).is_some_and(met))
     }
 }
@@ -109,7 +115,8 @@ impl Model {
     /// The bytes that a page shows.
     pub(crate) fn bytes(&self, page: &Page) -> Bytes {
         match page.shows {
-            Shows::Own(bytes) | Shows::Run(bytes) => bytes,
+            Shows::Own(bytes) | Shows::Run(bytes) | Shows::File(bytes, _) => bytes,
+            Shows::Nothing => Bytes::default(),
             Shows::Shared { object, page } => self.objects[object].get(&page).copied().unwrap_or_default(),
         }
     }
@@ -118,7 +125,12 @@ impl Model {
     pub(crate) fn write(&mut self, who: usize, page: u64, place: usize, byte: u8) {
         let page = self.processes[who].pages.get_mut(&page).expect("it was written");
         match &mut page.shows {
+            Shows::File(bytes, is_written) => {
+                bytes[place] = byte;
+                *is_written = true;
+            }
             Shows::Own(bytes) | Shows::Run(bytes) => bytes[place] = byte,
+            Shows::Nothing => panic!("nothing is there"),
             Shows::Shared { object, page } => self.objects[*object].entry(*page).or_default()[place] = byte,
         }
     }

@@ -1,7 +1,7 @@
 //! Processes begin, begin anew, change places and end.
 
 use super::{Game, MOST};
-use crate::model::{Process, Shows};
+use crate::model::{Page, Process, Shows};
 use abi::Errno;
 use protocol::vm::{Clear, Exit, Pin, SetLimits, UNLIMITED, Update, UpdateDirection, WillExit};
 
@@ -12,7 +12,10 @@ impl Game<'_, '_, '_, '_> {
         }
         let parent = self.model.processes[who].endpoint;
         let has_run = self.model.processes[who].pages.values().any(|page| matches!(page.shows, Shows::Run(_)));
-        let taken = |slot: u32| self.model.processes.iter().any(|process| process.endpoint.slot() == slot as usize);
+        let files = self.bench.vfs.iter().flat_map(|vfs| [vfs.server, vfs.fs]);
+        let processes = self.model.processes.iter().map(|process| process.endpoint);
+        let all: Vec<_> = processes.chain(files).map(|process| process.slot()).collect();
+        let taken = |slot: u32| all.contains(&(slot as usize));
         let slot = (crate::bench::CHILDREN..).find(|slot| !taken(*slot)).expect("there are enough");
         let expected = if has_run { Err(Errno::NoMem) } else { Ok(()) };
         let call = protocol::vm::Fork { parent, slot };
@@ -21,7 +24,12 @@ impl Game<'_, '_, '_, '_> {
         };
         self.bench.make_service(done.child);
         let fixes = Vec::new();
-        self.model.processes.push(Process { endpoint: done.child, fixes, ..self.model.processes[who].clone() });
+        self.model.processes.push(Process {
+            endpoint: done.child,
+            fixes,
+            is_pinned: false,
+            ..self.model.processes[who].clone()
+        });
     }
 
     /// A process that has nothing yet is made.
@@ -93,6 +101,12 @@ impl Game<'_, '_, '_, '_> {
 
     /// All that a process has is made available; what it shows is the same.
     pub(super) fn pin(&mut self, who: usize) {
+        // Whether all of a file is in memory, the model does not know.
+        let is_of_file = |page: &Page| matches!(page.shows, Shows::File(..) | Shows::Nothing);
+        if self.model.processes[who].pages.values().any(is_of_file) {
+            return;
+        }
+        self.model.processes[who].is_pinned = true;
         let process = self.model.processes[who].endpoint;
         let _ = self.call(self.bench.first, &Pin { process, reserved: 0 }, Ok(()));
         let pages = self.model.processes[who].pages.len() as u64;

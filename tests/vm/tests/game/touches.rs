@@ -1,7 +1,7 @@
 //! Programs touch memory, and somebody needs it.
 
 use super::Game;
-use crate::model::PLACES;
+use crate::model::{PLACES, Shows};
 use abi::Errno;
 use abi::layout::PAGE_SIZE;
 use kernel_core::MemoryAccess;
@@ -25,7 +25,8 @@ impl Game<'_, '_, '_, '_> {
     pub(super) fn read(&mut self, who: usize) {
         let (page, place) = (self.page(who), self.random.below(4) as usize);
         let process = &self.model.processes[who];
-        let expected = process.pages.get(&page).map(|page| self.model.bytes(page)[place]).ok_or(Errno::Fault);
+        let found = process.pages.get(&page).filter(|page| page.shows != Shows::Nothing);
+        let expected = found.map(|page| self.model.bytes(page)[place]).ok_or(Errno::Fault);
         let endpoint = process.endpoint;
         self.what += &format!("{:#x} reads {page:#x} ", endpoint.raw());
         let read = self.bench.read(endpoint, page * PAGE_SIZE + PLACES[place]).map_err(|segv| segv.why);
@@ -79,7 +80,7 @@ impl Game<'_, '_, '_, '_> {
             for (number, page) in &process.pages {
                 let bytes = self.model.bytes(page);
                 let shown = self.bench.shown(process.endpoint, *number);
-                let is_own = !matches!(page.shows, crate::model::Shows::Shared { .. });
+                let is_own = !matches!(page.shows, Shows::Shared { .. } | Shows::File(_, false));
                 match shown {
                     Some(shown) => assert_eq!(shown, bytes, "{:#x} shows at {number:#x}", process.endpoint.raw()),
                     None => assert!(!is_own || bytes == [0; 4], "{number:#x} was written and is not there"),

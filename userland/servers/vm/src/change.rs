@@ -24,10 +24,10 @@ impl Memory {
     }
 
     /// Makes regions begin and end at both ends of a range.
-    fn split_at_ends(&mut self, objects: &mut Objects, pages: &Range<u64>) {
+    pub(crate) fn split_at_ends(&mut self, objects: &mut Objects, pages: &Range<u64>) {
         for page in [pages.start, pages.end] {
-            if let Some(Region { kind: Kind::Shared { object, .. }, .. }) = self.regions.split(page) {
-                objects.show(object);
+            if let Some(second) = self.regions.split(page) {
+                objects.show_kind(second.kind);
             }
         }
     }
@@ -44,9 +44,7 @@ impl Memory {
             self.unmap_region(machine, start, &region);
             self.regions.remove(start);
             self.mapped -= region.end - start;
-            if let Kind::Shared { object, .. } = region.kind {
-                objects.hide(&mut machine.frames, object);
-            }
+            objects.hide_kind(&mut machine.frames, region.kind);
         }
     }
 
@@ -94,7 +92,7 @@ impl Memory {
         }
         let mut run: Option<(Range<u64>, Access)> = None;
         for (page, frame) in self.pages.in_range(start..region.end) {
-            let is_copied = region.kind == Kind::Anonymous && machine.frames.count(frame) > 1;
+            let is_copied = region.kind.is_own() && machine.frames.count(frame) > 1;
             let access = if is_copied && region.access == Access::Write { Access::Read } else { region.access };
             match &mut run {
                 Some((pages, same)) if *same == access && pages.end == page => pages.end += 1,
@@ -124,9 +122,7 @@ impl Memory {
         machine.destroy(&mut self.space)?;
         self.pages.for_each(|frame| machine.frames.unname(frame));
         for (_, region) in self.regions.iter() {
-            if let Kind::Shared { object, .. } = region.kind {
-                objects.hide(&mut machine.frames, object);
-            }
+            objects.hide_kind(&mut machine.frames, region.kind);
         }
         machine.give_back();
         Ok(())

@@ -44,8 +44,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     /// # Errors
     /// `ENOMEM`: nothing was compared.
     pub fn checked(&mut self) -> Result<Checked, Errno> {
-        // Two counts and a mark for each frame.
-        let per_frame = 2 * size_of::<u32>() + size_of::<bool>();
+        // Two counts and two marks for each frame.
+        let per_frame = 2 * size_of::<u32>() + 2 * size_of::<bool>();
         self.machine.reserve((self.machine.frames.limit() as usize + PAGE_SIZE as usize) * per_frame)?;
         Ok(self.check())
     }
@@ -81,6 +81,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         for (_, frame) in self.objects.iter().flat_map(|(_, object)| object.pages.all()) {
             named[frame.number() as usize] += 1;
         }
+        for (_, block) in self.objects.files.cache.iter() {
+            named[block.frame.number() as usize] += 1;
+        }
         self.check_processes(0, u64::MAX)?;
         for (_, frame) in self.processes.iter().flat_map(|process| process.memory.pages.all()) {
             named[frame.number() as usize] += 1;
@@ -97,7 +100,18 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             rule(count == object.regions, "an object counts the regions that show it", Endpoint::NONE, number)?;
             rule(count > 0, "an object is shown by some region", Endpoint::NONE, number)?;
         }
-        Ok(())
+        for (number, file) in self.objects.files.iter() {
+            let shows = |region: &Region| matches!(region.kind, Kind::File { file, .. } if file == number);
+            let regions = self.processes.iter().flat_map(|process| process.memory.regions.iter());
+            let count = regions.filter(|(_, region)| shows(region)).count() as u64;
+            rule(
+                count == file.regions && count > 0,
+                "a file counts the regions that show it",
+                Endpoint::NONE,
+                number.into(),
+            )?;
+        }
+        rule(self.objects.files.cache.is_sound(), "the cache finds each block by all ways", Endpoint::NONE, 0)
     }
 
     /// Compares a process's pages with the kernel's tables.
@@ -140,9 +154,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         rule(u64::from(frame.number()) == number, "a page has the frame that is noted", who, page)?;
         let count = self.machine.frames.count(frame);
-        let may_wait = region.kind == Kind::Anonymous && region.access == Access::Write && found.access == Access::Read;
+        let may_wait = region.kind.is_own() && region.access == Access::Write && found.access == Access::Read;
         rule(found.access == region.access || may_wait, "a page may be used as its region says", who, page)?;
-        let is_own = count == 1 || region.kind != Kind::Anonymous || found.access != Access::Write;
+        let is_own = count == 1 || !region.kind.is_own() || found.access != Access::Write;
         rule(is_own, "what is written is seen by nobody else", who, page)
     }
 
@@ -157,6 +171,10 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         for frame in spaces.flat_map(|space| frames.chained(&space.tables)) {
             is_table[frame.number() as usize] = true;
         }
+        let mut is_block = vec![false; named.len()];
+        for (_, block) in self.objects.files.cache.iter() {
+            is_block[block.frame.number() as usize] = true;
+        }
         for number in 0..frames.limit() {
             let Some(frame) = Frame::new(number) else {
                 continue;
@@ -170,7 +188,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
                 continue;
             }
             let pins = kind.map_or(0, |of| of.pins);
-            check(pins == u32::from(frames.pinned().contains(number)), "the kernel pins what is noted as pinned")?;
+            let noted = u32::from(frames.pinned().contains(number)) + u32::from(is_block[at]);
+            check(pins == noted, "the kernel pins what is noted as pinned")?;
             let is_known = frames.free().contains(number) || frames.used().contains(number);
             check(!is(&[FrameKind::Idle]) || is_known, "what is idle is known to be free")?;
             if frames.free().contains(number) {
@@ -203,14 +222,20 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
 /// Regions lie one behind the other, and have all pages.
 fn check_regions(process: &Process) -> Checked {
     let who = process.endpoint;
-    let Memory { regions, pages, mapped, .. } = &process.memory;
+    let Memory { regions, pages, mapped, home, .. } = &process.memory;
+    rule(*home == who, "memory knows whose it is", who, 0)?;
     let (mut end, mut sum, mut inside) = (USER.start, 0, 0);
     for (start, region) in regions.iter() {
         rule(start >= end && region.end > start && region.end <= USER.end, "regions do not overlap", who, start)?;
         let there = pages.in_range(start..region.end).count() as u64;
         inside += there;
-        let complete = region.kind != Kind::Contiguous || there == region.end - start;
-        rule(complete, "contiguous memory is there", who, start)?;
+        let is_whole = matches!(region.kind, Kind::Contiguous | Kind::Cache);
+        rule(
+            !is_whole || there == region.end - start,
+            "contiguous memory, and what is of the cache, is there",
+            who,
+            start,
+        )?;
         rule(region.uses.allow(region.access), "a region is used as it may be", who, start)?;
         end = region.end;
         sum += region.end - start;

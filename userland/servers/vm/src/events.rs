@@ -1,5 +1,6 @@
 //! Memory that is needed: page faults, and kernel calls that wait for memory of somebody.
 
+use crate::asks::Who;
 use crate::heap::Heap;
 use crate::{Need, Vm};
 use abi::event::MemoryWait;
@@ -40,12 +41,14 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     /// Deals with what the kernel tells. Returns whether a process gets a signal for it.
     pub fn event(&mut self, wait: &MemoryWait) -> Option<Segv> {
         let need = Need::of(wait.access);
-        if wait.len == 0 {
+        let segv = if wait.len == 0 {
             self.fault(wait.process, wait.address, need)
         } else {
             self.request(wait, need);
             None
-        }
+        };
+        self.go_on();
+        segv
     }
 
     #[inline]
@@ -64,6 +67,51 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             }
             Err(_) => Err(Errno::Fault),
         };
+        match supplied {
+            Err(why @ (Errno::NoMem | Errno::Again)) => self.fault_again(process, address, need, why),
+            _ => self.end_fault(process, address, need, supplied),
+        }
+    }
+
+    /// Frames are missing, which the cache may have, or the page of a file, which is asked for.
+    #[cold]
+    fn fault_again(&mut self, process: Endpoint, address: u64, need: Need, why: Errno) -> Option<Segv> {
+        let pages = address / PAGE_SIZE..address / PAGE_SIZE + 1;
+        let supplied = match why {
+            Errno::NoMem => self.with_cache_for(|vm| vm.supply(process, pages.clone(), need)),
+            _ => Err(why),
+        };
+        let supplied = match supplied {
+            Err(Errno::Again) => match self.wait_for(Who::Fault(address), process, pages, need) {
+                Ok(()) => {
+                    self.machine.faulting = None;
+                    return None;
+                }
+                Err(why) => Err(why),
+            },
+            _ => supplied,
+        };
+        self.count_fault(process, supplied, false);
+        self.end_fault(process, address, need, supplied)
+    }
+
+    /// Counts a fault for which there is memory.
+    pub(crate) fn count_fault(&mut self, process: Endpoint, supplied: Result<(), Errno>, is_major: bool) {
+        if let Ok(found) = self.processes.get_mut(process) {
+            let counters = &mut found.memory.counters;
+            let counter = if is_major { &mut counters.major_faults } else { &mut counters.minor_faults };
+            *counter += u64::from(supplied.is_ok());
+        }
+    }
+
+    /// A process goes on after a fault, or gets a signal.
+    pub(crate) fn end_fault(
+        &mut self,
+        process: Endpoint,
+        address: u64,
+        need: Need,
+        supplied: Result<(), Errno>,
+    ) -> Option<Segv> {
         // With the page that was missing it has gone on already.
         let waits = self.machine.faulting.take().is_some();
         let mut vmctl = self.machine.vmctl();
@@ -89,7 +137,13 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let is_there = |process: &&crate::Process| !process.exits;
         let supplied = match (self.processes.get(wait.process).filter(is_there), pages) {
             (Some(process), Some(pages)) if process.memory.permits(pages.clone(), need) => {
-                self.supply(wait.process, pages, need)
+                let supplied = self.with_cache_for(|vm| vm.supply(wait.process, pages.clone(), need));
+                if supplied == Err(Errno::Again)
+                    && self.wait_for(Who::Request(wait.requestor), wait.process, pages, need).is_ok()
+                {
+                    return;
+                }
+                supplied
             }
             _ => Err(Errno::Fault),
         };

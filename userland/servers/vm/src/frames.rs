@@ -66,6 +66,8 @@ pub(crate) struct Frames {
     in_chains: u64,
     /// How many the server has for itself.
     own: u64,
+    /// How many would have had to be there for something that has failed; 0 if nothing has.
+    lack: u64,
 }
 
 impl Frames {
@@ -81,6 +83,7 @@ impl Frames {
             kept: 0,
             in_chains: 0,
             own: 0,
+            lack: 0,
         }
     }
 
@@ -108,6 +111,17 @@ impl Frames {
     /// How many programs can still have.
     pub(crate) fn available(&self) -> u64 {
         self.free.len().saturating_sub(self.kept)
+    }
+
+    /// Something fails because fewer than these are available.
+    #[cold]
+    pub(crate) fn note_lack(&mut self, wanted: u64) {
+        self.lack = self.lack.max(wanted);
+    }
+
+    /// How many would have had to be available for what has failed since this was asked last; 0 if nothing has.
+    pub(crate) fn take_lack(&mut self) -> u64 {
+        core::mem::take(&mut self.lack)
     }
 
     /// How many there ever were.
@@ -161,7 +175,10 @@ impl Frames {
     /// Takes neighbours, at least one and at most `most`, each named once.
     pub(crate) fn take_run(&mut self, most: u32) -> Option<(Frame, u32)> {
         let most = u64::from(most).min(self.available()) as u32;
-        let first = self.first_free().filter(|_| most > 0)?;
+        let Some(first) = self.first_free().filter(|_| most > 0) else {
+            self.note_lack(1);
+            return None;
+        };
         let count = if most == 1 { 1 } else { self.free.run(first.number(), most) };
         self.use_run(first, count);
         self.next = first.number() + count;
@@ -175,10 +192,12 @@ impl Frames {
 
     /// Takes `count` neighbours below a limit, the first of which is a multiple of `align`; each is named once.
     pub(crate) fn take_contiguous(&mut self, count: u32, align: u32, limit: u32) -> Option<Frame> {
-        let first = Frame::new(self.free.find_run(count, align, limit)?)?;
-        if u64::from(count) > self.available() {
+        let found = self.free.find_run(count, align, limit).and_then(Frame::new);
+        let Some(first) = found.filter(|_| u64::from(count) <= self.available()) else {
+            // They must be neighbours, so more of them may help.
+            self.note_lack(self.available() + u64::from(count));
             return None;
-        }
+        };
         self.use_run(first, count);
         Some(first)
     }

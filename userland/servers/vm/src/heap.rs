@@ -26,3 +26,10 @@ const LINKS: usize = 16;
 pub(crate) const fn bytes_for_entry<K, V>() -> usize {
     (LEVELS + 1) * (ENTRIES * (size_of::<K>() + size_of::<V>()) + LINKS * size_of::<usize>() + OVERHEAD)
 }
+
+/// The same for so many entries that are neighbours. A node that was split takes five more entries before it is split again, and
+/// among the new ones there may be as many old ones: so each level splits a fifth of the one below it, and one at both ends.
+pub(crate) const fn bytes_for_neighbours<K, V>(entries: usize) -> usize {
+    let nodes = entries / 2 + 2 * (LEVELS + 1);
+    nodes * (bytes_for_entry::<K, V>() / (LEVELS + 1))
+}

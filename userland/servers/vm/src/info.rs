@@ -16,7 +16,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             total: frames.total(),
             free: frames.free().len(),
             largest_run: frames.free().runs(u32::MAX).map(|run| u64::from(run.end - run.start)).max().unwrap_or(0),
-            cached: 0,
+            cached: self.objects.files.cache.alone(frames),
             overhead: frames.overhead(),
             processes: self.processes.len(),
         }

@@ -10,10 +10,16 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod asks;
+mod cache;
+mod cached;
 mod change;
 mod check;
 mod events;
+mod file_maps;
+mod files;
 mod frames;
+mod from_file;
 mod heap;
 mod info;
 mod keep;
@@ -32,6 +38,7 @@ mod share;
 mod sorted;
 mod start;
 mod supply;
+mod waits;
 
 pub use check::{Checked, Inconsistency};
 pub use events::Segv;
@@ -56,6 +63,8 @@ pub struct Vm<T, H> {
     kept: BTreeMap<u64, kept::File>,
     /// How much a process may have that no other limit was set for.
     limits: Limits,
+    /// Who has got a signal after it had waited.
+    segv: Option<Segv>,
 }
 
 /// What memory is needed for.

@@ -37,16 +37,20 @@ impl Memory {
         child: &mut Memory,
     ) -> Result<(), Errno> {
         for (start, region) in self.regions.iter() {
-            match region.kind {
-                Kind::Contiguous => return Err(Errno::NoMem),
-                Kind::Shared { object, .. } => objects.show(object),
-                Kind::Anonymous | Kind::Physical { .. } => {}
+            if region.kind == Kind::Contiguous {
+                return Err(Errno::NoMem);
             }
-            child.add_region(start, *region);
+            objects.show_kind(region.kind);
+            // What is in the cache changes with the file system's memory only.
+            let kind = if region.kind == Kind::Cache { Kind::Anonymous } else { region.kind };
+            child.add_region(start, Region { kind, ..*region });
             let pages = start..region.end;
             match region.kind {
-                Kind::Anonymous if self.stays(&pages) => self.copy_now(machine, child, pages, region.access)?,
-                Kind::Anonymous => self.share_with(machine, child, pages, Sharing::CopyOnWrite)?,
+                Kind::Cache => self.copy_now(machine, child, pages, region.access)?,
+                kind if kind.is_own() && self.stays(&pages) => self.copy_now(machine, child, pages, region.access)?,
+                Kind::Anonymous | Kind::File { .. } => {
+                    self.share_with(machine, child, pages, Sharing::CopyOnWrite)?;
+                }
                 Kind::Shared { .. } => self.share_with(machine, child, pages, Sharing::Same)?,
                 Kind::Physical { .. } => machine.share(&self.space, &mut child.space, pages, Sharing::Same)?,
                 Kind::Contiguous => {}
@@ -125,7 +129,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let machine = &mut self.machine;
         machine.reserve(Processes::BYTES_FOR_ONE)?;
         let lives_in = machine.vmctl().space_of(GetSpaceOf { process: endpoint })?.space;
-        let mut memory = Memory::new(crate::machine::Space::named(lives_in), self.limits);
+        let mut memory = Memory::new(endpoint, crate::machine::Space::named(lives_in), self.limits);
         if lives_in == 0 {
             memory.space = machine.create()?;
             if let Err(error) = settle(machine, endpoint, memory.space.name) {
@@ -146,7 +150,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             return Err(Errno::Inval);
         }
         machine.reserve(parent.memory.bytes_to_copy())?;
-        let mut memory = Memory::new(machine.create()?, *limits);
+        let mut memory = Memory::new(Endpoint::NONE, machine.create()?, *limits);
         memory.limits = parent.memory.limits;
         memory.data = parent.memory.data;
         let forked = machine.kernel().fork(kernel::Fork { parent: call.parent, slot: call.slot });
@@ -157,6 +161,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
                 return Err(error);
             }
         };
+        memory.home = child;
         let copied = parent.memory.copy_to(machine, objects, &mut memory);
         if let Err(error) = copied.and_then(|()| settle(machine, child, memory.space.name)) {
             machine.kernel().clear(kernel::Clear { process: child })?;
@@ -176,7 +181,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             return Err(Errno::Inval);
         }
         machine.reserve(Processes::BYTES_FOR_ONE)?;
-        let mut memory = Memory::new(machine.create()?, *limits);
+        let mut memory = Memory::new(Endpoint::NONE, machine.create()?, *limits);
         let child = match machine.kernel().fork(kernel::Fork { parent: call.parent, slot: call.slot }) {
             Ok(forked) => forked.child,
             Err(error) => {
@@ -184,6 +189,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
                 return Err(error);
             }
         };
+        memory.home = child;
         if let Err(error) = settle(machine, child, memory.space.name) {
             machine.kernel().clear(kernel::Clear { process: child })?;
             machine.destroy(&mut memory.space)?;
@@ -211,20 +217,25 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         }
         process.memory.end(machine, objects)?;
         processes.remove(endpoint);
+        self.forget_waits(endpoint);
+        self.forget_file_server(endpoint);
+        self.forget_devices(endpoint);
         Ok(())
     }
 
     pub(crate) fn do_clear(&mut self, endpoint: Endpoint) -> Result<(), Errno> {
         let Self { processes, machine, objects, .. } = self;
         let process = processes.get_mut(endpoint)?;
-        let mut memory = Memory::new(machine.create()?, process.memory.limits);
+        let mut memory = Memory::new(endpoint, machine.create()?, process.memory.limits);
         if let Err(error) = settle(machine, endpoint, memory.space.name) {
             machine.destroy(&mut memory.space)?;
             return Err(error);
         }
         memory.counters = process.memory.counters;
         let mut old = core::mem::replace(&mut process.memory, memory);
-        old.end(machine, objects)
+        old.end(machine, objects)?;
+        self.forget_waits(endpoint);
+        Ok(())
     }
 
     pub(crate) fn do_update(&mut self, call: &Update) -> Result<(), Errno> {
@@ -233,9 +244,14 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         if flags != 0 || a.exits || b.exits {
             return Err(Errno::Inval);
         }
+        let asks = &self.objects.files.asks;
+        if asks.concern(source) || asks.concern(destination) {
+            return Err(Errno::Busy);
+        }
         self.machine.kernel().update(kernel::Update { source, destination, direction })?;
         // A program keeps what it has, and what it may do, under the other name.
         core::mem::swap(&mut a.memory, &mut b.memory);
+        core::mem::swap(&mut a.memory.home, &mut b.memory.home);
         core::mem::swap(&mut a.authority, &mut b.authority);
         Ok(())
     }

@@ -9,6 +9,7 @@ use abi::layout::PAGE_SIZE;
 use abi::{Endpoint, Errno};
 use core::fmt;
 use core::ops::Range;
+use protocol::kernel::PhysCopy;
 use protocol::vmctl::{
     Access, Backing, Cache, CopyPage, CreateSpace, DestroySpace, Donate, FrameKind, GetFrameInfo, MAX_CLEARED, MAX_RUN,
     MapRun, Part, Pin, ProtectRun, Release, Share, Sharing, SupplyCopy, SupplyPage, UnmapRun, Unpin,
@@ -126,7 +127,10 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         match self.frames.available() {
             available if available >= growth => self.grow_heap(growth),
             available if available >= pages => self.grow_heap(pages),
-            _ => Err(Errno::NoMem),
+            _ => {
+                self.frames.note_lack(pages);
+                Err(Errno::NoMem)
+            }
         }
     }
 
@@ -389,6 +393,46 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         }
         let call = CopyPage { space: space.name, address, frame: new.address(), access, reserved: 0 };
         self.insist(space, address, 1, |machine| machine.vmctl().copy(call).map(drop));
+    }
+
+    /// Pins the frame of a page, so that no grant puts another in its place. One that is there ends first.
+    ///
+    /// # Errors
+    /// `EFAULT` if others are faster again and again, or it is pinned too often.
+    pub(crate) fn pin_alone(&mut self, space: &Space, page: u64, frame: Frame) -> Result<(), Errno> {
+        const ATTEMPTS: u32 = 4;
+        for _ in 0..ATTEMPTS {
+            match self.vmctl().pin(Pin { first: frame.address(), count: 1 }) {
+                Ok(_) => return Ok(()),
+                // It is aside.
+                Err(Errno::Perm) => self.part(space, page * PAGE_SIZE, 1),
+                Err(_) => break,
+            }
+        }
+        Err(Errno::Fault)
+    }
+
+    /// Takes that pin away.
+    pub(crate) fn unpin_alone(&mut self, frame: Frame) {
+        let unpinned = self.vmctl().unpin(Unpin { first: frame.address(), count: 1 });
+        if let Err(error) = unpinned {
+            self.refusal = Some(Refusal { space: 0, address: frame.address(), count: 1, error });
+        }
+    }
+
+    /// Copies the first bytes of a frame to a page of a process, which can be written.
+    ///
+    /// # Errors
+    /// Those of the kernel: the process may have ended.
+    pub(crate) fn copy_from_frame(&self, from: Frame, process: Endpoint, page: u64, len: u64) -> Result<(), Errno> {
+        let mut done = 0;
+        while done < len {
+            let (source, destination) = (Endpoint::NONE, process);
+            let (from, to) = (from.address() + done, page * PAGE_SIZE + done);
+            let call = PhysCopy { source, destination, from, to, len: len - done, flags: 0 };
+            done += self.kernel().physcopy(call)?.done;
+        }
+        Ok(())
     }
 
     /// Gives back all frames that nothing names any more.

@@ -44,10 +44,10 @@ const FRAMES_64K: u32 = (64 << 10) / PAGE_SIZE as u32;
 
 /// What a [`Map`] comes to.
 #[derive(Clone, Copy, Debug)]
-struct Plan {
-    pages: u64,
-    access: Access,
-    flags: MapFlags,
+pub(crate) struct Plan {
+    pub(crate) pages: u64,
+    pub(crate) access: Access,
+    pub(crate) flags: MapFlags,
 }
 
 impl Plan {
@@ -81,9 +81,6 @@ fn check_flags(call: &Map, for_others: bool) -> Result<MapFlags, Errno> {
     if contradicts {
         return Err(Errno::Inval);
     }
-    if !flags.contains(F::ANONYMOUS) {
-        return Err(Errno::NoSys);
-    }
     if call.fd != -1 || call.offset != 0 {
         return Err(Errno::Inval);
     }
@@ -108,7 +105,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let wish = pages_of(call.address, call.len).ok().filter(|pages| memory.regions.covered(pages) == 0);
         let start = wish.map(|pages| pages.start).or_else(|| memory.regions.find_place(plan.pages));
         let start = start.ok_or(Errno::NoMem)?;
-        self.prepare(target, &plan, 0)?;
+        self.prepare(target, &plan, 0, 0)?;
         self.map_at(target, start, &plan)?;
         Ok(start * PAGE_SIZE)
     }
@@ -117,7 +114,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     fn map_fixed(&mut self, target: Endpoint, pages: Range<u64>, plan: &Plan) -> Result<u64, Errno> {
         let memory = &self.processes.get_mut(target)?.memory;
         let replaced = memory.regions.covered(&pages);
-        self.prepare(target, plan, replaced)?;
+        self.prepare(target, plan, replaced, 0)?;
         let Self { processes, machine, objects, .. } = self;
         let memory = &mut processes.get_mut(target)?.memory;
         // What is there is not taken away before it is known that the new can be put there.
@@ -136,8 +133,9 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         fill(memory, machine, objects, start, plan, contiguous)
     }
 
-    /// Checks that a process may have what is planned, instead of so many pages that it has, and reserves all that it takes.
-    fn prepare(&mut self, target: Endpoint, plan: &Plan, replaced: u64) -> Result<(), Errno> {
+    /// Checks that a process may have what is planned, instead of so many pages that it has, and reserves all that it takes, and so many
+    /// bytes.
+    pub(crate) fn prepare(&mut self, target: Endpoint, plan: &Plan, replaced: u64, beside: usize) -> Result<(), Errno> {
         let memory = &self.processes.get_mut(target)?.memory;
         let mapped = (memory.mapped - replaced).checked_add(plan.pages).ok_or(Errno::NoMem)?;
         let frames = plan.frames(memory.is_pinned);
@@ -154,11 +152,15 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         } else {
             0
         };
-        let bytes = memory.regions.bytes_for(3) + for_pages + objects;
+        let bytes = memory.regions.bytes_for(3) + for_pages + objects + beside;
         self.machine.reserve(bytes)?;
         // What is reserved is used up meanwhile, and the heap grows again.
         let with_heap = frames + bytes.div_ceil(PAGE_SIZE as usize) as u64 + crate::machine::GROWTH;
-        if frames > 0 && with_heap > self.machine.frames.available() { Err(Errno::NoMem) } else { Ok(()) }
+        if frames > 0 && with_heap > self.machine.frames.available() {
+            self.machine.frames.note_lack(with_heap);
+            return Err(Errno::NoMem);
+        }
+        Ok(())
     }
 
     pub(crate) fn do_munmap(&mut self, caller: Endpoint, call: &Unmap) -> Result<(), Errno> {
@@ -222,7 +224,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             }
             let flags = MapFlags::ANONYMOUS;
             let plan = Plan { pages: then - now, access: Access::Write, flags };
-            self.prepare(caller, &plan, 0)?;
+            self.prepare(caller, &plan, 0, 0)?;
             self.map_at(caller, now, &plan)?;
         } else if then < now {
             self.take_away(caller, then..now)?;

@@ -1,8 +1,10 @@
 //! Memory that several regions show.
 
+use crate::files::Files;
 use crate::frames::{Frame, Frames};
 use crate::heap::bytes_for_entry;
 use crate::pages::Pages;
+use crate::region::Kind;
 use alloc::collections::BTreeMap;
 
 /// Memory that lives as long as a region shows some of it.
@@ -21,6 +23,8 @@ pub(crate) struct Object {
 pub(crate) struct Objects {
     map: BTreeMap<u64, Object>,
     last: u64,
+    /// Files, which are shown by regions, too.
+    pub(crate) files: Files,
 }
 
 impl Objects {
@@ -68,8 +72,25 @@ impl Objects {
         }
     }
 
-    /// One less does. With the last it goes.
-    pub(crate) fn hide(&mut self, frames: &mut Frames, object: u64) {
+    /// One more region shows a part of an object or a file, if it is of such a kind.
+    pub(crate) fn show_kind(&mut self, kind: Kind) {
+        match kind {
+            Kind::Shared { object, .. } => self.show(object),
+            Kind::File { file, .. } => self.files.show(file),
+            Kind::Anonymous | Kind::Contiguous | Kind::Cache | Kind::Physical { .. } => {}
+        }
+    }
+
+    /// One less does. With the last, the object goes, or the file is closed.
+    pub(crate) fn hide_kind(&mut self, frames: &mut Frames, kind: Kind) {
+        match kind {
+            Kind::Shared { object, .. } => self.hide(frames, object),
+            Kind::File { file, .. } => self.files.hide(file),
+            Kind::Anonymous | Kind::Contiguous | Kind::Cache | Kind::Physical { .. } => {}
+        }
+    }
+
+    fn hide(&mut self, frames: &mut Frames, object: u64) {
         let Some(entry) = self.map.get_mut(&object) else {
             return;
         };

@@ -11,6 +11,8 @@ use alloc::vec::Vec;
 /// What a process has, which goes with its program when two are swapped.
 #[derive(Debug)]
 pub(crate) struct Memory {
+    /// Whose it is.
+    pub(crate) home: Endpoint,
     /// Where it lives.
     pub(crate) space: Space,
     /// What it may have where.
@@ -61,8 +63,9 @@ pub(crate) struct Counters {
 
 impl Memory {
     /// Nothing, in a space.
-    pub(crate) fn new(space: Space, limits: Limits) -> Self {
+    pub(crate) fn new(home: Endpoint, space: Space, limits: Limits) -> Self {
         Self {
+            home,
             space,
             regions: Regions::default(),
             pages: Pages::default(),

@@ -1,6 +1,7 @@
 //! The program around the server: how it begins, what it receives. Three programs are made of it: one of them has the books compared
 //! with the kernel's tables after each request, and one makes wrong requests on purpose.
 
+use abi::asynchronous::{AsyncEntry, AsyncFlags};
 use abi::boot::BootFlags;
 use abi::event::SystemEvent;
 use abi::layout::PAGE_SIZE;
@@ -11,7 +12,7 @@ use protocol::getinfo::{BootPolicy, GetBootPolicy};
 use protocol::kernel::GetBootEntry;
 use protocol::vm::MemoryInfo;
 use protocol::vmctl::GetBootFile;
-use rt::Others;
+use rt::{AsyncSlot, Others};
 use sys::Traps;
 use vm::{Authority, BootProgram, LoadError, OwnMemory, Vm};
 
@@ -150,6 +151,7 @@ impl OwnMemory for Memory {
 
 fn answer(server: &mut Server, message: &mut Message) -> bool {
     let answered = server.answer(message);
+    deliver(server);
     report(server);
     check(server);
     answered
@@ -164,12 +166,58 @@ fn notified(server: &mut Server, message: &Message) {
     {
         sys::log!("{segv}");
     }
+    deliver(server);
     report(server);
     check(server);
 }
 
-/// Says what the kernel has refused although it was right by the books.
+/// Messages to the file server, which need not wait for them: what it is asked, and answers to what it has asked in the same way.
+static TO_FILE_SERVER: [AsyncSlot; 16] = [const { AsyncSlot::new() }; 16];
+
+/// Sends what the server has to tell besides the answer to the request that it serves. Nobody is waited for.
+fn deliver(server: &mut Server) {
+    let mut is_put = false;
+    if let Some(question) = server.take_question()
+        && let Some(files) = server.file_server()
+    {
+        let put = put(&Message { peer: files, ..question });
+        is_put |= put;
+        if !put {
+            sys::log!("the file server takes no messages");
+        }
+    }
+    while let Some(answer) = server.take_late_answer() {
+        if server.file_server() != Some(answer.peer) {
+            // Who does not wait for it any more gets none.
+            let _ = rt::send_nb(&answer);
+        } else if put(&answer) {
+            is_put = true;
+        } else {
+            // When it has taken some of the others.
+            server.put_back(answer);
+            break;
+        }
+    }
+    if is_put && let Err(error) = rt::senda(&TO_FILE_SERVER) {
+        sys::log!("cannot ask the file server: {error}");
+    }
+}
+
+/// Puts a message where there is room for one; whether there is.
+fn put(message: &Message) -> bool {
+    let flags = AsyncFlags::NO_REPLY.bits();
+    let entry = AsyncEntry { flags, destination: message.peer, result: 0, message: *message };
+    TO_FILE_SERVER.iter().any(|slot| {
+        slot.take();
+        slot.put(&entry).is_ok()
+    })
+}
+
+/// Says who has got a signal after it had waited, and what the kernel has refused although it was right by the books.
 fn report(server: &mut Server) {
+    if let Some(segv) = server.take_segv() {
+        sys::log!("{segv}");
+    }
     if let Some(refusal) = server.take_refusal() {
         sys::log!("{refusal}");
     }

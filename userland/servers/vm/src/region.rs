@@ -57,6 +57,17 @@ pub(crate) enum Kind {
         /// The page of it that the region begins with.
         first: u64,
     },
+    /// A file: from it at first, copied when it is written.
+    File {
+        /// Which.
+        file: u32,
+        /// The page of it that the region begins with.
+        first: u64,
+        /// Where it ends, in bytes from its beginning: the rest of that page is zero, and behind it is nothing.
+        end: u64,
+    },
+    /// Blocks of the page cache, all of which are there.
+    Cache,
     /// A device, from a physical page on.
     Physical {
         /// The number of the page.
@@ -67,10 +78,25 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether its pages are copied when they are written and another names the same frame.
+    #[inline]
+    pub(crate) fn is_own(self) -> bool {
+        matches!(self, Self::Anonymous | Self::File { .. })
+    }
+
+    /// How many of its first pages can ever be there.
+    pub(crate) fn pages_with_contents(self) -> u64 {
+        match self {
+            Self::File { first, end, .. } => end.div_ceil(PAGE_SIZE).saturating_sub(first),
+            _ => u64::MAX,
+        }
+    }
+
     /// The same for a region that begins so many pages later.
     fn after(self, pages: u64) -> Self {
         match self {
-            Self::Anonymous | Self::Contiguous => self,
+            Self::Anonymous | Self::Contiguous | Self::Cache => self,
+            Self::File { file, first, end } => Self::File { file, first: first + pages, end },
             Self::Shared { object, first } => Self::Shared { object, first: first + pages },
             Self::Physical { first, cache } => Self::Physical { first: first + pages, cache },
         }
@@ -83,6 +109,8 @@ impl From<Kind> for RegionKind {
             Kind::Anonymous => Self::Anonymous,
             Kind::Contiguous => Self::Contiguous,
             Kind::Shared { .. } => Self::Shared,
+            Kind::File { .. } => Self::File,
+            Kind::Cache => Self::Cache,
             Kind::Physical { .. } => Self::Physical,
         }
     }
@@ -105,7 +133,7 @@ impl Region {
     /// Whether one that begins where this one ends goes on with the same.
     fn goes_on_with(&self, other: &Self) -> bool {
         let same = (self.access, self.uses, self.kind) == (other.access, other.uses, other.kind);
-        same && self.kind == Kind::Anonymous
+        same && matches!(self.kind, Kind::Anonymous | Kind::Cache)
     }
 }
 

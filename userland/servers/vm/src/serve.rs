@@ -1,11 +1,15 @@
 //! The calls: who may make them, and what answers them.
 
 use crate::Vm;
+use crate::cached::FEWEST_GIVEN_UP;
 use crate::heap::Heap;
 use crate::process::{Authority, Limits};
 use abi::{BODY_WORDS, Endpoint, Errno, Kind, Message};
 use protocol::vm::*;
 use protocol::{Answer, Caller, Transport};
+
+/// What says that there is no memory.
+const NO_MEMORY: Kind = Kind::failed(Errno::NoMem);
 
 /// What users may do: the numbers of the calls. All are about themselves.
 pub const USER_CALLS: u64 = {
@@ -37,7 +41,17 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             message.body = [0; BODY_WORDS];
             return true;
         }
-        protocol::vm::answer(self, message)
+        let asked = *message;
+        self.machine.frames.take_lack();
+        let mut answered = protocol::vm::answer(self, message);
+        let mut least = FEWEST_GIVEN_UP;
+        // A call that fails has changed nothing: it can be made again when the cache has given up some frames.
+        while answered && message.kind == NO_MEMORY && self.give_up_blocks(&mut least) {
+            *message = asked;
+            answered = protocol::vm::answer(self, message);
+        }
+        self.go_on();
+        answered
     }
 
     fn may_call(&self, caller: Endpoint, kind: Kind) -> bool {
@@ -69,7 +83,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     }
 
     /// A process that the caller need not be, for calls whose mask is the right to it.
-    fn known(&self, process: Endpoint) -> Result<Endpoint, Errno> {
+    pub(crate) fn known(&self, process: Endpoint) -> Result<Endpoint, Errno> {
         self.processes.get(process).map(|process| process.endpoint).ok_or(Errno::Srch)
     }
 
@@ -109,7 +123,13 @@ impl<T: Transport + Copy, H: Heap> Server for Vm<T, H> {
     }
 
     fn mmap(&mut self, from: Caller, call: Map) -> Answer<Mapped> {
-        self.do_mmap(from.endpoint, &call).map(|address| Mapped { address }).into()
+        if call.flags & MapFlags::ANONYMOUS.bits() != 0 {
+            return self.do_mmap(from.endpoint, &call).map(|address| Mapped { address }).into();
+        }
+        match self.do_mmap_file(from, &call) {
+            Ok(()) => Answer::Later,
+            Err(error) => Answer::Fail(error),
+        }
     }
 
     fn map_physical(&mut self, from: Caller, call: MapPhysical) -> Answer<PhysicalMapped> {
@@ -129,24 +149,24 @@ impl<T: Transport + Copy, H: Heap> Server for Vm<T, H> {
         self.do_protect(from.endpoint, &call).map(|()| Protected {}).into()
     }
 
-    fn set_cache(&mut self, _: Caller, _: SetCache) -> Answer<CacheSet> {
-        Answer::Fail(Errno::NoSys)
+    fn set_cache(&mut self, from: Caller, call: SetCache) -> Answer<CacheSet> {
+        self.do_set_cache(from.endpoint, &call).map(|()| CacheSet {}).into()
     }
 
-    fn map_cache(&mut self, _: Caller, _: MapCache) -> Answer<CacheMapped> {
-        Answer::Fail(Errno::NoSys)
+    fn map_cache(&mut self, from: Caller, call: MapCache) -> Answer<CacheMapped> {
+        self.do_map_cache(from.endpoint, &call).map(|address| CacheMapped { address }).into()
     }
 
-    fn forget_cache(&mut self, _: Caller, _: ForgetCache) -> Answer<CacheForgotten> {
-        Answer::Fail(Errno::NoSys)
+    fn forget_cache(&mut self, from: Caller, call: ForgetCache) -> Answer<CacheForgotten> {
+        self.do_forget_cache(from.endpoint, &call).map(|()| CacheForgotten {}).into()
     }
 
-    fn clear_cache(&mut self, _: Caller, _: ClearCache) -> Answer<CacheCleared> {
-        Answer::Fail(Errno::NoSys)
+    fn clear_cache(&mut self, from: Caller, call: ClearCache) -> Answer<CacheCleared> {
+        self.do_clear_cache(from.endpoint, call.device).map(|()| CacheCleared {}).into()
     }
 
-    fn file_answer(&mut self, _: Caller, _: FileAnswer) -> Answer<FileAnswered> {
-        Answer::Fail(Errno::NoSys)
+    fn file_answer(&mut self, from: Caller, call: FileAnswer) -> Answer<FileAnswered> {
+        self.do_file_answer(from.endpoint, &call).map(|()| FileAnswered {}).into()
     }
 
     fn remap(&mut self, from: Caller, call: Remap) -> Answer<Remapped> {
@@ -201,7 +221,7 @@ impl<T: Transport + Copy, H: Heap> Server for Vm<T, H> {
     }
 
     fn fix(&mut self, from: Caller, call: Fix) -> Answer<Fixed> {
-        self.do_fix(from.endpoint, &call).map(|()| Fixed {}).into()
+        self.do_fix(from, &call)
     }
 
     fn unfix(&mut self, from: Caller, call: Unfix) -> Answer<Unfixed> {
@@ -209,7 +229,15 @@ impl<T: Transport + Copy, H: Heap> Server for Vm<T, H> {
         self.do_unfix(from.endpoint, &Fix { process, write, address, len }).map(|()| Unfixed {}).into()
     }
 
-    fn map_file(&mut self, _: Caller, _: MapFile) -> Answer<FileMapped> {
-        Answer::Fail(Errno::NoSys)
+    fn map_file(&mut self, from: Caller, call: MapFile) -> Answer<FileMapped> {
+        self.do_map_file(from.endpoint, &call).map(|()| FileMapped {}).into()
+    }
+
+    fn serve_files(&mut self, from: Caller, _: ServeFiles) -> Answer<FilesServed> {
+        self.do_serve_files(from.endpoint).map(|()| FilesServed {}).into()
+    }
+
+    fn bind_device(&mut self, _: Caller, call: BindDevice) -> Answer<DeviceBound> {
+        self.do_bind_device(&call).map(|()| DeviceBound {}).into()
     }
 }

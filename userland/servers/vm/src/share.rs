@@ -20,7 +20,7 @@ impl Memory {
     ///
     /// # Errors
     /// `EEXIST` if something is there, `ENOMEM` if it is too much.
-    fn check_place(&self, pages: &Range<u64>) -> Result<u64, Errno> {
+    pub(crate) fn check_place(&self, pages: &Range<u64>) -> Result<u64, Errno> {
         if self.regions.covered(pages) > 0 {
             return Err(Errno::Exist);
         }

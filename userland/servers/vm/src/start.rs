@@ -30,8 +30,8 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         frames.count_own(taken);
         let machine = Machine::new(transport, frames, heap, Space::named(space));
         let limits = Limits::NONE;
-        let mut vm =
-            Self { machine, processes: Processes::new(), objects: Objects::default(), kept: BTreeMap::new(), limits };
+        let (processes, objects, kept) = (Processes::new(), Objects::default(), BTreeMap::new());
+        let mut vm = Self { machine, processes, objects, kept, limits, segv: None };
         vm.claim_all();
         Ok(vm)
     }

@@ -1,7 +1,9 @@
 //! Making pages available: zeros at first, copies of what somebody else sees too, and what others have put into shared memory.
 
 use crate::Need;
+use crate::cache::Cache;
 use crate::frames::Frame;
+use crate::from_file::FilePage;
 use crate::heap::Heap;
 use crate::machine::Machine;
 use crate::objects::Objects;
@@ -39,7 +41,7 @@ impl Memory {
     /// Makes all pages of a range available that a process may use so.
     ///
     /// # Errors
-    /// `EFAULT` if it may not, and `ENOMEM`; some of them may be there then.
+    /// `EFAULT` if it may not, and `ENOMEM`; `EAGAIN` if the page of a file must be read first, which is noted. Some of them may be there then.
     pub(crate) fn supply<T: Transport + Copy, H: Heap>(
         &mut self,
         machine: &mut Machine<T, H>,
@@ -55,6 +57,7 @@ impl Memory {
             }
             let beside = match region.kind {
                 Kind::Shared { object, .. } => objects.bytes_for_page(object),
+                Kind::File { .. } => Cache::BYTES_TO_USE,
                 _ => 0,
             };
             machine.reserve(self.pages.bytes_for(1) + beside)?;
@@ -64,8 +67,12 @@ impl Memory {
                 Kind::Shared { object, first } => {
                     self.supply_shared(machine, objects, next, &region, (object, first + next - start))?
                 }
+                Kind::File { file, first, end } => {
+                    let shown = FilePage::new(file, first + next - start, end);
+                    self.supply_from_file(machine, &mut objects.files, next, &region, need, shown)?
+                }
                 // All of it has been there from the beginning.
-                Kind::Contiguous | Kind::Physical { .. } => rest.end,
+                Kind::Contiguous | Kind::Cache | Kind::Physical { .. } => rest.end,
             };
         }
         self.note_resident();
@@ -73,7 +80,7 @@ impl Memory {
     }
 
     /// As many frames as may become resident.
-    fn may_grow(&self) -> u64 {
+    pub(crate) fn may_grow(&self) -> u64 {
         self.limits.resident.saturating_sub(self.pages.len())
     }
 
@@ -109,7 +116,7 @@ impl Memory {
     }
 
     /// A page that is there gets a frame of its own, unless it has one.
-    fn make_writable<T: Transport + Copy, H: Heap>(
+    pub(crate) fn make_writable<T: Transport + Copy, H: Heap>(
         &mut self,
         machine: &mut Machine<T, H>,
         page: u64,

@@ -7,6 +7,7 @@ mod denials;
 mod execs;
 mod exhaustion;
 mod faults;
+mod files;
 mod forks;
 mod huge;
 mod lending;
@@ -14,6 +15,11 @@ mod maps;
 mod player;
 mod programs;
 mod sharing;
+
+/// The stand-in of the file server has begun, and has all that it needs for that.
+fn wait_for_others() -> Result<(), abi::Errno> {
+    files::told().map(drop)
+}
 
 suite::suite! {
     maps {
@@ -68,6 +74,25 @@ suite::suite! {
         nobody_acts_for_others_without_the_right,
         devices_are_for_those_who_have_them,
         limits_are_kept
+    }
+    files {
+        contents_are_those_of_the_file,
+        what_is_written_is_not_in_the_file,
+        the_end_of_a_file,
+        an_offset_in_the_middle,
+        children_share_what_is_read,
+        files_are_closed_with_the_last_region,
+        the_kernel_copies_from_and_to_files,
+        who_serves_files_asks_for_them_without_waiting,
+        a_page_that_cannot_be_read_is_a_signal,
+        whoever_is_killed_while_waiting_is_gone,
+        a_late_answer_is_an_answer,
+        wrong_answers_are_refused,
+        programs_are_mapped_from_files,
+        files_that_cannot_be_mapped,
+        blocks_are_set_mapped_and_forgotten,
+        a_device_has_one_file_system,
+        blocks_are_given_up_for_programs
     }
     exhaustion {
         too_much_at_once_is_refused,

@@ -124,9 +124,20 @@ impl Player {
 
     /// Has it do something; what becomes of it.
     pub(crate) fn order(&mut self, what: Do, words: &[u64]) -> Result<Done, Failure> {
+        self.begin(what, words)?;
+        self.finish()
+    }
+
+    /// Has it begin with something.
+    pub(crate) fn begin(&self, what: Do, words: &[u64]) -> Outcome {
         let mut order = Order { what: what as u64, words: [0; 6] };
         order.words[..words.len()].copy_from_slice(words);
         rt::send_nb(&Message { peer: self.endpoint, ..protocol::reply(&self.request, Ok(&order)) })?;
+        Ok(())
+    }
+
+    /// What becomes of what it has begun with.
+    pub(crate) fn finish(&mut self) -> Result<Done, Failure> {
         set_alarm(PATIENCE.load(Ordering::Relaxed))?;
         let done = self.done();
         set_alarm(0)?;
@@ -284,6 +295,11 @@ pub(crate) fn seed() -> Result<Player, Failure> {
     if !ASKED.swap(true, Ordering::Relaxed) {
         request = rt::receive(endpoint)?.message;
         have_own_memory()?;
+        crate::wait_for_others()?;
+        // The server's own memory grows when it first compares everything: that is not to be taken for a loss.
+        for _ in 0..300 {
+            free_pages()?;
+        }
     }
     // Its tag is that of every first request.
     request.tag = 0;
