@@ -83,6 +83,9 @@ bitflags! {
         /// The memory server loads it: the kernel makes a process without memory and keeps its file for the server. Neither the
         /// root system process nor the memory server itself, and only in a table that has one.
         const SERVED = 1 << 2;
+        /// It may grant memory of others, and have copies fail instead of waiting for the memory server: see
+        /// [`crate::PrivilegeFlags::GRANTS_FOR_OTHERS`].
+        const GRANTS_FOR_OTHERS = 1 << 3;
     }
 }
 
@@ -358,7 +361,7 @@ mod tests {
         assert_eq!(refused(BootEntry { sends: 2, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { priority: 16, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { cpu: 8, ..good }), TableError::Entry(0));
-        assert_eq!(refused(BootEntry { flags: good.flags | 1 << 3, ..good }), TableError::Entry(0));
+        assert_eq!(refused(BootEntry { flags: good.flags | 1 << 4, ..good }), TableError::Entry(0));
         assert_eq!(refused(BootEntry { reserved: [1; 4], ..good }), TableError::Entry(0));
         let twice = [good, plain("ping"), good];
         assert_eq!(check(BootHeader::of(&twice), &twice), Err(TableError::Duplicate(0, 2)));

@@ -259,6 +259,23 @@ fn ids_that_are_none_are_invalid_and_unused_ones_not_permitted() {
 }
 
 #[test]
+fn what_stands_behind_a_table_is_no_grant() {
+    for count in [1, 7] {
+        let behind = |world: &mut World<'_>| {
+            (0..=count).for_each(|index| _ = world.grant_at(A, index, direct(B, BOTH, DATA, LEN)));
+            world.does(A, &SetGrant { address: TABLE, count });
+        };
+        useless(behind, id(count), Errno::Perm);
+        // Also where the page of the table is known already.
+        let known = |world: &mut World<'_>| {
+            behind(world);
+            assert!(world.fetch(B, A, id(count - 1)).is_ok());
+        };
+        useless(known, id(count), Errno::Perm);
+    }
+}
+
+#[test]
 fn an_entry_must_be_complete_and_of_one_kind() {
     let good = direct(B, BOTH, DATA, LEN);
     let kinds = [GrantFlags::DIRECT, GrantFlags::INDIRECT, GrantFlags::MAGIC];

@@ -119,6 +119,11 @@ impl Checker<'_> {
         for pager in all.iter().filter_map(|p| set(p.pager.as_ref())).skip(1) {
             self.fault(pager.span(), "a program before this one is the memory server: there is one at most".to_owned());
         }
+        let granting_roots = all.iter().filter(|p| set(p.root.as_ref()).is_some());
+        for grants in granting_roots.filter_map(|p| set(p.grants_for_others.as_ref())) {
+            let message = "the root system process gives this to others, and nobody to it: leave it out";
+            self.fault(grants.span(), message.to_owned());
+        }
         for loads in all.iter().filter(|p| set(p.pager.as_ref()).is_none()).filter_map(|p| set(p.loads.as_ref())) {
             let message = "only the memory server loads the others: it needs `pager = true`";
             self.fault(loads.span(), message.to_owned());
@@ -237,8 +242,9 @@ pub(crate) fn flag_names() -> impl Iterator<Item = (String, BootFlags)> {
 /// What a program is to the system. Where the memory server loads, it loads all but itself and the root system process.
 fn flags(raw: &raw::Program, is_served: bool) -> BootFlags {
     let given = |key: &Option<Spanned<bool>>, flag| if set(key.as_ref()).is_some() { flag } else { BootFlags::empty() };
-    let flags = given(&raw.root, BootFlags::ROOT) | given(&raw.pager, BootFlags::PAGER);
-    if is_served && flags.is_empty() { BootFlags::SERVED } else { flags }
+    let loader = given(&raw.root, BootFlags::ROOT) | given(&raw.pager, BootFlags::PAGER);
+    let served = if is_served && loader.is_empty() { BootFlags::SERVED } else { BootFlags::empty() };
+    loader | served | given(&raw.grants_for_others, BootFlags::GRANTS_FOR_OTHERS)
 }
 
 /// A key that is there and true.

@@ -35,6 +35,7 @@ pub(super) struct Program {
     pub(super) root: Option<Spanned<bool>>,
     pub(super) pager: Option<Spanned<bool>>,
     pub(super) loads: Option<Spanned<bool>>,
+    pub(super) grants_for_others: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) traps: Names,
     #[serde(default)]

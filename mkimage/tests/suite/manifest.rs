@@ -199,6 +199,23 @@ fn the_memory_server_loads_the_others_if_it_should() {
 }
 
 #[test]
+fn the_right_to_grant_memory_of_others_is_given_by_name() {
+    let manifest = parse(&changed("calls = [\"exit\"]", "grants_for_others = true")).unwrap();
+    let flags: Vec<_> = manifest.programs.iter().map(|program| program.flags).collect();
+    assert_eq!(flags, [BootFlags::GRANTS_FOR_OTHERS, BootFlags::ROOT]);
+    let manifest = parse(&changed("calls = [\"exit\"]", "grants_for_others = false")).unwrap();
+    assert_eq!(manifest.programs[0].flags, BootFlags::empty());
+    refused(&changed("calls = [\"exit\"]", "grants_for_others = 1"), "12:21", "invalid type: integer");
+    let root = changed("root = true", "root = true\ngrants_for_others = true");
+    refused(&root, "22:21", "the root system process gives this to others");
+    // Whoever has it is loaded like others.
+    let vm = "\n[[program]]\nname = \"vm\"\npackage = \"vm\"\npager = true\nloads = true\ngrants_for_others = true\n";
+    let manifest = parse(&(changed("calls = [\"exit\"]", "grants_for_others = true") + vm)).unwrap();
+    assert_eq!(manifest.programs[0].flags, BootFlags::SERVED | BootFlags::GRANTS_FOR_OTHERS);
+    assert_eq!(manifest.programs[2].flags, BootFlags::PAGER | BootFlags::GRANTS_FOR_OTHERS);
+}
+
+#[test]
 fn calls_of_the_memory_server_are_named() {
     let manifest = parse(&changed("calls = [\"exit\"]", "memory = [\"exit\", \"mmap\", \"for_others\"]")).unwrap();
     assert_eq!(manifest.programs[0].memory, 1 | 1 << 10 | 1 << 63);

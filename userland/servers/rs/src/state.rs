@@ -230,18 +230,24 @@ pub fn refuse(request: &Message) -> Message {
     protocol::reply::<u64>(request, Err(Errno::NoSys))
 }
 
+fn has(policy: &BootPolicy, flag: BootFlags) -> bool {
+    policy.flags & flag.bits() != 0
+}
+
 fn is_pager(policy: &BootPolicy) -> bool {
-    policy.flags & BootFlags::PAGER.bits() != 0
+    has(policy, BootFlags::PAGER)
 }
 
 fn is_served(policy: &BootPolicy) -> bool {
-    policy.flags & BootFlags::SERVED.bits() != 0
+    has(policy, BootFlags::SERVED)
 }
 
 /// The privileges of a boot program, whose signals go to `manager`.
 fn spec(policy: &BootPolicy, manager: Endpoint) -> PrivilegeSpec {
     // Whoever waits for memory waits for the memory server: nothing takes its turn from it.
-    let flags = if is_pager(policy) { PrivilegeFlags::PAGER } else { PrivilegeFlags::PREEMPTIBLE };
+    let turns = if is_pager(policy) { PrivilegeFlags::PAGER } else { PrivilegeFlags::PREEMPTIBLE };
+    let grants = has(policy, BootFlags::GRANTS_FOR_OTHERS);
+    let flags = if grants { turns | PrivilegeFlags::GRANTS_FOR_OTHERS } else { turns };
     PrivilegeSpec {
         sends: PrivilegeId::mask_of_boot_programs(policy.sends),
         calls: policy.calls,

@@ -221,6 +221,26 @@ fn without_its_memory_server_nobody_runs() {
 }
 
 #[test]
+fn only_who_the_table_names_grants_memory_of_others() {
+    let flags = [BootFlags::PAGER, BootFlags::ROOT, BootFlags::GRANTS_FOR_OTHERS, BootFlags::empty()];
+    let programs = (0..).zip(flags).map(|(place, flags)| program(place, flags)).collect();
+    let (result, deeds) = boot(Fake { programs, ..Fake::default() });
+    assert_eq!(result, Ok(()));
+    let (pager, plain) = (PrivilegeFlags::PAGER, PrivilegeFlags::PREEMPTIBLE);
+    let given = [(0, pager), (2, plain | PrivilegeFlags::GRANTS_FOR_OTHERS), (3, plain)];
+    let expected = given.map(|(place, flags)| (endpoint(place), flags.bits()));
+    let set = deeds.iter().filter_map(|deed| match *deed {
+        Deed::Set { process, spec, .. } => Some((process, spec.flags)),
+        _ => None,
+    });
+    let updated = deeds.iter().filter_map(|deed| match *deed {
+        Deed::Updated { process, spec } => Some((process, spec.flags)),
+        _ => None,
+    });
+    assert!(set.eq(expected) && updated.eq(expected), "{deeds:?}");
+}
+
+#[test]
 fn privileges_are_those_of_the_table() {
     let (_, deeds) = boot(fake());
     let Deed::Set { id, spec, .. } = deeds[1] else { panic!("{deeds:?}") };
