@@ -276,6 +276,41 @@ fn only_the_page_at_an_address_is_taken_back() {
     });
 }
 
+/// Gives a player new pages, whose frames follow each other, or do not.
+fn arrange(scene: &mut Scene<'_>, player: usize, pages: &[u64], together: bool) {
+    let (space, root) = (scene.space(player), scene.root(player));
+    pages.iter().for_each(|&page| scene.server.take(&mut scene.system, space, page, false).expect("it is private"));
+    let mut order = pages.to_vec();
+    if !together {
+        order.reverse();
+    }
+    scene.server.bring_together(&mut scene.system, space, &order);
+    for &page in pages {
+        let byte = |at: usize| (at as u64 * 7 + page / P * 3 + player as u64) as u8;
+        fill(&mut scene.system.machine, root, page, &core::array::from_fn::<u8, { P as usize }, _>(byte));
+    }
+}
+
+#[test]
+fn copies_are_exact_wherever_frames_lie() {
+    const COUNT: u64 = 5;
+    let pages: Vec<u64> = (0..COUNT).map(|page| DATA + page * P).collect();
+    for (source, destination) in [(true, true), (true, false), (false, true), (false, false)] {
+        for (from, to, len) in [(0, 0, 2 * P), (0, 0, P + 1), (5, 9, 3 * P), (P - 1, 1, 3 * P), (1, P - 1, 2 * P + 3)] {
+            scene(|scene| {
+                arrange(scene, A, &pages, source);
+                arrange(scene, B, &pages, destination);
+                let mut expected = scene.read(B, DATA, (COUNT * P) as usize);
+                let bytes = scene.read(A, DATA + from, len as usize);
+                expected[to as usize..][..len as usize].copy_from_slice(&bytes);
+                let call = scene.copy(DATA + from, DATA + to, len);
+                assert_eq!(scene.does(C, &call).done, len);
+                assert!(scene.read(B, DATA, (COUNT * P) as usize) == expected, "{len} bytes from {from} to {to}");
+            });
+        }
+    }
+}
+
 #[test]
 fn a_fault_is_noted_also_in_a_table_that_is_shared() {
     scene(|scene| {
