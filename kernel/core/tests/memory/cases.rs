@@ -276,6 +276,32 @@ fn only_the_page_at_an_address_is_taken_back() {
     });
 }
 
+#[test]
+fn only_many_whole_pages_are_shared() {
+    // Where in a page the copy begins, how long it is, how much of it one call does, and whether pages are shared then.
+    for (offset, len, done, shared) in [
+        (0, MANY - P, MANY - P, false),
+        (0, MANY - 1, MANY - 1, false),
+        (0, MANY, MANY, true),
+        (0, MANY + P, MANY + P, true),
+        (P - 8, MANY + 7, MAX_COPIED, false),
+        (P - 8, MANY + 8, 8, false),
+    ] {
+        scene(|scene| {
+            let call = scene.copy(DATA + offset, DATA + offset, len);
+            let expected = scene.read(A, DATA + offset, done as usize);
+            assert_eq!(scene.does(C, &call).done, done, "of {len} bytes from {offset}");
+            assert!(scene.read(B, DATA + offset, done as usize) == expected);
+            let same = |page| {
+                let [a, b] = [A, B].map(|player| (scene.space(player), page));
+                audit::share(&scene.system, a, b)
+            };
+            let pages = (0..MANY / P + 2).filter(|page| same(DATA + page * P)).count() as u64;
+            assert_eq!(pages, if shared { done / P } else { 0 });
+        });
+    }
+}
+
 /// Gives a player new pages, whose frames follow each other, or do not.
 fn arrange(scene: &mut Scene<'_>, player: usize, pages: &[u64], together: bool) {
     let (space, root) = (scene.space(player), scene.root(player));
