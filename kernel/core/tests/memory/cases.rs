@@ -11,7 +11,8 @@ use kernel_core::frames::FrameNumber;
 use kernel_core::tables::Access;
 use kernel_core::{CpuId, Machine, MemoryAccess, Rts};
 use protocol::kernel::{
-    MAX_COPIED, SafeCopy, SafeCopyFrom, SafeMap, SafeRevMap, SafeRevMapAt, SetGrant, VCopied, VSafeCopy, VirCopy,
+    MAX_COPIED, SafeCopy, SafeCopyFrom, SafeCopyTo, SafeMap, SafeRevMap, SafeRevMapAt, SetGrant, VCopied, VSafeCopy,
+    VirCopy,
 };
 use protocol::trace::{Stop, UntilTrap};
 use protocol::vmctl::{AnswerRequest, NextEvent};
@@ -273,6 +274,23 @@ fn only_the_page_at_an_address_is_taken_back() {
             scene.write(A, DATA + P, address.as_bytes());
             assert_eq!(scene.read(B, DATA, 8) == address.as_bytes(), seen, "after {address:#x}");
         }
+    });
+}
+
+#[test]
+fn what_is_shared_is_not_missing_to_who_only_tries() {
+    scene(|scene| {
+        scene.grant(0, C, DATA, MANY, ALL | GrantFlags::TRY);
+        scene.share(DATA);
+        let copied = scene.read(B, DATA, MANY as usize);
+        let granter = scene.endpoint(A);
+        let call = SafeCopyTo { granter, reserved: 0, grant: id(0), offset: P - 4, address: DATA + 16, len: 8 };
+        let expected = scene.read(C, call.address, 8);
+        assert_eq!(scene.start(C, &call).first(), Ok(8));
+        assert_eq!(scene.read(A, DATA + call.offset, 8), expected);
+        assert!(scene.read(B, DATA, MANY as usize) == copied, "the copy is what it was");
+        let entry = GrantEntry::read_from_bytes(&scene.read(A, TABLE, 64)).expect("it is as long");
+        assert_eq!(entry.faulted, GrantId::INVALID);
     });
 }
 
