@@ -221,6 +221,30 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_linked_if_both_sides_agree() {
+        type Damage = fn(&mut List, &mut [Lending], Node);
+        let damages: [Damage; 2] = [
+            |list, table, node| match neighbours(table, node).before {
+                Some(before) => neighbours(table, before).behind = None,
+                None => list.first = None,
+            },
+            |list, table, node| match neighbours(table, node).behind {
+                Some(behind) => neighbours(table, behind).before = None,
+                None => list.last = None,
+            },
+        ];
+        for (damage, damaged) in damages.into_iter().flat_map(|damage| [0, 1, 2].map(|index| (damage, index))) {
+            let mut table = std::vec![Lending::UNUSED; 3];
+            let node = |index| Place::new(index).unwrap().node(Role::Borrowed);
+            let mut list = List::EMPTY;
+            (0..3).for_each(|index| list.push_back(&mut table, node(index)));
+            assert!((0..3).all(|index| list.is_linked(&table, node(index))));
+            damage(&mut list, &mut table, node(damaged));
+            assert!(!list.is_linked(&table, node(damaged)));
+        }
+    }
+
+    #[test]
     fn a_list_goes_on_with_what_is_appended() {
         for (own, others) in [(0, 0), (0, 2), (2, 0), (1, 1), (2, 2)] {
             let mut table = std::vec![Lending::UNUSED; 5];
