@@ -425,6 +425,35 @@ fn physical_memory_is_copied_where_it_is_a_programs() {
     });
 }
 
+#[test]
+fn physical_memory_is_copied_page_by_page() {
+    const PAGES: u64 = 3;
+    test(|world| {
+        let (first, _) = world.kernel.spaces.claim(2 * PAGES).unwrap();
+        let space = world.kernel.spaces.name(world.process(A).space.unwrap().id());
+        map(world, space, first, 2 * PAGES as u32);
+        // Over two borders of pages, to memory that lies otherwise in its pages; and back.
+        let (there, here, len) = (first + 100, DATA + 30, 2 * PAGE_SIZE);
+        let into = PhysCopy { source: B, destination: Endpoint::NONE, from: here, to: there, len, flags: 0 };
+        let expected = dump(world, B, here, len);
+        assert_eq!(world.call(C, &into).unwrap().done, len);
+        let back =
+            PhysCopy { source: Endpoint::NONE, destination: C, from: there - 1, to: DATA + 7, len: len + 2, flags: 0 };
+        assert_eq!(world.call(C, &back).unwrap().done, len + 2);
+        let got = dump(world, C, DATA + 7, len + 2);
+        assert!(got[0] == 0 && got[1..=len as usize] == expected[..] && got[len as usize + 1] == 0, "and no byte more");
+        // From physical memory to physical memory, where other bytes follow.
+        let (other, less) = (first + PAGES * PAGE_SIZE + 9, len - 16);
+        let (source, destination) = (Endpoint::NONE, Endpoint::NONE);
+        let among = PhysCopy { source, destination, from: there, to: other, len: less, flags: 0 };
+        assert_eq!(world.call(C, &among).unwrap().done, less);
+        assert_eq!(world.call(C, &PhysCopy { from: other, len, ..back }).unwrap().done, len);
+        let got = dump(world, C, DATA + 7, len);
+        let (copied, behind) = got.split_at(less as usize);
+        assert!(copied == &expected[..less as usize] && behind == [0; 16], "and no byte more");
+    });
+}
+
 /// Maps frames for a program, with page tables from the pool.
 fn map(world: &mut World<'_>, space: u64, frame: u64, count: u32) {
     use protocol::vmctl::{Access, Backing, Cache, MapRun};

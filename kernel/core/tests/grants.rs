@@ -5,9 +5,11 @@ use abi::boot::BootEntry;
 use abi::grant::{GRANT_SIZE, GrantEntry, GrantFlags, GrantId, MAX_GRANTS};
 use abi::layout::{PAGE_SIZE, USER_END};
 use abi::{Endpoint, Errno, PrivilegeFlags, PrivilegeSpec};
+use core::cell::Cell;
 use kernel_core::Rts;
 use protocol::kernel::{Clear, SetGrant, Update, UpdateDirection};
 use protocol::privctl::{Allow, Disallow, UpdateSys};
+use zerocopy::IntoBytes;
 
 const LEN: u64 = 100;
 const BOTH: GrantFlags = READ.union(WRITE);
@@ -98,6 +100,30 @@ fn chains_that_loop_are_refused() {
 }
 
 #[test]
+fn only_a_chain_that_goes_on_is_too_long() {
+    // Behind five hops: a grant to read is refused to who writes, and what is not in use, or for somebody else.
+    for last in [direct(C, READ, DATA, LEN), direct(B, WRITE, DATA, LEN), GrantEntry::FREE] {
+        test(|world| {
+            let (granter, grant) = chain(world, 5);
+            world.grant_at(A, 0, last);
+            let user = if granter == A { B } else { A };
+            assert_eq!(world.fetch(user, granter, grant), Err(Errno::Perm));
+        });
+    }
+    // One more hop is too many whoever may use it for whatever; if it is one.
+    let more = indirect(C, WRITE, (C, id(0)), 0, LEN);
+    let unused = GrantEntry { flags: more.flags & !GrantFlags::VALID.bits(), ..more };
+    for (entry, errno) in [(more, Errno::Loop), (unused, Errno::Perm)] {
+        test(|world| {
+            let (granter, grant) = chain(world, 5);
+            world.grant_at(A, 0, entry);
+            let user = if granter == A { B } else { A };
+            assert_eq!(world.fetch(user, granter, grant), Err(errno));
+        });
+    }
+}
+
+#[test]
 fn a_grant_is_for_whom_it_was_made() {
     useless(|world| world.grant_at(A, 0, direct(C, BOTH, DATA, LEN)), id(0), Errno::Perm);
     useless(|world| world.grant_at(A, 0, direct(Endpoint::SELF, BOTH, DATA, LEN)), id(0), Errno::Perm);
@@ -152,6 +178,12 @@ fn the_range_is_checked_to_the_byte() {
     }
     // Up to the end there could be memory.
     useless(|world| world.grant_at(A, 0, direct(B, BOTH, USER_END - 8, 8)), id(0), Errno::Fault);
+    // All that there could be, too.
+    test(|world| {
+        world.grant_at(A, 0, direct(B, BOTH, 0, USER_END));
+        let copied = world.call(B, &from_grant(A, id(0), DATA, DATA, 8));
+        assert_eq!((copied.map(|copied| copied.done), world.load(B, DATA)), (Ok(8), of_a(0)));
+    });
 }
 
 #[test]
@@ -223,6 +255,23 @@ fn ids_that_are_none_are_invalid_and_unused_ones_not_permitted() {
             world.grant_at(A, 0, direct(B, BOTH, DATA, LEN));
         };
         useless(setup, grant, Errno::Perm);
+    }
+}
+
+#[test]
+fn what_stands_behind_a_table_is_no_grant() {
+    for count in [1, 7] {
+        let behind = |world: &mut World<'_>| {
+            (0..=count).for_each(|index| _ = world.grant_at(A, index, direct(B, BOTH, DATA, LEN)));
+            world.does(A, &SetGrant { address: TABLE, count });
+        };
+        useless(behind, id(count), Errno::Perm);
+        // Also where the page of the table is known already.
+        let known = |world: &mut World<'_>| {
+            behind(world);
+            assert!(world.fetch(B, A, id(count - 1)).is_ok());
+        };
+        useless(known, id(count), Errno::Perm);
     }
 }
 
@@ -323,6 +372,37 @@ fn a_table_that_is_not_in_memory_is_not_waited_for() {
     };
     for call in both_ways(A, id(0), 0, 8) {
         denied(&programs, absent, B, call, Errno::Perm);
+    }
+}
+
+/// Another processor writes an entry of A after so many words of the old one were read: what B gets then, and whether it was
+/// written at all.
+fn changed_while_read(old: GrantEntry, new: GrantEntry, after: usize) -> (Result<[u8; 8], Errno>, bool) {
+    let mut storage = table();
+    let mut world = World::new(&mut storage, &four());
+    world.register_grants();
+    world.grant_at(A, 0, old);
+    let (root, address, bytes) = (world.memory_of(A), TABLE, new.as_bytes().to_vec());
+    let after = Cell::new(after);
+    world.machine.meanwhile = Some(Meanwhile { after, root, address, bytes });
+    let got = world.fetch(B, A, id(0));
+    (got, world.machine.meanwhile.is_some_and(|change| change.after.get() == 0))
+}
+
+#[test]
+fn an_entry_that_changes_while_it_is_read_gives_nothing_else_than_before() {
+    let old = direct(B, READ, DATA, 8);
+    // The next grant in the same place, which B may use, too; and it is taken back.
+    let next = GrantEntry { sequence: 1, ..direct(B, READ, DATA + 1000, 9) };
+    let none = GrantEntry { flags: 0, ..old };
+    for (new, reads_after) in [(next, 0), (none, 1)] {
+        // The word that tells of the change is read once more at the end.
+        let last = (0..).find(|&after| !changed_while_read(old, new, after).1).expect("reading ends") - 1 - reads_after;
+        assert!(last > 1);
+        for after in 0..last {
+            assert_eq!(changed_while_read(old, new, after), (Err(Errno::Perm), true), "after {after} words");
+        }
+        assert_eq!(changed_while_read(old, new, last), (Ok(of_a(0)), true), "it was read before");
     }
 }
 

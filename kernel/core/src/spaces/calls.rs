@@ -7,7 +7,7 @@ use crate::Tables;
 use crate::frames::{FrameError, FrameKind, FrameNumber};
 use crate::tables::{ENTRIES, Rights};
 use abi::Errno;
-use abi::layout::{PAGE_SIZE, USER_END, USER_START};
+use abi::layout::{PAGE_SIZE, user_range};
 use core::ops::Range;
 use protocol::vmctl::{self, Access, Backing, Cache, MAX_CLEARED, MAX_RUN, MapRun};
 
@@ -36,8 +36,8 @@ pub(super) fn user_pages(address: u64, count: u64) -> Result<Pages, Errno> {
     if !address.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::Inval);
     }
-    let last_start = USER_END - u64::from(count) * PAGE_SIZE;
-    if (USER_START..=last_start).contains(&address) { Ok(Pages { start: address, count }) } else { Err(Errno::Fault) }
+    user_range(address, u64::from(count) * PAGE_SIZE).ok_or(Errno::Fault)?;
+    Ok(Pages { start: address, count })
 }
 
 /// The first frame of a run, all of which can be named.

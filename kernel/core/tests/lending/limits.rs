@@ -153,6 +153,32 @@ fn long_runs_are_mapped_and_taken_back_in_steps() {
 }
 
 #[test]
+fn what_is_not_taken_back_at_once_time_takes_back() {
+    /// More pages that must be copied than one step copies.
+    const MANY: u64 = 40;
+    const FAR: u64 = 1 << 35;
+    test(|world| {
+        for who in [A, B] {
+            map_pages(world, who, FAR, MANY);
+        }
+        world.grant_at(A, 2, direct(B, ALL, FAR, MANY * P));
+        let call = SafeMap { granter: A, write: 1, grant: id(2), offset: 0, address: FAR, len: MANY * P };
+        assert_eq!(world.call(B, &call).map(|mapped| mapped.done), Ok(MANY * P));
+        let frame = |world: &World<'_>, who, number| page(world, who, FAR + number * P).unwrap().frame;
+        for number in 0..MANY {
+            let pinned = frame(world, A, number);
+            world.kernel.spaces.pin(pinned).unwrap();
+        }
+        let seen_by_both = |world: &World<'_>| (0..MANY).filter(|&n| frame(world, A, n) == frame(world, B, n)).count();
+        assert_eq!(world.call(A, &SafeRevMap { grant: id(2) }).map(|taken| taken.more), Ok(1));
+        assert!((1..MANY as usize).contains(&seen_by_both(world)));
+        // Whoever takes it back need not call again.
+        world.tick(100);
+        assert_eq!(seen_by_both(world), 0);
+    });
+}
+
+#[test]
 fn nobody_lends_more_than_his_share() {
     test(|world| {
         let quota = LENDINGS as u64 / 2;

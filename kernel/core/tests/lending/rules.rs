@@ -121,6 +121,24 @@ fn each_link_of_a_chain_can_be_taken_back() {
 }
 
 #[test]
+fn pages_beside_those_that_are_taken_back_stay_lent() {
+    test(|world| {
+        world.grant_at(A, 2, direct(B, ALL, PLACE, PAGES * P));
+        for (grant, first, count) in [(2, 0, 2), (0, 2, 3), (2, 5, 3)] {
+            world.does(B, &map(A, id(grant), first, count, 1));
+        }
+        revoke(world, A, id(0));
+        let rights = |world: &World<'_>, who, number| page(world, who, PLACE + number * P).unwrap().rights;
+        for number in 0..PAGES {
+            let is_kept = (2..5).contains(&number);
+            assert_eq!([A, B].map(|who| rights(world, who, number).withheld), [is_kept; 2], "{number}");
+            assert!(write(world, A, number, 90 + number));
+            assert_eq!(seen(world, B, number), if is_kept { content(A, number) } else { 90 + number });
+        }
+    });
+}
+
+#[test]
 fn several_see_the_same_and_each_is_taken_back_alone() {
     test(|world| {
         map_all(world, B, A, id(0));

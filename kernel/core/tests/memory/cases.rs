@@ -11,7 +11,8 @@ use kernel_core::frames::FrameNumber;
 use kernel_core::tables::Access;
 use kernel_core::{CpuId, Machine, MemoryAccess, Rts};
 use protocol::kernel::{
-    MAX_COPIED, SafeCopy, SafeCopyFrom, SafeMap, SafeRevMap, SafeRevMapAt, SetGrant, VCopied, VSafeCopy, VirCopy,
+    MAX_COPIED, SafeCopy, SafeCopyFrom, SafeCopyTo, SafeMap, SafeRevMap, SafeRevMapAt, SetGrant, VCopied, VSafeCopy,
+    VirCopy,
 };
 use protocol::trace::{Stop, UntilTrap};
 use protocol::vmctl::{AnswerRequest, NextEvent};
@@ -274,6 +275,84 @@ fn only_the_page_at_an_address_is_taken_back() {
             assert_eq!(scene.read(B, DATA, 8) == address.as_bytes(), seen, "after {address:#x}");
         }
     });
+}
+
+#[test]
+fn what_is_shared_is_not_missing_to_who_only_tries() {
+    scene(|scene| {
+        scene.grant(0, C, DATA, MANY, ALL | GrantFlags::TRY);
+        scene.share(DATA);
+        let copied = scene.read(B, DATA, MANY as usize);
+        let granter = scene.endpoint(A);
+        let call = SafeCopyTo { granter, reserved: 0, grant: id(0), offset: P - 4, address: DATA + 16, len: 8 };
+        let expected = scene.read(C, call.address, 8);
+        assert_eq!(scene.start(C, &call).first(), Ok(8));
+        assert_eq!(scene.read(A, DATA + call.offset, 8), expected);
+        assert!(scene.read(B, DATA, MANY as usize) == copied, "the copy is what it was");
+        let entry = GrantEntry::read_from_bytes(&scene.read(A, TABLE, 64)).expect("it is as long");
+        assert_eq!(entry.faulted, GrantId::INVALID);
+    });
+}
+
+#[test]
+fn only_many_whole_pages_are_shared() {
+    // Where in a page the copy begins, how long it is, how much of it one call does, and whether pages are shared then.
+    for (offset, len, done, shared) in [
+        (0, MANY - P, MANY - P, false),
+        (0, MANY - 1, MANY - 1, false),
+        (0, MANY, MANY, true),
+        (0, MANY + P, MANY + P, true),
+        (P - 8, MANY + 7, MAX_COPIED, false),
+        (P - 8, MANY + 8, 8, false),
+    ] {
+        scene(|scene| {
+            let call = scene.copy(DATA + offset, DATA + offset, len);
+            let expected = scene.read(A, DATA + offset, done as usize);
+            assert_eq!(scene.does(C, &call).done, done, "of {len} bytes from {offset}");
+            assert!(scene.read(B, DATA + offset, done as usize) == expected);
+            let same = |page| {
+                let [a, b] = [A, B].map(|player| (scene.space(player), page));
+                audit::share(&scene.system, a, b)
+            };
+            let pages = (0..MANY / P + 2).filter(|page| same(DATA + page * P)).count() as u64;
+            assert_eq!(pages, if shared { done / P } else { 0 });
+        });
+    }
+}
+
+/// Gives a player new pages, whose frames follow each other, or do not.
+fn arrange(scene: &mut Scene<'_>, player: usize, pages: &[u64], together: bool) {
+    let (space, root) = (scene.space(player), scene.root(player));
+    pages.iter().for_each(|&page| scene.server.take(&mut scene.system, space, page, false).expect("it is private"));
+    let mut order = pages.to_vec();
+    if !together {
+        order.reverse();
+    }
+    scene.server.bring_together(&mut scene.system, space, &order);
+    for &page in pages {
+        let byte = |at: usize| (at as u64 * 7 + page / P * 3 + player as u64) as u8;
+        fill(&mut scene.system.machine, root, page, &core::array::from_fn::<u8, { P as usize }, _>(byte));
+    }
+}
+
+#[test]
+fn copies_are_exact_wherever_frames_lie() {
+    const COUNT: u64 = 5;
+    let pages: Vec<u64> = (0..COUNT).map(|page| DATA + page * P).collect();
+    for (source, destination) in [(true, true), (true, false), (false, true), (false, false)] {
+        for (from, to, len) in [(0, 0, 2 * P), (0, 0, P + 1), (5, 9, 3 * P), (P - 1, 1, 3 * P), (1, P - 1, 2 * P + 3)] {
+            scene(|scene| {
+                arrange(scene, A, &pages, source);
+                arrange(scene, B, &pages, destination);
+                let mut expected = scene.read(B, DATA, (COUNT * P) as usize);
+                let bytes = scene.read(A, DATA + from, len as usize);
+                expected[to as usize..][..len as usize].copy_from_slice(&bytes);
+                let call = scene.copy(DATA + from, DATA + to, len);
+                assert_eq!(scene.does(C, &call).done, len);
+                assert!(scene.read(B, DATA, (COUNT * P) as usize) == expected, "{len} bytes from {from} to {to}");
+            });
+        }
+    }
 }
 
 #[test]

@@ -66,6 +66,26 @@ impl Server {
         stored.is_some()
     }
 
+    /// Brings pages that are missing, in frames that follow each other in this order.
+    pub(crate) fn bring_together(&mut self, system: &mut System<'_>, space: u64, pages: &[u64]) {
+        let count = pages.len() as u64;
+        let mut shorter = Vec::new();
+        let first = loop {
+            let claimed = system.by(VM, &Claim { count }).expect("there is memory");
+            if claimed.count == count {
+                break claimed.first;
+            }
+            shorter.push(claimed);
+        };
+        for run in shorter {
+            system.by(VM, &GiveBack { first: run.first, count: run.count }).expect("it is idle");
+        }
+        for (page, frame) in pages.iter().zip((first..).step_by(PAGE_SIZE as usize)) {
+            self.stored.insert((space, *page), frame);
+            self.bring(system, space, *page, Access::Write);
+        }
+    }
+
     /// Takes a page away, and keeps its frame or not. The error is the kernel's.
     pub(crate) fn take(&mut self, system: &mut System<'_>, space: u64, address: u64, keep: bool) -> Result<(), Errno> {
         system.by(VM, &UnmapRun { space, address, count: 1, reserved: 0 })?;

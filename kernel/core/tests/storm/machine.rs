@@ -138,8 +138,13 @@ impl Machine for Computer {
 
     fn stretch(&self, root: FrameNumber, address: u64, len: u64, access: MemoryAccess) -> Option<Stretch> {
         assert!(len <= protocol::kernel::MAX_COPIED, "a call does bounded work");
-        let first = self.find(root, address, access).ok()? as u64;
-        Some(Stretch { first, len: len.min(PAGE_SIZE - address % PAGE_SIZE) })
+        let first = self.find(root, address, access).ok()?;
+        let mut found = len.min(PAGE_SIZE - address % PAGE_SIZE);
+        // Frames that follow each other are one stretch, as on the real machine.
+        while found < len && self.find(root, address + found, access) == Ok(first + found as usize) {
+            found += PAGE_SIZE.min(len - found);
+        }
+        Some(Stretch { first: first as u64, len: found })
     }
 
     fn name_of(&self, frame: FrameNumber) -> u64 {
@@ -147,8 +152,15 @@ impl Machine for Computer {
     }
 
     fn copy(&mut self, from: u64, to: u64, len: u64) {
-        let from = from as usize;
-        self.memory.as_mut_bytes().copy_within(from..from + len as usize, to as usize);
+        // Page by page, however frames lie: so what comes of two sides that overlap can be foretold.
+        let left = |at: u64| PAGE_SIZE - at % PAGE_SIZE;
+        let mut done = 0;
+        while done < len {
+            let (from, to) = (from + done, to + done);
+            let part = (len - done).min(left(from)).min(left(to));
+            self.memory.as_mut_bytes().copy_within(from as usize..(from + part) as usize, to as usize);
+            done += part;
+        }
     }
 
     fn fill(&mut self, to: u64, byte: u8, len: u64) {

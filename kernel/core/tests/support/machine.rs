@@ -3,6 +3,7 @@
 use super::{TestDevices, TestMemory};
 use abi::layout::{PAGE_SIZE, USER_END};
 use abi::{BODY_WORDS, Context, Endpoint, Message, Signal, Status};
+use core::cell::Cell;
 use kernel_core::frames::FrameNumber;
 use kernel_core::{Fault, Frame, Machine, MemoryAccess, Request, Stretch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +136,29 @@ pub(crate) fn page_of(address: u64) -> u64 {
     address & !(PAGE_SIZE - 1)
 }
 
-/// The parts of a range that lie in one page each: address and length.
+/// What another processor writes while this one reads words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meanwhile {
+    /// So many words are read before.
+    pub(crate) after: Cell<usize>,
+    /// Where it is: the root table and the address.
+    pub(crate) root: usize,
+    pub(crate) address: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Meanwhile {
+    /// What stands at an address now, if it is another than before.
+    fn byte(&self, root: usize, address: u64) -> Option<u8> {
+        let at = usize::try_from(address.checked_sub(self.address)?).ok()?;
+        self.bytes.get(at).copied().filter(|_| root == self.root && self.after.get() == 0)
+    }
+
+    fn word_is_read(&self) {
+        self.after.set(self.after.get().saturating_sub(1));
+    }
+}
+
 /// Keeps what it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TestMachine {
@@ -155,6 +178,7 @@ pub(crate) struct TestMachine {
     pub(crate) cycles: u64,
     /// Page tables, and what CPUs remember of them.
     pub(crate) memory: TestMemory,
+    pub(crate) meanwhile: Option<Meanwhile>,
 }
 
 /// The time, the kernel's lines, and programs' texts.
@@ -248,8 +272,11 @@ impl Machine for TestMachine {
     fn load(&self, from: u64) -> u64 {
         assert!(from.is_multiple_of(8));
         let (root, address) = named(from);
-        let byte = |i| self.byte(root, address + i as u64).expect("it was located");
-        u64::from_le_bytes(core::array::from_fn(byte))
+        let other = |at| self.meanwhile.as_ref().and_then(|change| change.byte(root, at));
+        let byte = |at| other(at).or_else(|| self.byte(root, at)).expect("it was located");
+        let word = u64::from_le_bytes(core::array::from_fn(|i| byte(address + i as u64)));
+        self.meanwhile.iter().for_each(Meanwhile::word_is_read);
+        word
     }
 
     fn time_stamp(&self) -> u64 {

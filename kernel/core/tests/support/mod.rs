@@ -86,6 +86,11 @@ pub(crate) struct Storage {
 impl Storage {
     /// With this many frames.
     pub(crate) fn with(frames: usize) -> Self {
+        Self::with_lendings(frames, LENDINGS)
+    }
+
+    /// With this many frames, and room for so many lendings.
+    pub(crate) fn with_lendings(frames: usize, lendings: usize) -> Self {
         let free: Vec<_> = Slot::all().map(|slot| Process::free(slot, Regs::default())).collect();
         Self {
             procs: free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table"),
@@ -93,7 +98,7 @@ impl Storage {
             filters: Box::new(Filters::new()),
             spaces: std::vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
             frames: std::vec![FrameInfo::RESERVED; frames],
-            lendings: std::vec![Lending::UNUSED; LENDINGS],
+            lendings: std::vec![Lending::UNUSED; lendings],
         }
     }
 

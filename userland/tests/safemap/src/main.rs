@@ -54,6 +54,7 @@ suite::suite! {
     }
     many {
         a_thousand_mappings_are_taken_back_at_once_and_again,
+        whoever_has_lent_a_thousand_times_may_die,
         no_owner_has_more_mappings_than_its_share,
     }
     copies {

@@ -30,6 +30,19 @@ pub(crate) fn a_thousand_mappings_are_taken_back_at_once_and_again() -> Outcome 
     user.end()
 }
 
+/// Its end is one kernel call, which does not end them all: time goes on with that.
+pub(crate) fn whoever_has_lent_a_thousand_times_may_die() -> Outcome {
+    let (owner, user) = (Party::start_large(MANY)?, Party::start_large(THOUSAND)?);
+    let grant = owner.shares_many(user.endpoint())?;
+    owner.paint(1, 0, THOUSAND)?;
+    check_eq!(user.maps_each(grant, THOUSAND)?, THOUSAND as u64);
+    owner.end()?;
+    user.check(1, 0, THOUSAND)?;
+    user.paint(2, 0, THOUSAND)?;
+    user.check(2, 0, THOUSAND)?;
+    user.end()
+}
+
 pub(crate) fn no_owner_has_more_mappings_than_its_share() -> Outcome {
     let (owner, user) = (Party::start_large(MANY)?, Party::start_large(MANY)?);
     let (other, last) = (Party::start_large(MANY)?, Party::start()?);

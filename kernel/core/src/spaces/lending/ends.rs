@@ -1,6 +1,6 @@
 //! Who ends lendings: those who granted, lent or borrowed, the memory server, and time.
 
-use super::lists::List;
+use super::lists::{List, Place};
 use super::records::{Lending, Link, Shares, Stage};
 use super::steps::Step;
 use super::{Loan, Spaces};
@@ -56,12 +56,19 @@ impl Spaces<'_> {
 
     /// Takes back all that somebody has granted, who granted it no more; time goes on with it.
     pub(crate) fn take_back_all(&mut self, tables: &mut impl Tables, granter: Endpoint) {
-        while let Some(place) = self.lendings.forget_granter(granter) {
-            if self.lendings.get(place).stage == Stage::Live {
-                self.turn(place, Stage::Ending(0));
-            }
-        }
+        self.lendings.forget_granter(granter);
         self.settle_lendings(tables);
+    }
+
+    /// The one that is to go on ending, or to begin with it, first.
+    fn first_to_end(&mut self) -> Option<Place> {
+        if let Some(place) = self.lendings.first_waiting() {
+            return Some(place);
+        }
+        // If it had been taken back already, it would wait, or have no granters.
+        let place = self.lendings.first_orphaned()?;
+        self.turn(place, Stage::Ending(0));
+        Some(place)
     }
 
     /// Two processes go on under each other's endpoints.
@@ -135,7 +142,7 @@ impl Spaces<'_> {
     /// Makes pages private that wait for that, or were taken back longest ago, so that there is room for a lending; whether there
     /// are any.
     pub(super) fn make_room(&mut self, tables: &mut impl Tables) -> bool {
-        let Some(place) = self.lendings.first_waiting().or_else(|| self.lendings.first_kept()) else {
+        let Some(place) = self.first_to_end().or_else(|| self.lendings.first_kept()) else {
             return false;
         };
         self.turn(place, Stage::Leaving);
@@ -146,8 +153,141 @@ impl Spaces<'_> {
     /// A step towards the end of all lendings that are to end.
     pub(crate) fn settle_lendings(&mut self, tables: &mut impl Tables) {
         let mut step = Step::new();
-        while let Some(place) = self.lendings.first_waiting()
+        while let Some(place) = self.first_to_end()
             && self.settle(tables, place, &mut step)
         {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::Slot;
+    use crate::spaces::Home;
+    use crate::spaces::lending::{Links, Side};
+    use crate::support::*;
+    use abi::grant::GrantId;
+    use protocol::kernel::MAX_LENT;
+    use protocol::vmctl::Access;
+    use std::vec::Vec;
+
+    const ADDRESS: u64 = 1 << 35;
+    /// Lendings of one page each, more than one step ends.
+    const MANY: u64 = 40;
+    /// As many as one step ends, for each costs its page besides.
+    const IN_A_STEP: u64 = MAX_LENT.div_ceil(1 + Step::LENDING) as u64;
+
+    fn home(world: &World<'_>, who: Endpoint) -> Home {
+        world.kernel.process(Slot::of(who)).space.expect("it lives")
+    }
+
+    fn lend(world: &mut World<'_>, number: u64, granters: &[Endpoint]) {
+        let address = ADDRESS + number * PAGE_SIZE;
+        let [owner, borrower] = [A, B].map(|who| Side { home: home(world, who), address });
+        let grant = GrantId::from_raw(number);
+        let links = granters.iter().map(|&granter| Link { granter, grant }).collect::<Links>();
+        let World { kernel, machine, .. } = world;
+        let lent = kernel.spaces.lend(machine, &Loan { owner, borrower, count: 1 }, Access::Write, links);
+        assert_eq!(lent, Ok(()));
+    }
+
+    /// A world in which A and B have pages, and room for twice as many lendings.
+    fn test(run: impl FnOnce(&mut World<'_>)) {
+        let mut table = Storage::with_lendings(512, 4 * MANY as usize);
+        let mut world = World::new(&mut table, &four());
+        for who in [A, B] {
+            let id = home(&world, who).id();
+            for number in 0..2 * MANY {
+                let World { kernel, machine, .. } = &mut world;
+                let address = ADDRESS + number * PAGE_SIZE;
+                kernel.spaces.map_new(machine, id, address, Access::Write).expect("there is room");
+            }
+        }
+        run(&mut world);
+    }
+
+    /// The pages that both sides still see.
+    fn live(world: &World<'_>) -> Vec<u64> {
+        assert_eq!(world.kernel.check_invariants(), Ok(()));
+        let running = world.kernel.spaces.lendings.all().filter(|(_, lending)| lending.stage.is_running());
+        let mut pages: Vec<_> = running.map(|(_, lending)| (lending.from - ADDRESS) / PAGE_SIZE).collect();
+        pages.sort_unstable();
+        pages
+    }
+
+    fn forget(world: &mut World<'_>, granter: Endpoint) {
+        let World { kernel, machine, .. } = world;
+        kernel.spaces.take_back_all(machine, granter);
+    }
+
+    fn settle(world: &mut World<'_>) {
+        let World { kernel, machine, .. } = world;
+        kernel.spaces.settle_lendings(machine);
+    }
+
+    fn take_back(world: &mut World<'_>, granter: Endpoint, number: u64) {
+        let World { kernel, machine, .. } = world;
+        assert!(!kernel.spaces.take_back(machine, Link { granter, grant: GrantId::from_raw(number) }));
+    }
+
+    #[test]
+    fn what_a_granter_leaves_behind_is_ended_in_steps() {
+        test(|world| {
+            (0..MANY).for_each(|number| lend(world, number, &[A]));
+            forget(world, A);
+            let mut ended = IN_A_STEP;
+            while ended < MANY {
+                assert_eq!(live(world), (ended..MANY).collect::<Vec<_>>());
+                let untouched = world.kernel.spaces.lendings.all().filter(|(_, lending)| lending.stage == Stage::Live);
+                assert_eq!(untouched.count() as u64, MANY - ended - 1, "one is begun");
+                settle(world);
+                ended += IN_A_STEP;
+            }
+            assert_eq!(live(world), []);
+        });
+    }
+
+    #[test]
+    fn who_comes_after_a_granter_takes_back_only_its_own() {
+        let after = A.next_generation();
+        test(|world| {
+            (0..MANY).for_each(|number| lend(world, number, &[A]));
+            forget(world, A);
+            lend(world, MANY, &[after]);
+            let before = live(world);
+            for number in [IN_A_STEP, IN_A_STEP + 1, MANY - 1] {
+                take_back(world, after, number);
+            }
+            assert_eq!(live(world), before);
+            take_back(world, after, MANY);
+            assert_eq!(live(world), (IN_A_STEP..MANY).collect::<Vec<_>>());
+            // A second one that ends meanwhile.
+            lend(world, MANY + 1, &[after]);
+            lend(world, MANY + 2, &[C]);
+            forget(world, after);
+            (0..3).for_each(|_| settle(world));
+            assert_eq!(live(world), [MANY + 2]);
+        });
+    }
+
+    #[test]
+    fn another_granter_of_a_chain_takes_back_what_waits_for_its_end() {
+        // The first, one in the middle, and the last of those that wait.
+        for taken in [[IN_A_STEP, IN_A_STEP + 3, MANY - 1], [MANY - 1, IN_A_STEP, MANY - 2]] {
+            test(|world| {
+                (0..MANY).for_each(|number| lend(world, number, &[C, A]));
+                forget(world, A);
+                let mut left: Vec<_> = (IN_A_STEP..MANY).collect();
+                for number in taken {
+                    take_back(world, C, number);
+                    left.retain(|&other| other != number);
+                    assert_eq!(live(world), left);
+                }
+                forget(world, C);
+                (0..3).for_each(|_| settle(world));
+                assert_eq!(live(world), []);
+            });
+        }
     }
 }

@@ -113,6 +113,27 @@ impl List {
         self.last = Some(node);
     }
 
+    /// Adds all nodes of another list, which keep their order.
+    pub(super) fn append(&mut self, table: &mut [Lending], other: Self) {
+        let Some(first) = other.first else {
+            return;
+        };
+        match self.last {
+            Some(last) => {
+                neighbours(table, last).behind = Some(first);
+                neighbours(table, first).before = Some(last);
+            }
+            None => self.first = Some(first),
+        }
+        self.last = other.last;
+    }
+
+    /// Whether a node is the first or the last one. To remove any other changes nothing but its neighbours, so one need not know in
+    /// which list it is.
+    pub(super) fn has_at_an_end(&self, node: Node) -> bool {
+        self.first == Some(node) || self.last == Some(node)
+    }
+
     /// Removes a node that is in this list.
     pub(super) fn remove(&mut self, table: &mut [Lending], node: Node) {
         let Neighbours { before, behind } = core::mem::take(neighbours(table, node));
@@ -196,6 +217,51 @@ mod tests {
             assert_eq!(left, (0..4).filter(|&index| index != removed).collect::<Vec<_>>());
             left.into_iter().rev().for_each(|index| list.remove(&mut table, node(index)));
             assert!(list.is_empty() && list == List::EMPTY);
+        }
+    }
+
+    #[test]
+    fn a_node_is_linked_if_both_sides_agree() {
+        type Damage = fn(&mut List, &mut [Lending], Node);
+        let damages: [Damage; 2] = [
+            |list, table, node| match neighbours(table, node).before {
+                Some(before) => neighbours(table, before).behind = None,
+                None => list.first = None,
+            },
+            |list, table, node| match neighbours(table, node).behind {
+                Some(behind) => neighbours(table, behind).before = None,
+                None => list.last = None,
+            },
+        ];
+        for (damage, damaged) in damages.into_iter().flat_map(|damage| [0, 1, 2].map(|index| (damage, index))) {
+            let mut table = std::vec![Lending::UNUSED; 3];
+            let node = |index| Place::new(index).unwrap().node(Role::Borrowed);
+            let mut list = List::EMPTY;
+            (0..3).for_each(|index| list.push_back(&mut table, node(index)));
+            assert!((0..3).all(|index| list.is_linked(&table, node(index))));
+            damage(&mut list, &mut table, node(damaged));
+            assert!(!list.is_linked(&table, node(damaged)));
+        }
+    }
+
+    #[test]
+    fn a_list_goes_on_with_what_is_appended() {
+        for (own, others) in [(0, 0), (0, 2), (2, 0), (1, 1), (2, 2)] {
+            let mut table = std::vec![Lending::UNUSED; 5];
+            let node = |index| Place::new(index).unwrap().node(Role::Lent);
+            let (mut list, mut other) = (List::EMPTY, List::EMPTY);
+            (0..own).for_each(|index| list.push_back(&mut table, node(index)));
+            (own..own + others).for_each(|index| other.push_back(&mut table, node(index)));
+            list.append(&mut table, other);
+            list.push_back(&mut table, node(own + others));
+            let all: Vec<_> = list.nodes(&table).map(|node| node.place().index()).collect();
+            assert_eq!(all, (0..=own + others).collect::<Vec<_>>());
+            for &index in &all {
+                assert!(list.is_linked(&table, node(index)));
+                assert_eq!(list.has_at_an_end(node(index)), index == 0 || index == own + others);
+            }
+            all.into_iter().rev().for_each(|index| list.remove(&mut table, node(index)));
+            assert_eq!(list, List::EMPTY);
         }
     }
 }

@@ -153,6 +153,8 @@ pub struct Lendings<'t> {
     ended: Ended,
     /// Those that run, by the slot of each of their granters.
     granted: [List; SLOTS],
+    /// Those that run, by their links of which the granter is gone: they are still to be ended.
+    orphaned: List,
 }
 
 impl<'t> Lendings<'t> {
@@ -160,7 +162,8 @@ impl<'t> Lendings<'t> {
     pub fn new(table: &'t mut [Lending]) -> Self {
         let len = table.len().min(MOST_LENDINGS);
         let ended = Ended { waiting: List::EMPTY, kept: List::EMPTY };
-        Self { table: &mut table[..len], fresh: 0, free: List::EMPTY, ended, granted: [List::EMPTY; SLOTS] }
+        let (granted, orphaned) = ([List::EMPTY; SLOTS], List::EMPTY);
+        Self { table: &mut table[..len], fresh: 0, free: List::EMPTY, ended, granted, orphaned }
     }
 
     pub(super) fn get(&self, place: Place) -> &Lending {
@@ -198,6 +201,11 @@ impl<'t> Lendings<'t> {
         self.ended.waiting.first().map(Node::place)
     }
 
+    /// The one that has longest been without one of its granters.
+    pub(super) fn first_orphaned(&self) -> Option<Place> {
+        self.orphaned.first().map(Node::place)
+    }
+
     /// The one that was taken back first.
     pub(super) fn first_kept(&self) -> Option<Place> {
         self.ended.kept.first().map(Node::place)
@@ -229,16 +237,18 @@ impl<'t> Lendings<'t> {
                     return false;
                 }
             }
-            for (i, link) in lending.links.iter().enumerate().filter(|(_, link)| link.granter != Endpoint::NONE) {
+            for (i, link) in lending.links.iter().enumerate() {
                 granted += 1;
-                if !self.is_linked(self.granted_by(link.granter), place.node(Role::Link(i))) {
+                let lists = [self.granted_by(link.granter), self.orphaned];
+                if !lists.iter().any(|&list| self.is_linked(list, place.node(Role::Link(i)))) {
                     return false;
                 }
             }
         }
         let lists = [self.ended.waiting, self.ended.kept].map(len);
+        let granters = self.granted.iter().chain([&self.orphaned]);
         lists.iter().sum::<usize>() == ended
-            && self.granted.iter().map(|&list| len(list)).sum::<usize>() == granted
+            && granters.map(|&list| len(list)).sum::<usize>() == granted
             && used + len(self.free) == self.fresh
     }
 
@@ -295,8 +305,11 @@ impl<'t> Lendings<'t> {
     /// Nobody takes it back any more.
     fn unlink(&mut self, place: Place) {
         let links = core::mem::take(&mut self.table[place.index()].links);
-        for (i, link) in links.iter().enumerate().filter(|(_, link)| link.granter != Endpoint::NONE) {
-            self.granted[link.granter.slot()].remove(self.table, place.node(Role::Link(i)));
+        for (i, link) in links.iter().enumerate() {
+            let node = place.node(Role::Link(i));
+            let of_orphans = self.orphaned.has_at_an_end(node);
+            let list = if of_orphans { &mut self.orphaned } else { &mut self.granted[link.granter.slot()] };
+            list.remove(self.table, node);
         }
     }
 
@@ -310,16 +323,10 @@ impl<'t> Lendings<'t> {
         self.free.push_front(self.table, place.node(Role::Stage));
     }
 
-    /// Takes the first one that was made with a link of a granter, who takes it back no more. `None` if there is none left.
-    pub(super) fn forget_granter(&mut self, granter: Endpoint) -> Option<Place> {
-        let list = &mut self.granted[granter.slot()];
-        let node = list.first()?;
-        list.remove(self.table, node);
-        let links = &mut self.table[node.place().index()].links;
-        if let Some(link) = node.link().and_then(|i| links.get_mut(i)) {
-            link.granter = Endpoint::NONE;
-        }
-        Some(node.place())
+    /// A granter takes back no more what was made with its links: it is to be ended. Costs the same however much that is.
+    pub(super) fn forget_granter(&mut self, granter: Endpoint) {
+        let granted = core::mem::replace(&mut self.granted[granter.slot()], List::EMPTY);
+        self.orphaned.append(self.table, granted);
     }
 
     /// Two processes go on under each other's endpoints.

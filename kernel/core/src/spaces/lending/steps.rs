@@ -29,7 +29,7 @@ pub(super) struct Step(u32);
 impl Step {
     /// The copy of a page counts as so many, and a lending besides its pages.
     const COPY: u32 = 5;
-    const LENDING: u32 = 6;
+    pub(super) const LENDING: u32 = 6;
 
     pub(super) const fn new() -> Self {
         Self(MAX_LENT)
