@@ -127,7 +127,7 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     (
         "\"calls\";",
         "\"calls\"; type user; };\nservice other { type user; ipc rs; };\nservice more { ipc echo;",
-        "23:1",
+        "22:1",
         "`other` and `ping` are users, who share what they may do",
     ),
     // Who waits for whom.

@@ -236,7 +236,8 @@ impl Model {
     fn identity(&self, i: usize) -> Vec<u64> {
         let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
         let name = self.program(i).name;
-        name.chunks(8).map(word).chain(once(self.slots[i].endpoint.raw().into())).collect()
+        let both = u64::from(self.root.raw()) << 32 | u64::from(self.slots[i].endpoint.raw());
+        name.chunks(8).map(word).chain(once(both)).collect()
     }
 
     /// A privilege structure as words.
