@@ -221,6 +221,12 @@ impl Asks {
         self.queue.is_empty() || self.active.is_some()
     }
 
+    /// Whether there is something to be sent.
+    #[inline]
+    pub(crate) fn has_messages(&self) -> bool {
+        self.message.is_some() || !self.late.is_empty()
+    }
+
     /// Answers a call that was not answered at once.
     pub(crate) fn answer_late(&mut self, message: Message) {
         debug_assert!(self.late.len() < self.late.capacity());

@@ -78,6 +78,11 @@ impl Cache {
         self.owners.iter().find(|(_, owner)| **owner == process).map(|(device, _)| *device)
     }
 
+    /// Whether it has nothing that could be given up.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     /// The block at a place.
     pub(crate) fn get(&self, place: Place) -> Option<&Block> {
         self.blocks.get(&place)

@@ -151,8 +151,9 @@ impl OwnMemory for Memory {
 
 fn answer(server: &mut Server, message: &mut Message) -> bool {
     let answered = server.answer(message);
-    deliver(server);
-    report(server);
+    if server.has_news() {
+        tell(server);
+    }
     check(server);
     answered
 }
@@ -166,9 +167,17 @@ fn notified(server: &mut Server, message: &Message) {
     {
         sys::log!("{segv}");
     }
+    if server.has_news() {
+        tell(server);
+    }
+    check(server);
+}
+
+/// Sends what there is to be sent, and says what there is to be said.
+#[cold]
+fn tell(server: &mut Server) {
     deliver(server);
     report(server);
-    check(server);
 }
 
 /// Messages to the file server, which need not wait for them: what it is asked, and answers to what it has asked in the same way.

@@ -41,6 +41,18 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             message.body = [0; BODY_WORDS];
             return true;
         }
+        let answered = if self.objects.files.cache.is_empty() {
+            protocol::vm::answer(self, message)
+        } else {
+            self.answer_with_cache(message)
+        };
+        self.go_on();
+        answered
+    }
+
+    /// The same, where the cache may have frames that are missing.
+    #[inline(never)]
+    fn answer_with_cache(&mut self, message: &mut Message) -> bool {
         let asked = *message;
         self.machine.frames.take_lack();
         let mut answered = protocol::vm::answer(self, message);
@@ -50,7 +62,6 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             *message = asked;
             answered = protocol::vm::answer(self, message);
         }
-        self.go_on();
         answered
     }
 

@@ -19,6 +19,12 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         self.objects.files.asks.server
     }
 
+    /// Whether there is anything to be sent, or to be told of: one look after each request.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.objects.files.asks.has_messages() || self.segv.is_some() || self.machine.refusal.is_some()
+    }
+
     /// What is to be sent to the file server, without waiting for it.
     pub fn take_question(&mut self) -> Option<Message> {
         self.objects.files.asks.message.take()
