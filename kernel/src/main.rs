@@ -89,9 +89,7 @@ fn start_programs(boot: &BootInfo<'_>, kernel: &mut Kernel<'_, X86>, machine: &m
     let programs = match_modules(&modules).unwrap_or_else(|error| fail(error));
     let mut started = 0;
     for BootProgram { entry, elf } in &programs {
-        let made = if entry.has(BootFlags::FILE) {
-            load::keep(elf, &mut kernel.spaces)
-        } else if entry.has(BootFlags::SERVED) {
+        let made = if entry.has(BootFlags::FILE) || entry.has(BootFlags::SERVED) {
             load::keep(elf, &mut kernel.spaces)
         } else {
             load::load(elf, &mut kernel.spaces, machine)

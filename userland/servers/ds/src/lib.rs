@@ -1,6 +1,6 @@
 //! The data store: names of services and their endpoints, what services tell each other, and who is told when it changes.
 //!
-//! A call checks everything first. What it comes to is one [`Change`](change::Change), which cannot fail any more: it is made to the tables and written
+//! A call checks everything first. What it comes to is one `Change`, which cannot fail any more: it is made to the tables and written
 //! to the journal, from which a successor learns all that was answered. The logic knows no traps: whatever copies and grants memory is given to
 //! it, and whom to notify is told.
 #![no_std]

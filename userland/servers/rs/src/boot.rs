@@ -61,7 +61,7 @@ impl fmt::Display for BootFailure {
 impl<T: Transport + Copy, S: Servers> Root<T, S> {
     /// Gives each program of the boot table the privileges that stand there, then lets them run, in the order of the table. If the
     /// memory server loads some, it runs first, and the others when it has done so. Where there is a policy, services begin one after the other:
-    /// see [`Self::boot_next`].
+    /// see `boot_next`.
     ///
     /// # Errors
     /// The first call that fails. Without all its programs the system is not what its policy says: it must not go on.
