@@ -384,10 +384,16 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         }
     }
 
+    /// Whether the data store has to be told something.
+    pub(crate) fn has_news(&self) -> bool {
+        let changed = self.services.iter().any(|service| service.is_unpublished);
+        self.work.is_up && (changed || self.work.forgotten.iter().any(Option::is_some))
+    }
+
     /// Tells the data store what it does not know yet. While that one wants something of the root system process itself, or is dead, it is
     /// told later.
     pub(crate) fn publish(&mut self) {
-        if !self.work.is_up || self.data_store().is_err() {
+        if !self.has_news() || self.data_store().is_err() {
             return;
         }
         for place in 0..self.work.forgotten.len() {

@@ -131,8 +131,15 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
 
     /// Answers a request in its place. Whether there is an answer: if not, there may be one later.
     pub fn answer(&mut self, request: &mut Message) -> bool {
-        let answered = protocol::rs::answer(self, request);
-        self.publish();
+        let mut answered = protocol::rs::answer(self, request);
+        if self.has_news() {
+            // Who is told of them may be the one that waits for this answer: a request would pass for it.
+            if answered {
+                self.servers.answer(request);
+                answered = false;
+            }
+            self.publish();
+        }
         answered
     }
 

@@ -118,6 +118,7 @@ pub(crate) fn what_is_taken_back_is_written_no_more() -> Outcome {
 
 /// Words of a forger's board: to whom it grants, and where its table and what it grants are.
 const GRANTEE: usize = Board::FREE;
+const NUMBER: usize = Board::FREE + 1;
 const ENTRY: usize = 128;
 const PUBLIC: usize = 200;
 const SECRET: usize = 300;
@@ -146,7 +147,8 @@ fn publish(board: &Board, entry: GrantEntry) {
     }
 }
 
-/// Grants in turns what is public to the suite, and what is secret to itself with the next sequence number.
+/// Grants in turns what is public to the suite, and what is secret to itself with the next sequence number, none of them twice: a reader
+/// that was held up for a whole turn must see that another one has come.
 extern "C" fn grant_in_turns() -> ! {
     /// For so long what is public stays granted.
     const SHOWN: u64 = 20;
@@ -154,11 +156,14 @@ extern "C" fn grant_in_turns() -> ! {
     register();
     let suite = Endpoint::from_raw(board.get(Board::PARTNER) as u32);
     let other = Endpoint::from_raw(board.get(GRANTEE) as u32);
+    let mut sequence = 0;
     loop {
-        publish(board, direct(suite, READ, address_of(PUBLIC), 8));
+        board.set(NUMBER, sequence);
+        publish(board, GrantEntry { sequence, ..direct(suite, READ, address_of(PUBLIC), 8) });
         board.count(Board::COUNT);
         spin(SHOWN);
-        publish(board, GrantEntry { sequence: 1, ..direct(other, READ, address_of(SECRET), 8) });
+        publish(board, GrantEntry { sequence: sequence + 1, ..direct(other, READ, address_of(SECRET), 8) });
+        sequence += 2;
     }
 }
 
@@ -193,11 +198,12 @@ fn copy_from_forger(code: Code) -> Result<u64, Failure> {
     }
     forger.allow()?;
     grows(forger.board(), Board::COUNT, 1)?;
-    let grant = Received { granter: forger.endpoint, id: GrantId::from_raw(0) };
+    let granter = forger.endpoint;
     let (alone, mut worked) = (cpus()? == 1, 0);
     for _ in 0..ROUNDS {
         for _ in 0..if alone { TRIES_ALONE } else { TRIES } {
-            match grant.value::<u64>(0).map_err(Errno::from) {
+            let id = GrantId::new(0, forger.board().get(NUMBER)).ok_or(Errno::Proto)?;
+            match (Received { granter, id }).value::<u64>(0).map_err(Errno::from) {
                 Ok(word) => {
                     check_eq!(word, OPEN);
                     worked += 1;

@@ -4,7 +4,7 @@ use crate::kit::*;
 use abi::Errno;
 use protocol::assist::Deed;
 use protocol::cdev::{Close, IoCtl};
-use protocol::ds::{self, EntryKind, Key, Retrieve};
+use protocol::ds::{self, Delete, EntryKind, Key, Publish, Retrieve};
 use protocol::rs::{Init, Reason, State};
 use suite::{Outcome, check, check_eq};
 use sys::Ipc;
@@ -68,6 +68,36 @@ pub(crate) fn the_announcement_is_renewed() -> Outcome {
         Ok(())
     })?;
     check_eq!(stored(ASSIST, EntryKind::Label), Err(Errno::Srch));
+    Ok(())
+}
+
+/// How often the data store dies, and how often it is replaced.
+const STORES: u64 = 5;
+
+pub(crate) fn the_data_store_forgets_nothing() -> Outcome {
+    const KEY: &str = "suite.number";
+    let store = lookup("ds")?;
+    let key = Key::new(KEY.as_bytes()).ok_or(Errno::Inval)?;
+    let restarts = info("ds")?.restarts;
+    for round in 1..=STORES {
+        let flags = ds::Flags::OVERWRITE.bits();
+        send(store, &Publish { key, kind: EntryKind::Number, flags, len: 0, value: round })?;
+        if round % 2 == 0 {
+            update("ds", "ds", sef::state::WORK_FREE)?;
+        } else {
+            sys::kernel().kill(protocol::kernel::Kill { process: store, signal: 9 })?;
+            check_eq!(until_active("ds")?.endpoint, store);
+        }
+        check_eq!(stored(KEY, EntryKind::Number)?, round);
+        check_eq!(stored(HELLO, EntryKind::Label)?, u64::from(lookup(HELLO)?.raw()));
+        // What has happened to others meanwhile it learns as before.
+        with(ASSIST, "", |endpoint| {
+            check_eq!(stored(ASSIST, EntryKind::Label)?, u64::from(endpoint.raw()));
+            Ok(())
+        })?;
+    }
+    check_eq!(u64::from(info("ds")?.restarts - restarts), STORES.div_ceil(2));
+    send(store, &Delete { key, kind: EntryKind::Number })?;
     Ok(())
 }
 

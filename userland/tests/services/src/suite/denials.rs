@@ -7,7 +7,8 @@ use protocol::rs::{GetInit, InitDone, Ready};
 use suite::{Outcome, check, check_eq};
 
 pub(crate) fn nobody_controls_what_the_policy_does_not_name() -> Outcome {
-    for label in ["vm", "pm", "ds"] {
+    check_eq!(down("ds"), Err(Errno::Perm));
+    for label in ["vm", "pm"] {
         check_eq!(down(label), Err(Errno::Perm));
         check_eq!(refresh(label), Err(Errno::Perm));
         check_eq!(update(label, ASSIST, sef::state::WORK_FREE), Err(Errno::Perm));

@@ -23,6 +23,7 @@ suite::suite! {
         a_service_that_crashes_comes_back_under_its_name,
         whoever_waits_for_it_is_told,
         the_announcement_is_renewed,
+        the_data_store_forgets_nothing,
         a_service_that_crashes_and_crashes_waits_and_is_given_up,
         many_crashes_leave_everything_as_it_was
     }
