@@ -127,23 +127,60 @@ fn set_flags(entries: &mut [BootEntry], flags: BootFlags) {
     }
 }
 
-#[test]
-fn a_root_system_process_that_crashes_ends_the_system() {
+/// Has a program execute an instruction that is none, as the first.
+fn spoil(image: &mut Image, name: &str) {
     const UD2: [u8; 2] = [0x0f, 0x0b];
+    let mut elf = file(image, name).bytes.clone();
+    let parsed = goblin::elf::Elf::parse(&elf).expect("a program is an ELF file");
+    let holds_entry = |p: &&goblin::elf::ProgramHeader| p.vm_range().contains(&(parsed.entry as usize));
+    let segment = parsed.program_headers.iter().find(holds_entry).expect("the entry is loaded");
+    let at = (parsed.entry - segment.p_vaddr + segment.p_offset) as usize;
+    elf[at..at + UD2.len()].copy_from_slice(&UD2);
+    replace(image, name, elf);
+}
+
+/// Boots the shipped image with a change that ends the system so, saying this.
+fn ends(name: &str, how: u32, message: &str, change: impl FnOnce(&mut Image)) {
     let disk = changed(|image| {
         image.cmdline = DEBUG_EXIT.into();
-        let mut elf = file(image, "rs").bytes.clone();
-        let parsed = goblin::elf::Elf::parse(&elf).expect("a program is an ELF file");
-        let holds_entry = |p: &&goblin::elf::ProgramHeader| p.vm_range().contains(&(parsed.entry as usize));
-        let segment = parsed.program_headers.iter().find(holds_entry).expect("the entry is loaded");
-        let at = (parsed.entry - segment.p_vaddr + segment.p_offset) as usize;
-        elf[at..at + UD2.len()].copy_from_slice(&UD2);
-        replace(image, "rs", elf);
+        change(image);
     });
-    let run = run("crashing-root", &bios(&disk.iso), &Goal::Line("ping: ".into()));
+    let run = run(&format!("wrong-{name}"), &bios(&disk.iso), &Goal::Line("ping: ".into()));
     let (serial, end) = (&run.evidence.serial, &run.evidence.end);
-    assert_eq!(*end, End::Exited(KERNEL_PANIC), "{}\n{serial}", run.verdict);
-    assert!(serial.contains("selix: rs cannot go on, and nobody is there to deal with it"), "{serial}");
+    assert_eq!(*end, End::Exited(how), "{}\n{serial}", run.verdict);
+    assert!(serial.contains(message), "`{message}` is not in\n{serial}");
+}
+
+#[test]
+fn a_root_system_process_that_crashes_ends_the_system() {
+    let message = "selix: rs cannot go on, and nobody is there to deal with it";
+    ends("crashing-root", KERNEL_PANIC, message, |image| spoil(image, "rs"));
+}
+
+#[test]
+fn a_core_service_that_crashes_ends_the_system_with_its_name() {
+    for name in ["pm", "ds"] {
+        let message = format!("rs: the system cannot go on without {name}: EDEADSRCDST");
+        ends(&format!("crashing-{name}"), SYSTEM_FAILED, &message, |image| spoil(image, name));
+    }
+}
+
+#[test]
+fn a_boot_table_that_gives_other_rights_than_the_policy() {
+    type Change = fn(&mut BootEntry);
+    let message =
+        "rs: cannot find the rights in the policy that the boot table gives to program 5 of the boot table: EPERM";
+    let changes: [(&str, Change); 4] = [
+        ("calls", |e| e.calls ^= 1),
+        ("memory", |e| e.memory ^= 4),
+        ("traps", |e| e.traps ^= 2),
+        ("sends", |e| e.sends ^= 1),
+    ];
+    for (name, change) in changes {
+        ends(&format!("policy-{name}"), SYSTEM_FAILED, message, |image| {
+            change_entries(image, |all| change(&mut all[5]))
+        });
+    }
 }
 
 #[test]

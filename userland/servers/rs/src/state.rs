@@ -7,6 +7,7 @@
 mod boot;
 mod life;
 mod make;
+mod news;
 mod policy;
 mod serve;
 mod service;
