@@ -6,17 +6,21 @@ use abi::Errno;
 use protocol::vm::{Clear, Exit, Pin, SetLimits, UNLIMITED, Update, UpdateDirection, WillExit};
 
 impl Game<'_, '_, '_, '_> {
+    /// A slot that neither a process has nor the stand-ins for file server and file system.
+    fn free_slot(&self) -> u32 {
+        let files = self.bench.vfs.iter().flat_map(|vfs| [vfs.server, vfs.fs]);
+        let processes = self.model.processes.iter().map(|process| process.endpoint);
+        let all: Vec<_> = processes.chain(files).map(|process| process.slot()).collect();
+        (crate::bench::CHILDREN..).find(|slot| !all.contains(&(*slot as usize))).expect("there are enough")
+    }
+
     pub(super) fn fork(&mut self, who: usize) {
         if self.model.processes.len() == MOST {
             return;
         }
         let parent = self.model.processes[who].endpoint;
         let has_run = self.model.processes[who].pages.values().any(|page| matches!(page.shows, Shows::Run(_)));
-        let files = self.bench.vfs.iter().flat_map(|vfs| [vfs.server, vfs.fs]);
-        let processes = self.model.processes.iter().map(|process| process.endpoint);
-        let all: Vec<_> = processes.chain(files).map(|process| process.slot()).collect();
-        let taken = |slot: u32| all.contains(&(slot as usize));
-        let slot = (crate::bench::CHILDREN..).find(|slot| !taken(*slot)).expect("there are enough");
+        let slot = self.free_slot();
         let expected = if has_run { Err(Errno::NoMem) } else { Ok(()) };
         let call = protocol::vm::Fork { parent, slot };
         let Ok(done) = self.call(self.bench.first, &call, expected) else {
@@ -38,8 +42,7 @@ impl Game<'_, '_, '_, '_> {
             return;
         }
         let parent = self.model.processes[who].endpoint;
-        let taken = |slot: u32| self.model.processes.iter().any(|process| process.endpoint.slot() == slot as usize);
-        let slot = (crate::bench::CHILDREN..).find(|slot| !taken(*slot)).expect("there are enough");
+        let slot = self.free_slot();
         let call = protocol::vm::Spawn { parent, slot };
         let Ok(done) = self.call(self.bench.first, &call, Ok(())) else {
             return;
