@@ -94,8 +94,7 @@ impl Memory {
         let new = machine.frames.take().ok_or(Errno::NoMem)?;
         let (pages, rights) = (page..page + 1, Rights::memory(Access::Read));
         if let Err(error) = machine.map(&mut self.space, pages, block.frame.address(), rights) {
-            machine.frames.unname(new);
-            machine.give_back();
+            machine.take_back(new);
             return Err(error);
         }
         machine.replace(&self.space, page, new, access);
@@ -120,8 +119,7 @@ impl Memory {
             copied.inspect_err(|_| machine.unmap(&self.space, pages.clone()))
         });
         if let Err(error) = copied {
-            machine.frames.unname(new);
-            machine.give_back();
+            machine.take_back(new);
             return Err(error);
         }
         if access != Access::Write {

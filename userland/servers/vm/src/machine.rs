@@ -435,6 +435,12 @@ impl<T: Transport + Copy, H: Heap> Machine<T, H> {
         Ok(())
     }
 
+    /// A frame was for a page that could not be shown: gives it back, unless something else names it.
+    pub(crate) fn take_back(&mut self, frame: Frame) {
+        self.frames.unname(frame);
+        self.give_back();
+    }
+
     /// Gives back all frames that nothing names any more.
     pub(crate) fn give_back(&mut self) {
         let mut at = 0;

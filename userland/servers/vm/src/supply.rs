@@ -168,8 +168,7 @@ impl Memory {
             None => machine.frames.take().ok_or(Errno::NoMem)?,
         };
         if let Err(error) = machine.map_memory(&mut self.space, page..page + 1, frame, region.access) {
-            machine.frames.unname(frame);
-            machine.give_back();
+            machine.take_back(frame);
             return Err(error);
         }
         if there.is_none() {
