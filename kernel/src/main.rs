@@ -15,7 +15,7 @@ use abi::layout::PAGE_SIZE;
 use abi::note::AbiNote;
 use core::ops::Range;
 use kernel_core::boot::{BootMemory, BootProgram, MAX_MODULES, Module, match_modules};
-use kernel_core::options::{Options, Trace};
+use kernel_core::options::Options;
 use kernel_core::{CpuId, Kernel, Spaces};
 use kernel_x86_64::cpu::{self, Features};
 use kernel_x86_64::ioapic::IoApics;
@@ -43,8 +43,8 @@ extern "C" fn kernel_main(magic: u32, info: u32) -> ! {
     if let Some(port) = options.debug_exit {
         run::set_debug_exit(port);
     }
-    if options.trace == Some(Trace::Ipc) {
-        traced::trace_messages();
+    if let Some(trace) = options.trace {
+        traced::switch_on(trace);
     }
     if let Some(every) = options.check {
         check::switch_on(every.get());

@@ -41,19 +41,15 @@ pub fn traps() -> impl Iterator<Item = (String, TrapMask)> {
 
 /// Every kernel call and group of them by its name, with its bit in masks of them.
 pub fn calls() -> impl Iterator<Item = (&'static str, u64)> + Clone {
-    let calls = PROTOCOL.calls.iter().map(|call| without_protocol(call.name));
+    let calls = PROTOCOL.calls.iter().map(|call| call.short_name());
     let groups = GROUPS.iter().map(|group| group.protocol.name);
     calls.chain(groups).filter_map(|name| Some((name, right_by_name(name)?)))
 }
 
 /// Every call of the memory server by its name, with its bit in masks of them, and the right to make them for others.
 pub fn memory() -> impl Iterator<Item = (&'static str, u64)> + Clone {
-    let calls = vm::PROTOCOL.calls.iter().map(|call| (without_protocol(call.name), 1 << call.number));
+    let calls = vm::PROTOCOL.calls.iter().map(|call| (call.short_name(), 1 << call.number));
     calls.chain([("for_others", vm::FOR_OTHERS)])
-}
-
-fn without_protocol(name: &'static str) -> &'static str {
-    name.split_once('.').map_or(name, |(_, name)| name)
 }
 
 /// Keywords without arguments, and the flag that each of them sets.

@@ -3,9 +3,13 @@
 use crate::events::{self, Dear, EventError};
 use serde::Serialize;
 
-/// The manifests of the measuring images, in the order of their figures: the kernel's paths, the memory server's, and the data store's.
-pub const MANIFESTS: [&str; 3] =
-    ["userland/tests/bench/image.toml", "userland/tests/bench/vm.toml", "userland/tests/bench/ds.toml"];
+/// The manifests of the measuring images, in the order of their figures: the kernel's paths, the memory server's, the data store's, and those of services that die and are replaced.
+pub const MANIFESTS: [&str; 4] = [
+    "userland/tests/bench/image.toml",
+    "userland/tests/bench/vm.toml",
+    "userland/tests/bench/ds.toml",
+    "userland/tests/bench/services.toml",
+];
 
 /// The process that measures.
 const REPORTER: &str = "bench: ";

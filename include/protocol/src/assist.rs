@@ -23,7 +23,9 @@ crate::protocol! {
         /// How it began: see [`crate::rs::Init`].
         how: u32,
         /// Signals that it was told of, a bit each.
-        signals: u32
+        signals: u32,
+        /// Of the calls, those of the caller; 0 if it does not count them for so many.
+        yours: u64
     };
 }
 

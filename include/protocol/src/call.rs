@@ -48,6 +48,20 @@ pub struct CallInfo {
     pub doc: &'static str,
 }
 
+impl CallInfo {
+    /// The name without the protocol's.
+    pub const fn short_name(&self) -> &'static str {
+        let mut rest = self.name;
+        while let Some((first, behind)) = rest.as_bytes().split_first() {
+            rest = rest.split_at(rest.len() - behind.len()).1;
+            if *first == b'.' {
+                return rest;
+            }
+        }
+        self.name
+    }
+}
+
 /// A field of a request or a reply, for the manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldInfo {
@@ -73,7 +87,7 @@ pub struct Protocol {
 impl Protocol {
     /// The call with this name, without the protocol's.
     pub fn call(&self, name: &str) -> Option<&'static CallInfo> {
-        self.calls.iter().find(|c| c.name.split_once('.').is_some_and(|(_, call)| call == name))
+        self.calls.iter().find(|call| call.short_name() == name)
     }
 }
 

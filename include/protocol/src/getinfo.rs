@@ -76,4 +76,30 @@ crate::protocol! {
     };
     /// The time that a processor had nothing to do, and all of it, in cycles of the time-stamp counter. `EDOM` if it does not run.
     6 fn idle_time(GetIdleTime { cpu: u64 }) -> IdleTime { idle: u64, total: u64 };
+    /// What a process wanted and may not have: of all that nobody has asked about yet one thing, which is told once. `ESRCH` if there is none, `EPERM` except
+    /// for the root system process.
+    7 fn denial(TakeDenial {}) -> Denial {
+        /// Who; of several users the last one.
+        process: Endpoint,
+        denied: Denied,
+        /// Which: the bit of the trap in [`abi::TrapMask`], the endpoint of who has the receiver's privileges now, the number of the call's bit in masks, the port,
+        /// or the line.
+        detail: u64
+    };
+}
+
+crate::vmctl::field_enum! {
+    /// What is denied to a process.
+    Denied {
+        /// A trap.
+        Trap = 0,
+        /// To send to somebody.
+        Receiver = 1,
+        /// A kernel call.
+        Call = 2,
+        /// An I/O port.
+        Port = 3,
+        /// An interrupt line.
+        Line = 4,
+    }
 }

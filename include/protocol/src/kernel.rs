@@ -326,6 +326,11 @@ pub fn right_by_name(name: &str) -> Option<u64> {
     GROUPS.iter().find(|group| group.protocol.name == name).map_or_else(call, |group| Some(1 << group.number))
 }
 
+/// The name of the right with a number, in a policy. `None` if there is no such right.
+pub fn right_name(number: u32) -> Option<&'static str> {
+    NAMES.get(number as usize).copied().filter(|name| !name.is_empty())
+}
+
 /// The bits of call masks that allow something.
 pub const ALL_RIGHTS: u64 = {
     let mut all = 0;
@@ -368,6 +373,22 @@ const RIGHTS: [u8; GROUP_SPAN as usize * (GROUPS.len() + 1)] = {
         i += 1;
     }
     rights
+};
+
+/// The names of the bits. Only these are in a program that uses them, and not all that the tables of calls say.
+const NAMES: [&str; u64::BITS as usize] = {
+    let mut names = [""; u64::BITS as usize];
+    let mut i = 0;
+    while i < PROTOCOL.calls.len() {
+        names[PROTOCOL.calls[i].number as usize] = PROTOCOL.calls[i].short_name();
+        i += 1;
+    }
+    let mut i = 0;
+    while i < GROUPS.len() {
+        names[GROUPS[i].number as usize] = GROUPS[i].protocol.name;
+        i += 1;
+    }
+    names
 };
 
 /// Most bytes of text in one [`DiagWrite`]: writing takes the processor for as long as a long kernel call may.

@@ -233,7 +233,26 @@ crate::protocol! {
     52 fn serve_files(ServeFiles {}) -> FilesServed {};
     /// Says which file system has a device, until it ends, or with [`abi::Endpoint::NONE`] that none has. What is cached of the device is dropped if that was another.
     53 fn bind_device(BindDevice { process: Endpoint, reserved: u32, device: u64 }) -> DeviceBound {};
+    /// A process that has made calls which it may not make, and which those are: of all that nobody has asked about yet one, which is told once. `ESRCH` if
+    /// there is none. For the root system process.
+    54 fn refusal(TakeRefusal {}) -> Refusal {
+        process: Endpoint,
+        reserved: u32,
+        /// A bit for each number.
+        calls: u64
+    };
 }
+
+/// The names of the calls, by their numbers; empty where there is none.
+pub const NAMES: [&str; u64::BITS as usize] = {
+    let mut names = [""; u64::BITS as usize];
+    let mut i = 0;
+    while i < PROTOCOL.calls.len() {
+        names[PROTOCOL.calls[i].number as usize] = PROTOCOL.calls[i].short_name();
+        i += 1;
+    }
+    names
+};
 
 crate::vmctl::field_enum! {
     /// What a region shows.

@@ -6,6 +6,7 @@
 use abi::PrivilegeSpec;
 use protocol::assist::Deed;
 use protocol::ds::{EntryKind, Key};
+use protocol::getinfo::Denied;
 use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
 use protocol::pm::{How, Timer, TraceRequest};
 use protocol::pmfiles::What;
@@ -47,6 +48,7 @@ const ENUMS: &[Listed] = &[
     ("Timer", values_of::<Timer>),
     ("TraceRequest", values_of::<TraceRequest>),
     ("What", values_of::<What>),
+    ("Denied", values_of::<Denied>),
     ("EntryKind", values_of::<EntryKind>),
     ("Deed", values_of::<Deed>),
     ("Init", values_of::<Init>),

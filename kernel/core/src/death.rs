@@ -61,7 +61,7 @@ impl<M: Machine> Kernel<'_, M> {
                 self.unqueue_sender(slot, other);
             }
             if sends || receives {
-                self.fail_wait(machine, other);
+                self.fail_wait(machine, other, Errno::DeadSrcDst);
             }
         }
         if self.is_service(slot) {
@@ -69,9 +69,9 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// A process does not wait for its partner any more: its trap fails. If it was the kernel that sent in its name, its own
+    /// A process does not wait for its partner any more: its trap fails with `why`. If it was the kernel that sent in its name, its own
     /// registers are none of a trap, and it only gets a new turn.
-    fn fail_wait(&mut self, machine: &mut M, slot: Slot) {
+    pub(crate) fn fail_wait(&mut self, machine: &mut M, slot: Slot, why: Errno) {
         let p = self.process_mut(slot);
         p.failed_reply = None;
         if p.pending.contains(Pending::KERNEL_SENDS) {
@@ -79,7 +79,7 @@ impl<M: Machine> Kernel<'_, M> {
             self.unblock(slot, Rts::SENDING);
             return self.leave_scheduler(slot);
         }
-        p.frame.set_result(Errno::DeadSrcDst.to_result());
+        p.frame.set_result(why.to_result());
         self.unblock(slot, Rts::SENDING | Rts::WAITS);
         self.tell_send_done(machine, slot);
     }

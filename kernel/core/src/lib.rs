@@ -38,6 +38,7 @@ mod privileges;
 mod process;
 pub mod ranges;
 pub mod regions;
+pub mod rights;
 mod sched;
 mod signals;
 mod slot_set;
@@ -103,6 +104,8 @@ pub struct Kernel<'t, M: Machine> {
     /// Processes that wait for memory, and the memory server has not been told.
     events: List,
     alarms: Alarms,
+    /// What was denied to whom.
+    refusals: &'t mut rights::Refusals,
     hooks: Hooks,
     /// Seconds and nanoseconds since 1970 at boot, as far as anybody has told.
     boot_time: u64,
@@ -118,6 +121,8 @@ pub struct Storage<'t, M: Machine> {
     pub privileges: &'t mut PrivilegeTable,
     /// The pool of receive filters.
     pub filters: &'t mut Filters,
+    /// What is denied.
+    pub refusals: &'t mut rights::Refusals,
     /// Address spaces, and what each frame is used for.
     pub spaces: Spaces<'t>,
 }
@@ -142,7 +147,7 @@ pub enum Action {
 impl<'t, M: Machine> Kernel<'t, M> {
     /// A kernel without processes, on the first `online` processors.
     pub fn new(storage: Storage<'t, M>, online: usize) -> Self {
-        let Storage { procs, privileges, filters, spaces } = storage;
+        let Storage { procs, privileges, filters, refusals, spaces } = storage;
         privileges[abi::PrivilegeId::USER.index()] = Privileges::user();
         Self {
             procs,
@@ -161,6 +166,7 @@ impl<'t, M: Machine> Kernel<'t, M> {
             signaled: SlotSet::EMPTY,
             events: List::EMPTY,
             alarms: Alarms::OFF,
+            refusals,
             hooks: Hooks::NONE,
             boot_time: 0,
             action: Action::Resume,
@@ -260,7 +266,13 @@ impl<'t, M: Machine> Kernel<'t, M> {
         let done = match Trap::from_rax(request.rax) {
             None => Err(abi::Errno::BadCall),
             Some(Trap::KernelCall) => return self.kernel_call(machine, me),
-            Some(trap) => self.ipc(machine, me, trap, &request),
+            Some(trap) => {
+                let done = self.ipc(machine, me, trap, &request);
+                if let Err(errno) = done {
+                    self.note_message(me, trap, request.destination, errno);
+                }
+                done
+            }
         };
         if let Err(errno) = done {
             self.process_mut(me).frame.set_result(errno.to_result());

@@ -29,6 +29,8 @@ pub enum Crash {
 pub enum Trace {
     /// `trace=ipc`: every message.
     Ipc,
+    /// `trace=use`: every right that a process uses for the first time.
+    Use,
 }
 
 /// What the command line says.
@@ -101,7 +103,11 @@ fn crash(text: &str) -> Option<Crash> {
 }
 
 fn trace(text: &str) -> Option<Trace> {
-    (text == "ipc").then_some(Trace::Ipc)
+    match text {
+        "ipc" => Some(Trace::Ipc),
+        "use" => Some(Trace::Use),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +128,7 @@ mod tests {
         let (o, bad) = parse("debug-exit=0xf4 crash=triple-fault trace=ipc");
         assert_eq!((o.debug_exit, o.crash, o.trace), (Some(0xf4), Some(Crash::TripleFault), Some(Trace::Ipc)));
         assert!(bad.is_empty());
+        assert_eq!(parse("trace=use").0.trace, Some(Trace::Use));
     }
 
     #[test]

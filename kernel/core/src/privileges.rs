@@ -4,6 +4,7 @@ use crate::filters::FilterChain;
 use crate::grants::FoundPage;
 use crate::process::Pending;
 use crate::ranges::Resources;
+use crate::rights::Used;
 use crate::{Kernel, Machine, Process, Rts, Slot};
 use abi::boot::BootFlags;
 use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeFlags, PrivilegeId, PrivilegeSpec, TrapMask};
@@ -68,6 +69,8 @@ pub struct Privileges {
     pub(crate) resources: Resources,
     /// What its process does not receive for the time being.
     pub(crate) filters: FilterChain,
+    /// What of all this it has used, if that is asked for.
+    pub(crate) used: Used,
 }
 
 impl Privileges {
@@ -91,6 +94,7 @@ impl Privileges {
         grant_page: FoundPage::NONE,
         resources: Resources::NONE,
         filters: FilterChain::EMPTY,
+        used: Used::NOTHING,
     };
 
     /// That of all users, before anybody has said what they may do: they may call those who let them, and nothing else.
@@ -355,6 +359,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.clear_filters(slot);
         self.alarms.cancel(id.index());
         self.forget_pending(id);
+        self.refusals.forget(id);
         self.privileges[id.index()] = Privileges::FREE;
         let p = self.process_mut(slot);
         p.set_privilege_id(PrivilegeId::USER);
@@ -367,6 +372,7 @@ impl<M: Machine> Kernel<'_, M> {
                 continue;
             }
             it.sends &= !id.bit();
+            it.used.sends &= !id.bit();
             let owner = it.owner;
             match self.lookup(owner) {
                 Some(slot) => self.derive(slot),

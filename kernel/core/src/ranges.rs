@@ -99,6 +99,16 @@ impl Resources {
         self.memory.iter().any(|range| range.first <= asked.first && asked.last <= range.last)
     }
 
+    /// The place of the first range that a port is in.
+    pub(crate) fn place_of_port(&self, port: u16) -> Option<usize> {
+        self.ports.iter().position(|range| range.first <= port && port <= range.last)
+    }
+
+    /// The place of an interrupt line.
+    pub(crate) fn place_of_line(&self, line: u8) -> Option<usize> {
+        self.lines.iter().position(|known| *known == line)
+    }
+
     /// Whether an interrupt line is allowed.
     pub fn allows_line(&self, line: u8) -> bool {
         self.lines.contains(&line)

@@ -29,7 +29,26 @@ impl<M: Machine> Kernel<'_, M> {
         if !p.rts.contains(Rts::SIGNALED) {
             self.signaled.insert(slot);
             self.block(machine, slot, Rts::SIGNALED | Rts::SIGNAL_PENDING);
+            self.stop_waiting(machine, manager, slot);
             self.signal_service(machine, manager, Signal::MANAGER);
+        }
+    }
+
+    /// Whether a process stands until `manager` has dealt with its signals. To wait for it is to wait for oneself.
+    pub(crate) fn stands_for(&self, slot: Slot, manager: Slot) -> bool {
+        self.process(slot).rts.contains(Rts::SIGNAL_PENDING) && self.manager_of(slot) == Some(manager)
+    }
+
+    /// A process stands now: if its manager waits for it to take or to answer a message, that fails.
+    fn stop_waiting(&mut self, machine: &mut M, manager: Slot, slot: Slot) {
+        let (p, endpoint) = (self.process(manager), self.process(slot).endpoint);
+        let sends = p.rts.contains(Rts::SENDING) && p.send_to == endpoint;
+        let asks = p.rts.contains(Rts::RECEIVING | Rts::REPLY) && p.receive_from == endpoint;
+        if sends {
+            self.unqueue_sender(slot, manager);
+        }
+        if sends || asks {
+            self.fail_wait(machine, manager, Errno::Locked);
         }
     }
 
@@ -77,6 +96,7 @@ impl<M: Machine> Kernel<'_, M> {
         p.signals |= core::mem::take(&mut p.taken_signals);
         p.rts |= Rts::SIGNALED;
         self.signaled.insert(slot);
+        self.stop_waiting(machine, manager, slot);
         self.signal_service(machine, manager, Signal::MANAGER);
     }
 

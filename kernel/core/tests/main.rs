@@ -29,6 +29,7 @@ mod privilege_ids;
 mod processors;
 mod receive_filters;
 mod rendezvous;
+mod rights;
 mod runctl;
 mod schedule;
 mod scheduling;

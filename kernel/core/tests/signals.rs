@@ -420,3 +420,42 @@ fn an_exception_does_not_repeat_for_ever() {
         assert_eq!(take(world, B), (C, Signal::FPE.bit()));
     });
 }
+
+#[test]
+fn a_manager_waits_for_nobody_that_stands_for_it() {
+    let waits: [(fn(Endpoint) -> Regs, bool); 3] =
+        [(|to| sendrec(to, 1), true), (|to| sendrec(to, 1), false), (|to| send(to, 1), false)];
+    for (wait, is_taken) in waits {
+        managed(|world| {
+            if is_taken {
+                world.trap(C, receive(Endpoint::ANY));
+            }
+            assert_eq!(world.trap(B, wait(C)), Outcome::Blocked);
+            kill(world, C, USR1).unwrap();
+            assert_eq!(Errno::from_result(world.regs(B).rax as i64), Err(Errno::Locked), "taken: {is_taken}");
+            assert_eq!(take(world, B), (C, 1 << USR1));
+            end(world, B, C).unwrap();
+            if is_taken {
+                let answered = world.trap(C, sendnb(B, 2));
+                assert_eq!(answered, Outcome::Failed(Errno::NotReady), "nobody waits for the answer any more");
+            } else {
+                assert_eq!(world.trap(C, receive(Endpoint::ANY)), Outcome::Blocked, "nothing was left of it");
+            }
+        });
+    }
+}
+
+#[test]
+fn whoever_stands_is_not_asked_by_its_manager_but_by_others() {
+    managed(|world| {
+        world.trap(C, receive(Endpoint::ANY));
+        kill(world, C, USR1).unwrap();
+        assert_eq!(world.trap(B, sendrec(C, 1)), Outcome::Failed(Errno::Locked));
+        assert_eq!(world.trap(D, sendrec(C, 3)), Outcome::Blocked);
+        assert_eq!(world.trap(B, send(C, 1)), Outcome::Failed(Errno::Locked), "it receives no more");
+        assert_eq!(take(world, B), (C, 1 << USR1));
+        assert_eq!(world.trap(B, sendrec(C, 1)), Outcome::Failed(Errno::Locked), "it still stands");
+        end(world, B, C).unwrap();
+        assert_eq!(world.trap(B, sendrec(C, 1)), Outcome::Blocked);
+    });
+}

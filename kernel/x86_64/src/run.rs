@@ -15,6 +15,7 @@ use core::ptr::null;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameNumber, Frames};
+use kernel_core::rights::Refusals;
 use kernel_core::spaces::lending::Lendings;
 use kernel_core::spaces::{self, Space, SpaceTable};
 use kernel_core::{
@@ -51,6 +52,7 @@ unsafe impl<T> Sync for Static<T> {}
 static PROCESSES: Static<MaybeUninit<Table<X86>>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
 static PRIVILEGES: Static<PrivilegeTable> = Static(UnsafeCell::new([const { Privileges::FREE }; PRIVILEGE_COUNT]));
 static FILTERS: Static<Filters> = Static(UnsafeCell::new(Filters::new()));
+static REFUSALS: Static<Refusals> = Static(UnsafeCell::new(Refusals::NONE));
 static SPACES: Static<SpaceTable> = Static(UnsafeCell::new([Space::FREE; spaces::SPACES]));
 
 /// The tables of the core, with nothing in them.
@@ -70,6 +72,7 @@ pub unsafe fn storage(frames: Frames<'static>, lendings: Lendings<'static>) -> S
             procs: &mut *table.cast(),
             privileges: &mut *PRIVILEGES.0.get(),
             filters: &mut *FILTERS.0.get(),
+            refusals: &mut *REFUSALS.0.get(),
             spaces: Spaces::new(&mut *SPACES.0.get(), frames, lendings),
         }
     }
@@ -306,12 +309,15 @@ pub(crate) unsafe extern "sysv64" fn trap_entry(local: &mut CpuLocal) -> *const 
     leave(local, guard)
 }
 
-/// The same when each message is told of, or the kernel checks itself.
+/// The same when messages or uses of rights are told of, or the kernel checks itself.
 pub(crate) unsafe extern "sysv64" fn traced_trap_entry(local: &mut CpuLocal) -> *const Frame {
     let mut guard = lock(local);
     let State { kernel, machine } = state(&mut guard);
     check::before_trap(kernel);
-    let me = if traced::is_on() { kernel.trace_trap(machine, local.id) } else { None };
+    if traced::tells_uses() {
+        kernel.trace_use(machine, local.id);
+    }
+    let me = if traced::tells_messages() { kernel.trace_trap(machine, local.id) } else { None };
     // `trap_entry` finds the lock taken.
     forget(guard);
     // SAFETY: what holds at this entry holds at that. It does not come back when nobody is left to run: then nobody failed.

@@ -1,4 +1,4 @@
-//! The entry of traps when each message is told of, or the kernel checks itself. It is installed instead of the ordinary one,
+//! The entry of traps when messages or uses of rights are told of, or the kernel checks itself. It is installed instead of the ordinary one,
 //! so that both cost nothing without their options.
 
 use crate::check;
@@ -9,23 +9,35 @@ use crate::run::traced_trap_entry;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, Ordering};
+use kernel_core::options::Trace;
 
-/// Processors that are set up later have this entry.
-static ON: AtomicBool = AtomicBool::new(false);
+/// Whether processors that are set up later have this entry, to tell of each message.
+static MESSAGES: AtomicBool = AtomicBool::new(false);
+/// The same, to tell of rights that are used.
+static USES: AtomicBool = AtomicBool::new(false);
 
-/// Lets every processor that is set up from now on tell of each message.
-pub fn trace_messages() {
-    ON.store(true, Ordering::Relaxed);
+/// Lets every processor that is set up from now on tell of something.
+pub fn switch_on(trace: Trace) {
+    let switch = match trace {
+        Trace::Ipc => &MESSAGES,
+        Trace::Use => &USES,
+    };
+    switch.store(true, Ordering::Relaxed);
 }
 
 /// Whether each message is told of.
-pub(crate) fn is_on() -> bool {
-    ON.load(Ordering::Relaxed)
+pub(crate) fn tells_messages() -> bool {
+    MESSAGES.load(Ordering::Relaxed)
+}
+
+/// Whether rights that are used are told of.
+pub(crate) fn tells_uses() -> bool {
+    USES.load(Ordering::Relaxed)
 }
 
 /// The entry to install, if messages are told of, or the kernel checks itself.
 pub(crate) fn entry() -> Option<u64> {
-    (is_on() || check::is_on()).then_some(trap as *const () as u64)
+    (tells_messages() || tells_uses() || check::is_on()).then_some(trap as *const () as u64)
 }
 
 /// SYSCALL, as [`crate::entry`] has it but for the short way to a partner: nobody would hear of that.

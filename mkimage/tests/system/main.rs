@@ -10,6 +10,7 @@ mod latency;
 mod malformed;
 mod misreports;
 mod page;
+mod rights;
 mod screens;
 mod traces;
 mod wrong_server;

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::{CpuId, Machine, Rts, SLOTS, Slot};
-use abi::{Endpoint, Errno, PrivilegeId};
+use abi::{Endpoint, Errno, PrivilegeFlags, PrivilegeId};
 use protocol::getinfo::*;
 use protocol::{Answer, Caller};
 
@@ -75,6 +75,13 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             backup: p.backup,
             init_flags: p.init_flags,
         })
+    }
+
+    fn denial(&mut self, _: Caller, _: TakeDenial) -> Answer<Denial> {
+        if !self.kernel.privileges(self.me).flags.contains(PrivilegeFlags::ROOT) {
+            return Answer::Fail(Errno::Perm);
+        }
+        self.kernel.take_denial().ok_or(Errno::Srch).into()
     }
 
     fn machine(&mut self, _: Caller, _: GetMachine) -> Answer<MachineInfo> {

@@ -14,6 +14,7 @@ impl<M: Machine> Server for Context<'_, '_, M> {
             return Answer::Fail(Errno::Inval);
         };
         if !self.kernel.privileges(self.me).resources.allows_line(line) {
+            self.kernel.note_line(self.me, line);
             return Answer::Fail(Errno::Perm);
         }
         let hook = self.kernel.hooks.set_policy(self.machine, owner, line, policy, bit);

@@ -72,7 +72,10 @@ impl<M: Machine> Kernel<'_, M> {
         let header = self.process(me).frame.header();
         let allowed = match protocol::kernel::right(Kind(header as u16)) {
             None => Err(Errno::BadRequest),
-            Some(right) if self.process(me).calls & right == 0 => Err(Errno::CallDenied),
+            Some(right) if self.process(me).calls & right == 0 => {
+                self.note_call(me, right);
+                Err(Errno::CallDenied)
+            }
             Some(_) => Ok(()),
         };
         match allowed {

@@ -23,10 +23,13 @@ fn decode(access: PortAccess) -> (Width, bool) {
 
 impl<M: Machine> Context<'_, '_, M> {
     /// The number of a port that the caller may access with this width.
-    fn port(&self, port: u32, width: Width) -> Result<u16, Errno> {
-        let number = u16::try_from(port).map_err(|_| Errno::Perm)?;
-        let allowed = self.machine.may_access(&self.kernel.privileges(self.me).resources, number, width);
-        if allowed { Ok(number) } else { Err(Errno::Perm) }
+    fn port(&mut self, port: u32, width: Width) -> Result<u16, Errno> {
+        let resources = &self.kernel.privileges(self.me).resources;
+        let number = u16::try_from(port).ok().filter(|number| self.machine.may_access(resources, *number, width));
+        if number.is_none() {
+            self.kernel.note_port(self.me, port);
+        }
+        number.ok_or(Errno::Perm)
     }
 
     pub(super) fn port_access(&mut self, call: DevIo) -> Result<DevIoDone, Errno> {

@@ -108,7 +108,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Whether `slot` has made `to`'s SENDREC its own: it took the message, and has not answered.
-    fn waits_for_answer(&self, slot: Slot, to: Slot) -> bool {
+    pub(crate) fn waits_for_answer(&self, slot: Slot, to: Slot) -> bool {
         let p = self.process(slot);
         let waits = p.rts.contains(Rts::RECEIVING | Rts::REPLY) && !p.rts.contains(Rts::SENDING);
         waits && p.receive_from == self.process(to).endpoint
@@ -128,12 +128,16 @@ impl<M: Machine> Kernel<'_, M> {
     fn send(&mut self, me: Slot, to: Slot, trap: Trap) -> Result<(), Errno> {
         let (source, destination) = (self.process(me).endpoint, self.process(to).endpoint);
         let mut blocked = Rts::empty();
+        let stands = self.stands_for(to, me);
+        if stands && trap == Trap::SendRec {
+            return Err(Errno::Locked);
+        }
         if self.is_waiting_for(to, source, self.kind_of(me)) {
             let (message, _) = self.message_of(me);
             self.deliver(to, &message, Status::sent_with(trap));
         } else if trap == Trap::SendNb {
             return Err(Errno::NotReady);
-        } else if self.send_closes_circle(me, to) {
+        } else if stands || self.send_closes_circle(me, to) {
             return Err(Errno::Locked);
         } else {
             self.queue_sender(to, me);

@@ -33,7 +33,7 @@ impl Model {
             let sends = p.is(Rts::SENDING) && p.send_to == endpoint;
             if sends || p.is(Rts::RECEIVING) && p.receive_from == endpoint {
                 self.sending.retain(|sender| *sender != other);
-                self.fail_wait(other);
+                self.fail_wait(other, Errno::DeadSrcDst);
             }
         }
         if self.is_service(i) {
@@ -41,14 +41,14 @@ impl Model {
         }
     }
 
-    fn fail_wait(&mut self, i: usize) {
+    pub(super) fn fail_wait(&mut self, i: usize, why: Errno) {
         let p = self.program_mut(i);
         p.failed_answer = None;
         if std::mem::take(&mut p.kernel_sends) {
             self.release(i, Rts::SENDING);
             return self.leave_scheduler(i);
         }
-        p.regs.rax = Errno::DeadSrcDst.to_result() as u64;
+        p.regs.rax = why.to_result() as u64;
         self.release(i, Rts::SENDING | Rts::RECEIVING | Rts::REPLY);
         self.send_is_over(i);
     }

@@ -133,12 +133,17 @@ impl Model {
 
     fn send(&mut self, me: usize, to: usize, trap: Trap) -> Result<(), Errno> {
         let (source, destination) = (self.slots[me].endpoint, self.slots[to].endpoint);
+        // It stands until `me` deals with its signals.
+        let stands = self.program(to).is(Rts::SIGNAL_PENDING) && self.manager_of(to) == Some(me);
+        if stands && trap == Trap::SendRec {
+            return Err(Errno::Locked);
+        }
         if self.takes(to, source, self.kind_of(me)) {
             let sent = Sent { status: sent_with(trap), ..self.message_of(me) };
             self.give(to, source, &sent);
         } else if trap == Trap::SendNb {
             return Err(Errno::NotReady);
-        } else if self.closes_circle(me, to, true) {
+        } else if stands || self.closes_circle(me, to, true) {
             return Err(Errno::Locked);
         } else {
             self.hold(me, Rts::SENDING);

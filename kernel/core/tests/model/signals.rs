@@ -60,7 +60,19 @@ impl Model {
         p.signals |= signal.bit();
         if !p.is(Rts::SIGNALED) {
             self.hold(i, Rts::SIGNALED | Rts::SIGNAL_PENDING);
+            self.stop_waiting(manager, i);
             self.signal_service(manager, Signal::MANAGER);
+        }
+    }
+
+    /// Nobody waits for an answer of, or to send to, a process that it has to deal with itself.
+    fn stop_waiting(&mut self, manager: usize, i: usize) {
+        let (p, endpoint) = (self.program(manager), self.slots[i].endpoint);
+        let sends = p.is(Rts::SENDING) && p.send_to == endpoint;
+        let asks = p.is(Rts::RECEIVING) && p.is(Rts::REPLY) && p.receive_from == endpoint;
+        if sends || asks {
+            self.sending.retain(|sender| *sender != manager);
+            self.fail_wait(manager, Errno::Locked);
         }
     }
 
@@ -107,6 +119,7 @@ impl Model {
         let p = self.program_mut(i);
         p.signals |= std::mem::take(&mut p.taken);
         p.rts |= Rts::SIGNALED;
+        self.stop_waiting(manager, i);
         self.signal_service(manager, Signal::MANAGER);
     }
 

@@ -6,6 +6,7 @@ use abi::PRIVILEGES;
 use abi::layout::PAGE_SIZE;
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::rights::Refusals;
 use kernel_core::spaces::lending::{Lending, Lendings};
 use kernel_core::spaces::{SPACES, Space, SpaceTable};
 use kernel_core::{PrivilegeTable, Privileges, Process, Slot, Spaces, Storage, Table};
@@ -15,6 +16,7 @@ pub(crate) struct Tables {
     procs: Box<Table<Computer>>,
     privileges: Box<PrivilegeTable>,
     filters: Box<Filters>,
+    refusals: Box<Refusals>,
     spaces: Box<SpaceTable>,
     frames: Vec<FrameInfo>,
     lendings: Vec<Lending>,
@@ -29,6 +31,7 @@ impl Tables {
             procs: free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table"),
             privileges: privileges.try_into().expect("as many"),
             filters: Box::new(Filters::new()),
+            refusals: Box::new(Refusals::NONE),
             spaces: vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
             frames: vec![FrameInfo::RESERVED; RAM.end as usize],
             lendings: vec![Lending::UNUSED; lendings],
@@ -45,6 +48,7 @@ impl Tables {
             procs: &mut self.procs,
             privileges: &mut self.privileges,
             filters: &mut self.filters,
+            refusals: &mut self.refusals,
             spaces: Spaces::new(&mut self.spaces, frames, Lendings::new(&mut self.lendings)),
         }
     }

@@ -24,6 +24,7 @@ use abi::{Endpoint, Errno, PRIVILEGES, PrivilegeId, Signal, TrapMask};
 use kernel_core::boot::BootMemory;
 use kernel_core::filters::Filters;
 use kernel_core::frames::{FrameInfo, Frames};
+use kernel_core::rights::Refusals;
 use kernel_core::spaces::lending::{Lending, Lendings};
 use kernel_core::spaces::{Home, SPACES, Space, SpaceTable};
 use kernel_core::{
@@ -78,6 +79,7 @@ pub(crate) struct Storage {
     pub(crate) procs: Box<Table<TestMachine>>,
     privileges: Box<PrivilegeTable>,
     filters: Box<Filters>,
+    refusals: Box<Refusals>,
     spaces: Box<SpaceTable>,
     frames: Vec<FrameInfo>,
     lendings: Vec<Lending>,
@@ -96,6 +98,7 @@ impl Storage {
             procs: free.into_boxed_slice().try_into().ok().expect("Slot::all has as many as the table"),
             privileges: Box::new([const { Privileges::FREE }; PRIVILEGES]),
             filters: Box::new(Filters::new()),
+            refusals: Box::new(Refusals::NONE),
             spaces: std::vec![Space::FREE; SPACES].into_boxed_slice().try_into().expect("as many"),
             frames: std::vec![FrameInfo::RESERVED; frames],
             lendings: std::vec![Lending::UNUSED; lendings],
@@ -107,8 +110,8 @@ impl Storage {
         let mut frames = Frames::new(&mut self.frames);
         frames.add_free(0..u64::MAX);
         let spaces = Spaces::new(&mut self.spaces, frames, Lendings::new(&mut self.lendings));
-        let (procs, privileges, filters) = (&mut self.procs, &mut self.privileges, &mut self.filters);
-        Kernel::new(kernel_core::Storage { procs, privileges, filters, spaces }, online)
+        let Self { procs, privileges, filters, refusals, .. } = self;
+        Kernel::new(kernel_core::Storage { procs, privileges, filters, refusals, spaces }, online)
     }
 }
 

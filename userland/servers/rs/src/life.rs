@@ -62,6 +62,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         Ok(())
     }
 
+    /// Whether a service is one of those that the system boots with, and the system has not booted.
+    fn boots(&self, place: usize) -> bool {
+        !self.work.is_up && place < self.work.boots
+    }
+
     fn begun(&mut self, place: usize, kept: Left) {
         let now = self.work.now;
         let Some(service) = self.services.get_mut(place) else {
@@ -78,11 +83,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         }
         self.changed(place);
         self.settled(place, Ok(()));
-        if self.work.is_up {
+        if self.boots(place) {
+            self.boot_next();
+        } else {
             let label = self.label(place);
             self.servers.log(format_args!("{label} is up{}", Times(restarts)));
-        } else {
-            self.boot_next();
         }
     }
 
@@ -98,7 +103,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         self.servers.log(format_args!("{label} cannot begin: {errno}"));
         self.freeze(process);
         match how {
-            _ if !self.work.is_up => self.fatal = Some(Fatal::Lost(label, errno)),
+            _ if self.boots(place) => self.fatal = Some(Fatal::Lost(label, errno)),
             Init::LiveUpdate => self.roll_back(place, errno),
             Init::Fresh => {
                 self.settled(place, Err(errno));
@@ -119,6 +124,10 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     /// # Errors
     /// Those of the kernel.
     pub(crate) fn died(&mut self, process: Endpoint, signal: Signal) -> Result<(), Errno> {
+        // With its privileges would go what is known of them.
+        if !self.policy.is_empty() {
+            self.tell_denials();
+        }
         let Some(place) = self.services.named(process) else {
             return match self.services.with_other(process) {
                 // The old version, which waits for the new one to begin: nothing is left to go back to.
@@ -205,6 +214,8 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         if !is_new {
             let (source, destination) = (old.endpoint, made.instance.endpoint);
             self.swap(source, destination, UpdateDirection::Forward)?;
+            // Since they were told of its death, others may have sent to the dead instance again, which can have taken the message with it.
+            let _ = self.privctl().clear_ipc_refs(ClearRefs { process: source });
         }
         let Some(service) = self.services.get_mut(place) else {
             return Err(Errno::Srch);

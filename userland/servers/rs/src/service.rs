@@ -267,6 +267,8 @@ pub(crate) struct Work {
     pub(crate) now: u64,
     /// The place of the service that boots next.
     pub(crate) booting: usize,
+    /// So many services boot, in the first places; whatever is started meanwhile comes behind them.
+    pub(crate) boots: usize,
     /// The system has booted.
     pub(crate) is_up: bool,
     /// Whatever dies stays dead.
@@ -277,5 +279,5 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) const NONE: Self =
-        Self { now: 0, booting: 0, is_up: false, shuts_down: false, forgotten: [None; SERVICES] };
+        Self { now: 0, booting: 0, boots: 0, is_up: false, shuts_down: false, forgotten: [None; SERVICES] };
 }

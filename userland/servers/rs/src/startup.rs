@@ -94,6 +94,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let serves = Some(boot.endpoint) == self.pager;
         service.phase = if serves { Phase::Active } else { Phase::Starting { how: Init::Fresh, until: u64::MAX } };
         self.services.put(free, service);
+        self.work.boots = free + 1;
         self.changed(free);
     }
 
@@ -139,10 +140,13 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         // Whoever begins at once has the next one begin.
         while self.work.booting.checked_sub(1).is_none_or(|last| !is_waited_for(self, last)) {
             let place = self.work.booting;
-            let Some(service) = self.services.get_mut(place) else {
+            if place >= self.work.boots {
                 break;
-            };
+            }
             self.work.booting += 1;
+            let Some(service) = self.services.get_mut(place) else {
+                continue;
+            };
             if let Phase::Starting { how, .. } = service.phase {
                 service.phase = Phase::Starting { how, until };
                 if let Err(error) = self.let_begin(place) {
@@ -150,16 +154,15 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
                 }
             }
         }
-        let all_begun = self.services.iter().all(|service| service.phase == Phase::Active);
-        let all_run = self.services.get(self.work.booting).is_none();
-        if all_run && all_begun && !self.work.is_up {
+        let has_begun = |place| self.services.get(place).is_none_or(|service| service.phase == Phase::Active);
+        if self.work.booting >= self.work.boots && (0..self.work.boots).all(has_begun) && !self.work.is_up {
             self.is_up();
         }
     }
 
     fn is_up(&mut self) {
         self.work.is_up = true;
-        let count = self.services.iter().count();
+        let count = self.work.boots;
         for place in self.services.places() {
             let Some(process) = self.services.get(place).map(|service| service.now.endpoint) else {
                 continue;

@@ -5,6 +5,7 @@
 #![no_std]
 
 mod boot;
+mod denials;
 mod life;
 mod make;
 mod news;

@@ -26,6 +26,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     pub(crate) fn period(&mut self) {
         self.work.now += 1;
         self.set_alarm();
+        self.tell_denials();
         for place in self.services.places() {
             self.look_after(place);
         }

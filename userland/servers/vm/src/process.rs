@@ -104,6 +104,8 @@ pub(crate) struct Process {
     pub(crate) exits: bool,
     /// What it may ask for.
     pub(crate) authority: Authority,
+    /// Calls that it has made and may not make, a bit each, until somebody asks.
+    pub(crate) refused: u64,
     /// What it has.
     pub(crate) memory: Memory,
 }
@@ -187,6 +189,11 @@ impl Processes {
         self.get(endpoint)?;
         self.len -= 1;
         self.slots[Self::slot(endpoint)].take()
+    }
+
+    /// All of them, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.slots.iter_mut().filter_map(Option::as_deref_mut)
     }
 
     /// All of them.

@@ -37,6 +37,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     /// Answers a request in its place. Whether there is an answer: if not, there will be one later.
     pub fn answer(&mut self, message: &mut Message) -> bool {
         if !self.may_call(message.peer, message.kind) {
+            self.refuse(message);
             message.kind = Kind::failed(Errno::NoSys);
             message.body = [0; BODY_WORDS];
             return true;
@@ -63,6 +64,15 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             answered = protocol::vm::answer(self, message);
         }
         answered
+    }
+
+    /// Notes a call that is not allowed.
+    #[cold]
+    fn refuse(&mut self, message: &Message) {
+        let number = u32::from(message.kind.0.wrapping_sub(PROTOCOL.base));
+        if let Ok(process) = self.processes.get_mut(message.peer) {
+            process.refused |= 1u64.checked_shl(number).unwrap_or(0);
+        }
     }
 
     fn may_call(&self, caller: Endpoint, kind: Kind) -> bool {
@@ -109,6 +119,16 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
 }
 
 impl<T: Transport + Copy, H: Heap> Server for Vm<T, H> {
+    fn refusal(&mut self, _: Caller, _: TakeRefusal) -> Answer<Refusal> {
+        let refused = self.processes.iter_mut().find(|process| process.refused != 0).ok_or(Errno::Srch);
+        let taken = refused.map(|process| Refusal {
+            process: process.endpoint,
+            reserved: 0,
+            calls: core::mem::take(&mut process.refused),
+        });
+        taken.into()
+    }
+
     fn exit(&mut self, _: Caller, call: Exit) -> Answer<ExitDone> {
         self.do_exit(call.process).map(|()| ExitDone {}).into()
     }

@@ -1,5 +1,4 @@
 //! A service that does wrong on request, or from the beginning.
-#![no_std]
 
 use abi::{Endpoint, Errno, Message, Signal};
 use protocol::assist::{Count, Counted, Deed, Misbehave, Misbehaved, Server};
@@ -11,6 +10,7 @@ use protocol::vmctl::Access;
 use protocol::{Answer, Call, Caller};
 use sef::{Begin, Old, Prepared, Service};
 use sys::Ipc;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// How it begins, except at boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +30,38 @@ pub enum Beginning {
 pub struct Assist {
     beginning: Beginning,
     how: u32,
-    calls: u64,
+    counts: Counts,
     signals: u32,
     is_silent: bool,
     ignores_term: bool,
     refuses: bool,
     cannot_save: bool,
-    saved: [u8; 8],
+}
+
+/// Callers whose calls are counted.
+const CALLERS: usize = 255;
+
+/// What the next version gets: 4 KiB.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Counts {
+    calls: u64,
+    /// The first callers, by their endpoints, and how often each has called.
+    callers: [[u64; 2]; CALLERS],
+    reserved: u64,
+}
+
+impl Counts {
+    /// Counts a call. How often this caller has called.
+    fn count(&mut self, caller: Endpoint) -> u64 {
+        self.calls += 1;
+        let me = u64::from(caller.raw());
+        let entry = self.callers.iter_mut().find(|[who, times]| *who == me || *times == 0);
+        entry.map_or(0, |entry| {
+            *entry = [me, entry[1] + 1];
+            entry[1]
+        })
+    }
 }
 
 impl Assist {
@@ -46,13 +71,12 @@ impl Assist {
         Self {
             beginning,
             how: 0,
-            calls: 0,
+            counts: Counts { calls: 0, callers: [[0; 2]; CALLERS], reserved: 0 },
             signals: 0,
             is_silent: false,
             ignores_term: false,
             refuses: false,
             cannot_save: false,
-            saved: [0; 8],
         }
     }
 
@@ -136,12 +160,13 @@ impl Service for Assist {
     }
 
     fn take_over(&mut self, begin: &Begin) -> Result<(), Errno> {
+        self.start(Init::LiveUpdate)?;
         let Old { state, len } = begin.old.ok_or(Errno::NoEnt)?;
-        let mut calls = [0; 8];
-        let bytes = calls.get_mut(..len as usize).ok_or(Errno::TooBig)?;
-        state.copy_from(0, bytes)?;
-        self.calls = u64::from_le_bytes(calls);
-        self.start(Init::LiveUpdate)
+        if len != size_of::<Counts>() as u64 {
+            return Err(Errno::Inval);
+        }
+        state.copy_from(0, self.counts.as_mut_bytes())?;
+        Ok(())
     }
 
     fn accepts(&self, state: u32) -> Result<(), Errno> {
@@ -159,8 +184,7 @@ impl Service for Assist {
         if self.cannot_save {
             return Err(Errno::Io);
         }
-        self.saved = self.calls.to_le_bytes();
-        Ok(&self.saved)
+        Ok(self.counts.as_bytes())
     }
 
     fn answer(&mut self, request: &mut Message) -> bool {
@@ -186,8 +210,8 @@ impl Server for Assist {
         Answer::Reply(Misbehaved { error, reserved: 0 })
     }
 
-    fn count(&mut self, _: Caller, _: Count) -> Answer<Counted> {
-        self.calls += 1;
-        Answer::Reply(Counted { calls: self.calls, how: self.how, signals: self.signals })
+    fn count(&mut self, from: Caller, _: Count) -> Answer<Counted> {
+        let yours = self.counts.count(from.endpoint);
+        Answer::Reply(Counted { calls: self.counts.calls, how: self.how, signals: self.signals, yours })
     }
 }

@@ -85,8 +85,10 @@ pub(crate) fn the_data_store_forgets_nothing() -> Outcome {
         if round % 2 == 0 {
             update("ds", "ds", sef::state::WORK_FREE)?;
         } else {
+            let before = info("ds")?.restarts;
             sys::kernel().kill(protocol::kernel::Kill { process: store, signal: 9 })?;
-            check_eq!(until_active("ds")?.endpoint, store);
+            comes_back("ds", before + 1, true)?;
+            check_eq!(lookup("ds")?, store);
         }
         check_eq!(stored(KEY, EntryKind::Number)?, round);
         check_eq!(stored(HELLO, EntryKind::Label)?, u64::from(lookup(HELLO)?.raw()));

@@ -23,9 +23,9 @@ pub(crate) fn what_stands_in_no_policy_is_denied() -> Outcome {
         let denied = |deed, target| misbehave(assist, deed, target, 1);
         check_eq!(denied(Deed::Send, hello)?, Errno::CallDenied as u32);
         check_eq!(denied(Deed::Flood, hello)?, Errno::CallDenied as u32);
-        check_eq!(denied(Deed::Port, hello)?, Errno::CallDenied as u32);
+        check_eq!(denied(Deed::Port, hello)?, Errno::Perm as u32);
         check_eq!(denied(Deed::Kernel, hello)?, Errno::CallDenied as u32);
-        check_eq!(denied(Deed::Interrupt, hello)?, Errno::CallDenied as u32);
+        check_eq!(denied(Deed::Interrupt, hello)?, Errno::Perm as u32);
         check_eq!(denied(Deed::Memory, lookup("vm")?)?, Errno::NoSys as u32);
         check_eq!(denied(Deed::Leak, Endpoint::NONE)?, 0);
         Ok(())

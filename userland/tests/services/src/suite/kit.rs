@@ -5,6 +5,8 @@ use abi::grant::GrantId;
 use abi::{Endpoint, Errno};
 use protocol::assist::{Count, Counted, Deed, Misbehave};
 use protocol::cdev::{IoCtl, Open, OpenFor};
+use protocol::getinfo::{GetPrivileges, GetProcess};
+use protocol::pm::GetProcessStatus;
 use protocol::rs::*;
 use protocol::{Call, assist, cdev, rs};
 use suite::{Failure, Outcome};
@@ -82,11 +84,30 @@ pub(crate) fn until_active(label: &str) -> Result<ServiceInfo, Failure> {
     }
 }
 
+/// Waits until a service serves that has been restarted so often. If it `waits` for its restart that is asked for.
+pub(crate) fn comes_back(service: &str, restarts: u32, waits: bool) -> Outcome {
+    loop {
+        let info = info(service)?;
+        match info.state {
+            State::Active if info.restarts == restarts => return Ok(()),
+            State::GivenUp => suite::fail!("{service} is given up"),
+            State::Waiting if !waits => match restart(service) {
+                Ok(_) | Err(Errno::Busy) => {}
+                Err(error) => return Err(error.into()),
+            },
+            _ => pause_for(1)?,
+        }
+    }
+}
+
 /// Lets some time pass.
 pub(crate) fn pause() -> Result<(), Errno> {
-    let kernel = sys::kernel();
-    let mut kernel = kernel;
-    kernel.setalarm(protocol::kernel::SetAlarm { ticks: 2, absolute: 0 })?;
+    pause_for(2)
+}
+
+/// Lets so many ticks of the timer pass.
+pub(crate) fn pause_for(ticks: u64) -> Result<(), Errno> {
+    sys::kernel().setalarm(protocol::kernel::SetAlarm { ticks, absolute: 0 })?;
     rt::receive(Endpoint::CLOCK).map(drop)
 }
 
@@ -139,12 +160,56 @@ pub(crate) fn with(program: &str, label: &str, test: impl FnOnce(Endpoint) -> Ou
     result
 }
 
-/// What there is of everything that could be lost: free pages, processes, and the memory server's count of processes.
-pub(crate) fn supplies() -> Result<(u64, u64), Errno> {
+/// What there is of everything that could be lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Supplies {
+    /// Free pages.
+    pages: u64,
+    /// Processes, as the memory server, the process manager and the kernel know them.
+    processes: [u64; 3],
+    /// Privilege structures that are used.
+    privileges: u64,
+    /// Services.
+    services: u64,
+}
+
+/// Short, so that two of them fit a line of a report.
+impl core::fmt::Debug for Supplies {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { pages, processes, privileges, services } = self;
+        write!(f, "{pages} {processes:?} {privileges} {services}")
+    }
+}
+
+/// Counts what there is.
+pub(crate) fn supplies() -> Result<Supplies, Errno> {
     let to = lookup("vm")?;
-    let mut vm = protocol::vm::Client { to, transport: Ipc::default() };
-    let memory = vm.memory(protocol::vm::GetMemory {})?;
-    Ok((memory.free, memory.processes))
+    let memory = protocol::vm::Client { to, transport: Ipc::default() }.memory(protocol::vm::GetMemory {})?;
+    let pm = lookup("pm")?;
+    let mut pm = protocol::pm::Client { to: pm, transport: Ipc::default() };
+    let mut kernel = protocol::getinfo::Client { to: Endpoint::SYSTEM, transport: sys::KernelTransport };
+    let managed = occupied(|slot| pm.process(GetProcessStatus { slot: slot as u32, reserved: 0 }).map(drop))?;
+    let known = occupied(|slot| kernel.process(GetProcess { slot }).map(drop))?;
+    Ok(Supplies {
+        pages: memory.free,
+        processes: [memory.processes, managed, known],
+        privileges: occupied(|id| kernel.privileges(GetPrivileges { id }).map(drop))?,
+        services: occupied(|slot| root()?.service(GetService { slot }).map(drop))?,
+    })
+}
+
+/// How many places of a table are taken, which says `ESRCH` of those that are not, and `EDOM` beyond its end.
+fn occupied(mut ask: impl FnMut(u64) -> Result<(), Errno>) -> Result<u64, Errno> {
+    let mut count = 0;
+    for place in 0.. {
+        match ask(place) {
+            Ok(()) => count += 1,
+            Err(Errno::Srch) => {}
+            Err(Errno::Dom) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
 }
 
 pub(crate) fn send<C: Call>(to: Endpoint, call: &C) -> Result<C::Reply, Errno> {

@@ -6,6 +6,7 @@ mod crashes;
 mod denials;
 mod kit;
 mod lives;
+mod loads;
 mod pings;
 mod updates;
 
@@ -47,5 +48,13 @@ suite::suite! {
         what_stands_in_no_policy_is_denied,
         nobody_else_speaks_for_the_root,
         signals_reach_a_service_once
+    }
+    loads {
+        a_service_is_killed_while_it_is_used,
+        a_driver_is_killed_while_it_is_used,
+        the_data_store_is_killed_while_it_is_used,
+        a_service_is_replaced_while_it_is_used,
+        a_driver_is_replaced_while_it_is_used,
+        the_data_store_is_replaced_while_it_is_used
     }
 }

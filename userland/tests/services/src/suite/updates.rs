@@ -38,11 +38,11 @@ pub(crate) fn a_new_version_goes_on_with_the_state() -> Outcome {
 pub(crate) fn a_client_that_waits_is_served_by_the_new_version() -> Outcome {
     // The other client calls all the time, and ends as soon as an answer is wrong.
     with(ASSIST, "", |endpoint| {
-        with("assist-client", "", |_| {
+        with("client-assist", "", |_| {
             for _ in 0..5 {
                 update(ASSIST, ASSIST, state::WORK_FREE)?;
             }
-            check_eq!(info("assist-client")?.restarts, 0);
+            check_eq!(info("client-assist")?.restarts, 0);
             let first = count(endpoint)?.calls;
             pause()?;
             let second = count(endpoint)?.calls;
