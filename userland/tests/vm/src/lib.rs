@@ -10,8 +10,8 @@ mod files {
     protocol::protocol! {
         files = 0x7300;
 
-        /// From now on it answers so: one of [`How`](crate::How).
-        1 fn behave(Behave { how: u64 }) -> Behaved {};
+        /// From now on it answers so.
+        1 fn behave(Behave { how: crate::How }) -> Behaved {};
         /// Answers what it has held back.
         2 fn release(Release {}) -> Released {};
         /// What it has been asked, and what it has open for the memory server.
@@ -42,7 +42,7 @@ pub use files::{
 };
 
 /// How the stand-in answers the memory server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(u64)]
 pub enum How {
     /// As it should.
@@ -55,14 +55,6 @@ pub enum How {
     Lying,
     /// First with wrong numbers, then as it should.
     Guessing,
-}
-
-impl How {
-    /// What a number says; `None` if that is nothing.
-    pub fn of(how: u64) -> Option<Self> {
-        let all = [Self::Well, Self::Failing, Self::Late, Self::Lying, Self::Guessing];
-        all.into_iter().find(|known| *known as u64 == how)
-    }
 }
 
 /// The device with the files.
