@@ -12,6 +12,7 @@ mod misreports;
 mod page;
 mod screens;
 mod traces;
+mod users;
 mod wrong_server;
 mod wrong_sets;
 
