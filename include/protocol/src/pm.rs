@@ -32,6 +32,19 @@ pub mod status {
         (signal & 0xff) << 8 | 0x7f
     }
 
+    /// The code that it has ended with by itself; `None` if it has not.
+    pub const fn code(status: u32) -> Option<u32> {
+        if status & 0x7f == 0 { Some(status >> 8 & 0xff) } else { None }
+    }
+
+    /// The signal that has ended it; `None` if none has.
+    pub const fn signal(status: u32) -> Option<u32> {
+        match status & 0x7f {
+            0 | 0x7f => None,
+            signal => Some(signal),
+        }
+    }
+
     /// It goes on.
     pub const CONTINUED: u32 = 0xffff;
     /// Memory was saved.
@@ -317,4 +330,22 @@ crate::protocol! {
     };
     /// The file server has done what it was told about a process: see `pmfiles`. Only for that one, and not answered.
     47 fn files_done(FilesDone { process: Endpoint, error: u32 }) -> FilesDoneNoted {};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::status::*;
+
+    #[test]
+    fn a_status_says_one_thing() {
+        for number in [0, 1, 31, 255] {
+            assert_eq!((code(exited(number)), signal(exited(number))), (Some(number), None));
+        }
+        for (number, core) in [(1, false), (11, true), (31, false)] {
+            assert_eq!((code(killed(number, core)), signal(killed(number, core))), (None, Some(number)));
+        }
+        for neither in [stopped(19), CONTINUED] {
+            assert_eq!((code(neither), signal(neither)), (None, None));
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod page;
 mod rights;
 mod screens;
 mod traces;
+mod users;
 mod wrong_server;
 mod wrong_sets;
 

@@ -15,7 +15,7 @@ const SUITES: [&str; 3] =
 /// With a line for each use of a right, they are slow.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// The last words of `ping`, after which nothing more happens in the shipped image.
-const END: &str = "selix: ping exited, status 0";
+const END: &str = "init: ping exited, status 0";
 const USE: &str = "selix: use: ";
 
 /// Rights that no run shows: whose, which, and why they are there.

@@ -36,16 +36,12 @@ impl fmt::Display for Trouble {
 }
 
 fn main() -> u64 {
-    match check() {
-        Ok(()) => {
-            sys::log!("{SERVER} answers: {CALLS} calls, all payloads right");
-            0
-        }
-        Err(trouble) => {
-            sys::log!("{trouble}");
-            1
-        }
+    let checked = check();
+    match &checked {
+        Ok(()) => sys::log!("{SERVER} answers: {CALLS} calls, all payloads right"),
+        Err(trouble) => sys::log!("{trouble}"),
     }
+    sys::exit_user(checked.is_err().into())
 }
 
 fn check() -> Result<(), Trouble> {

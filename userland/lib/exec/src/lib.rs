@@ -7,7 +7,7 @@ use abi::{Endpoint, Errno};
 use core::ops::Range;
 use libexec::{EndOfFile, Failure, Fill, Reservation, Section, Start, Step, Target};
 
-pub use libexec::{ARG_MAX, Accept, ExecError, Facts, Loaded, Request, Trust};
+pub use libexec::{ARG_MAX, Accept, ExecError, Facts, Loaded, PIE_SPAN, Request, Trust};
 
 use protocol::kernel;
 use protocol::vm::{Access, Clear, Client, Map, MapFlags, Protect, SetBreak};

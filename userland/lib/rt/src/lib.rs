@@ -14,6 +14,7 @@ mod others;
 mod ports;
 #[cfg(panic = "abort")]
 mod program;
+pub mod random;
 mod senda;
 mod start;
 mod trap;
@@ -23,7 +24,7 @@ pub use kernel_call::{call_unchecked, kernel_call};
 pub use lent::Lent;
 pub use line::Line;
 pub use log::{log, write_line};
-pub use others::{Others, fill_in, read_physical, write_to};
+pub use others::{Others, fill_in, read_from, read_physical, write_to};
 pub use ports::{PortWidth, list_of_ports, read_ports, write_ports};
 pub use senda::{AsyncSlot, senda};
 pub use start::exit;

@@ -1,4 +1,4 @@
-//! Kernel calls that write or take away memory of other processes, and so leave that of the caller alone.
+//! Kernel calls about memory of other processes, which leave that of the caller alone but for what it lends them.
 
 use crate::kernel_call::{call_unchecked, kernel_call, message_unchecked};
 use abi::{Endpoint, Errno, Message};
@@ -80,6 +80,21 @@ pub fn write_to(process: Endpoint, address: u64, bytes: &[u8]) -> Result<(), Err
         let (from, to, len) = (bytes.as_ptr() as u64 + done, address + done, bytes.len() as u64 - done);
         let call = VirCopy { source: Endpoint::SELF, destination: process, from, to, len, flags: 0 };
         // SAFETY: memory of another process is written.
+        done += unsafe { call_unchecked(&call) }?.done;
+    }
+    Ok(())
+}
+
+/// Fills memory of the caller with what another process has at an address.
+///
+/// # Errors
+/// Those of [`VirCopy`].
+pub fn read_from(process: Endpoint, address: u64, into: &mut [u8]) -> Result<(), Errno> {
+    let mut done = 0;
+    while done < into.len() as u64 {
+        let (from, to, len) = (address + done, into.as_mut_ptr() as u64 + done, into.len() as u64 - done);
+        let call = VirCopy { source: process, destination: Endpoint::SELF, from, to, len, flags: 0 };
+        // SAFETY: what is written is borrowed for that, and takes any bytes.
         done += unsafe { call_unchecked(&call) }?.done;
     }
     Ok(())

@@ -14,6 +14,7 @@
 #![no_std]
 
 mod check;
+pub mod orders;
 mod report;
 
 pub use check::{Failure, Outcome, Text};

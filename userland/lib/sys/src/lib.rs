@@ -5,6 +5,7 @@ pub mod grants;
 mod ipc;
 mod kernel;
 mod serve;
+mod user;
 
 pub use ipc::Ipc;
 pub use kernel::{
@@ -13,6 +14,7 @@ pub use kernel::{
 };
 pub use rt::{PortWidth, entry, list_of_ports, read_ports, write_ports};
 pub use serve::{Port, Stopped, Traps, serve, serve_over};
+pub use user::{exit_user, process_manager};
 
 #[doc(hidden)]
 pub use rt::log as log_line;

@@ -5,10 +5,10 @@ use crate::process::{Flags, Process};
 use crate::table::{INIT_PID, Slot};
 use crate::{Pm, Port};
 use abi::boot::{BootEntry, BootFlags, NAME_LEN};
-use abi::{Endpoint, Errno};
+use abi::{Endpoint, Errno, PrivilegeId};
 use core::fmt;
 use protocol::Transport;
-use protocol::getinfo::{GetBootPolicy, GetMachine, GetProcess};
+use protocol::getinfo::{GetBootPolicy, GetMachine, GetPrivileges, GetProcess};
 use protocol::kernel::WhoAmI;
 use protocol::pmfiles::What;
 
@@ -46,6 +46,8 @@ struct Program {
     endpoint: Endpoint,
     name: [u8; NAME_LEN],
     flags: u16,
+    /// It is a user process, whose signals come to the process manager.
+    is_user: bool,
 }
 
 impl Program {
@@ -55,8 +57,8 @@ impl Program {
 }
 
 impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
-    /// Makes the boot programs known: the first user process with pid 1, if there is one, the root system process as its child, and all
-    /// others as children of that.
+    /// Makes the boot programs known: the first user process with pid 1, if there is one, the root system process and other user processes as its
+    /// children, and all services as children of the root system process. Where somebody else manages users, they are like services.
     ///
     /// # Errors
     /// That the kernel does not tell, or tells of no root system process.
@@ -74,7 +76,7 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
             if program.is(FILES) {
                 pm.files = Some(program.endpoint);
             }
-            if program.is(INIT) && !is_root {
+            if program.is(INIT) && program.is_user {
                 pm.init = Some(pm.add_program(&program, INIT_PID, None, Flags::empty()));
             }
         })?;
@@ -86,8 +88,9 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
             let slot = Slot::of(program.endpoint);
             if pm.init != Some(slot) {
                 let pid = pm.table.next_pid();
-                let parent = if root == Some(slot) { pm.init } else { root };
-                pm.add_program(&program, pid, parent, Flags::SERVICE);
+                let flags = if program.is_user { Flags::empty() } else { Flags::SERVICE };
+                let parent = if root == Some(slot) || program.is_user { pm.init } else { root };
+                pm.add_program(&program, pid, parent, flags);
             }
         })?;
         for slot in self.table.slots() {
@@ -104,6 +107,9 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
 
     /// Does something with each program of the boot table that lives.
     fn for_each_program(&mut self, mut act: impl FnMut(&mut Self, Program)) -> Result<(), Errno> {
+        let users = PrivilegeId::USER.index() as u64;
+        // Without users nobody manages them.
+        let manages_users = self.getinfo().privileges(GetPrivileges { id: users }).is_ok_and(|p| p.manager == self.me);
         for index in 0.. {
             let policy = match self.getinfo().boot_policy(GetBootPolicy { index }) {
                 Ok(policy) => policy,
@@ -115,7 +121,8 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
             }
             match self.getinfo().process(GetProcess { slot: policy.endpoint.slot() as u64 }) {
                 Ok(info) if info.endpoint == policy.endpoint => {
-                    act(self, Program { endpoint: info.endpoint, name: info.name, flags: policy.flags });
+                    let is_user = manages_users && u64::from(info.privilege_id) == users;
+                    act(self, Program { endpoint: info.endpoint, name: info.name, flags: policy.flags, is_user });
                 }
                 // It has ended.
                 Ok(_) | Err(Errno::Srch) => {}

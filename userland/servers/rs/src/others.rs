@@ -12,6 +12,7 @@ use protocol::Transport;
 use protocol::sef::{ServiceEntry, TABLE_LEN};
 use rs::{Name, Servers};
 use rt::AsyncSlot;
+use rt::random::Random;
 use sys::Ipc;
 use sys::grants::{FOREVER, Pages, Rights, SharedGrant};
 use zerocopy::IntoBytes;
@@ -32,6 +33,7 @@ const _: () = assert!(TABLE_LEN * size_of::<ServiceEntry>() <= 4096 && size_of::
 #[derive(Default)]
 pub(crate) struct Others {
     ipc: Ipc,
+    random: Random,
     /// The grant of the table.
     table: Option<SharedGrant<'static, 1>>,
 }
@@ -67,11 +69,19 @@ impl Servers for Others {
         let request = Request {
             accept: Accept::Native,
             stack: STACK_TOP - STACK..STACK_TOP,
-            base: 0,
+            base: self.random.word(),
             arguments: &argument[..=text.len()],
             environment: b"",
             name: core::ffi::CStr::from_bytes_until_nul(&name.0).unwrap_or_default(),
-            facts: Facts { uid: 0, euid: 0, gid: 0, egid: 0, trust: Trust::Caller, random: [0; 16], hwcap: 0 },
+            facts: Facts {
+                uid: 0,
+                euid: 0,
+                gid: 0,
+                egid: 0,
+                trust: Trust::Caller,
+                random: self.random.bytes(),
+                hwcap: 0,
+            },
         };
         match exec::exec(vm, process, text, image, &request) {
             Ok(_) => Ok(()),

@@ -43,7 +43,7 @@ mod waits;
 pub use check::{Checked, Inconsistency};
 pub use events::Segv;
 pub use heap::{Heap, OVERHEAD};
-pub use load::{BootProgram, LoadError, OwnMemory};
+pub use load::{BootProgram, Chance, LoadError, OwnMemory};
 pub use machine::Refusal;
 pub use process::Authority;
 pub use serve::USER_CALLS;

@@ -69,8 +69,14 @@ impl<O: OwnMemory> Source for File<'_, O> {
     }
 }
 
-/// What the auxiliary vector says. There is nobody yet who could tell random bytes.
-const FACTS: Facts = Facts { uid: 0, euid: 0, gid: 0, egid: 0, trust: Trust::Caller, random: [0; 16], hwcap: 0 };
+/// What nobody can guess of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chance {
+    /// Bits that choose where it goes, if it can be moved.
+    pub base: u64,
+    /// What it finds at `AT_RANDOM`.
+    pub bytes: [u8; 16],
+}
 
 impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     /// Loads a boot program, which the server knows and which has nothing yet. Returns where it has been put. The frames of its file are
@@ -78,7 +84,12 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
     ///
     /// # Errors
     /// What is wrong with the file, or that there is no memory for it.
-    pub fn load(&mut self, program: &BootProgram, own: &mut (impl OwnMemory + Copy)) -> Result<Loaded, LoadError> {
+    pub fn load(
+        &mut self,
+        program: &BootProgram,
+        own: &mut (impl OwnMemory + Copy),
+        chance: Chance,
+    ) -> Result<Loaded, LoadError> {
         let name = CStr::from_bytes_until_nul(&program.name).unwrap_or_default();
         // The name is the one argument.
         let mut argument = [0; NAME_LEN];
@@ -86,11 +97,11 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         let request = Request {
             accept: Accept::Native,
             stack: STACK_TOP - STACK..STACK_TOP,
-            base: 0,
+            base: chance.base,
             arguments: &argument[..=name.count_bytes()],
             environment: b"",
             name,
-            facts: FACTS,
+            facts: Facts { uid: 0, euid: 0, gid: 0, egid: 0, trust: Trust::Caller, random: chance.bytes, hwcap: 0 },
         };
         let mut source = File { program: *program, own: &mut own.clone() };
         let mut target = Program { vm: self, program, own };

@@ -12,9 +12,10 @@ use protocol::getinfo::{BootPolicy, GetBootPolicy};
 use protocol::kernel::GetBootEntry;
 use protocol::vm::MemoryInfo;
 use protocol::vmctl::GetBootFile;
+use rt::random::Random;
 use rt::{AsyncSlot, Others};
 use sys::Traps;
-use vm::{Authority, BootProgram, LoadError, OwnMemory, Vm};
+use vm::{Authority, BootProgram, Chance, LoadError, OwnMemory, Vm};
 
 const MIB: u64 = 1 << 20;
 
@@ -73,17 +74,21 @@ fn serve() -> Result<sys::Stopped, Failure> {
     let me = sys::whoami()?.endpoint;
     let calls = Others::find()?;
     let mut server = Vm::start(crate::Calls::from(calls), ProgramHeap, calls.own_space())?;
-    let root = take_over_programs(&mut server, &mut Memory, me)?;
+    let mut random = Random::new();
+    let root = take_over_programs(&mut server, &mut random, me)?;
     let memory = server.memory_info();
     let mib = |pages: u64| pages * PAGE_SIZE / MIB;
     sys::log!("{} of {} MiB are free for programs", mib(memory.free), mib(memory.total));
+    if random.is_weak() {
+        sys::log!("this processor has no generator: the random bytes of programs can be guessed");
+    }
     rt::notify(root)?;
     Ok(sys::serve_over(&mut Traps, &mut server, answer, notified))
 }
 
 /// Makes the programs of the boot table known, and loads those that the kernel has not. The root, which says later what the
 /// others may ask for, may ask for everything. Returns who it is.
-fn take_over_programs(server: &mut Server, memory: &mut Memory, me: Endpoint) -> Result<Endpoint, Failure> {
+fn take_over_programs(server: &mut Server, random: &mut Random, me: Endpoint) -> Result<Endpoint, Failure> {
     let mut root = None;
     for index in 0.. {
         let policy = match sys::getinfo().boot_policy(GetBootPolicy { index }) {
@@ -103,7 +108,7 @@ fn take_over_programs(server: &mut Server, memory: &mut Memory, me: Endpoint) ->
         server.adopt(policy.endpoint, authority)?;
         root = root.or(is_root.then_some(policy.endpoint));
         if has(&policy, BootFlags::SERVED) {
-            load(server, memory, index, &policy)?;
+            load(server, random, index, &policy)?;
         }
     }
     root.ok_or(Failure::Kernel(Errno::Srch))
@@ -114,11 +119,12 @@ fn has(policy: &BootPolicy, flag: BootFlags) -> bool {
 }
 
 /// Loads a program. Its file is kept for the root system process or given back.
-fn load(server: &mut Server, memory: &mut Memory, index: u64, policy: &BootPolicy) -> Result<(), Failure> {
+fn load(server: &mut Server, random: &mut Random, index: u64, policy: &BootPolicy) -> Result<(), Failure> {
     let name = sys::kernel().boot_entry(GetBootEntry { index })?.name;
     let file = sys::vmctl().boot_file(GetBootFile { index })?;
     let program = BootProgram { process: policy.endpoint, name, file: file.first, len: file.len };
-    server.load(&program, memory).map_err(|error| Failure::Load(name, error))?;
+    let chance = Chance { base: random.word(), bytes: random.bytes() };
+    server.load(&program, &mut Memory, chance).map_err(|error| Failure::Load(name, error))?;
     if has(policy, BootFlags::KEPT) {
         server.keep_file(index, file.first, file.len)?;
     } else {

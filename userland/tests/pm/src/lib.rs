@@ -1,31 +1,10 @@
-//! What the suite tells a user to do, and what that tells it.
-//!
-//! A user asks for the next order with SENDREC, and so tells what has become of the last one. A child that an order has made asks, too.
+//! What the suite [orders](suite::orders) a user to do.
 #![no_std]
 
-mod orders {
-    //! The calls between users and suite.
-
-    protocol::protocol! {
-        user = 0x7300;
-
-        /// The last order has been carried out; the next one is wanted.
-        1 fn next(Next {
-            /// 0, or the error of a call.
-            error: u64,
-            words: [u64; 6]
-        }) -> Order {
-            /// What to do: one of [`Do`](crate::Do).
-            what: u64,
-            words: [u64; 6]
-        };
-    }
-}
-
-pub use orders::{Next, Order, PROTOCOL};
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 /// What a user can do; the words of the order are its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(u64)]
 pub enum Do {
     /// Nothing.
@@ -48,25 +27,6 @@ pub enum Do {
     LoseStack,
     /// So many times: makes a child that ends at once, and waits for it. Tells the first round that went wrong.
     Cycle,
-}
-
-impl Do {
-    /// What an order says; `None` if that is nothing.
-    pub fn of(what: u64) -> Option<Self> {
-        let all = [
-            Self::Nothing,
-            Self::Ask,
-            Self::Catch,
-            Self::Count,
-            Self::Spin,
-            Self::Touch,
-            Self::Divide,
-            Self::Illegal,
-            Self::LoseStack,
-            Self::Cycle,
-        ];
-        all.into_iter().find(|order| *order as u64 == what)
-    }
 }
 
 /// Name of the first user.

@@ -1,29 +1,8 @@
-//! What the suite tells a player to do, and what the player tells it.
-//!
-//! A player asks for the next order with SENDREC, and so tells what has become of the last one. While it waits it can be forked, and a
-//! child of it waits for an order, too.
+//! What the suite [orders](suite::orders) a player to do.
 #![no_std]
 
 use abi::layout::PAGE_SIZE;
-
-mod orders {
-    //! The calls between players and suite.
-
-    protocol::protocol! {
-        player = 0x7200;
-
-        /// The last order has been carried out; the next one is wanted.
-        1 fn next(Next {
-            /// 0, or the error of a call.
-            error: u64,
-            words: [u64; 6]
-        }) -> Order {
-            /// What to do: one of [`Do`](crate::Do).
-            what: u64,
-            words: [u64; 6]
-        };
-    }
-}
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 mod files {
     //! The calls by which the suite tells the stand-in of the file server how to do its work.
@@ -31,8 +10,8 @@ mod files {
     protocol::protocol! {
         files = 0x7300;
 
-        /// From now on it answers so: one of [`How`](crate::How).
-        1 fn behave(Behave { how: u64 }) -> Behaved {};
+        /// From now on it answers so.
+        1 fn behave(Behave { how: crate::How }) -> Behaved {};
         /// Answers what it has held back.
         2 fn release(Release {}) -> Released {};
         /// What it has been asked, and what it has open for the memory server.
@@ -61,10 +40,9 @@ pub use files::{
     Behave, Behaved, Client as FilesClient, FillIn, Filled, FixBegun, FixFor, Load, Loaded, PROTOCOL as FILES_PROTOCOL,
     Release, Released, Server as FilesServer, Tell, Told, answer as answer_files,
 };
-pub use orders::{Next, Order, PROTOCOL};
 
 /// How the stand-in answers the memory server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(u64)]
 pub enum How {
     /// As it should.
@@ -77,14 +55,6 @@ pub enum How {
     Lying,
     /// First with wrong numbers, then as it should.
     Guessing,
-}
-
-impl How {
-    /// What a number says; `None` if that is nothing.
-    pub fn of(how: u64) -> Option<Self> {
-        let all = [Self::Well, Self::Failing, Self::Late, Self::Lying, Self::Guessing];
-        all.into_iter().find(|known| *known as u64 == how)
-    }
 }
 
 /// The device with the files.
@@ -102,7 +72,7 @@ pub const fn word_of(inode: u64, page: u64, word: u64) -> u64 {
 pub const FILES: &str = "files";
 
 /// What a player can do; the words of the order are its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, TryFromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(u64)]
 pub enum Do {
     /// Nothing.
@@ -125,25 +95,6 @@ pub enum Do {
     Jump,
     /// Ends.
     Exit,
-}
-
-impl Do {
-    /// What an order says; `None` if that is nothing.
-    pub fn of(what: u64) -> Option<Self> {
-        let all = [
-            Self::Nothing,
-            Self::Read,
-            Self::Write,
-            Self::Sum,
-            Self::Fill,
-            Self::Ask,
-            Self::Call,
-            Self::Notify,
-            Self::Jump,
-            Self::Exit,
-        ];
-        all.into_iter().find(|order| *order as u64 == what)
-    }
 }
 
 /// Name of the program that players are forked from.

@@ -1,9 +1,9 @@
 //! The kernel and the memory server, as far as the process manager needs them.
 
 use crate::Port;
-use abi::Signal;
 use abi::boot::{BootEntry, BootFlags};
 use abi::{Endpoint, Errno, Kind, Message};
+use abi::{PrivilegeId, Signal};
 use protocol::getinfo::*;
 use protocol::kernel::*;
 use protocol::{Call, Transport};
@@ -37,6 +37,19 @@ pub(super) const WITH_FILES: &[Program] = &[
 
 /// The file server there.
 pub(super) const FILES: Endpoint = Endpoint::from_raw(5);
+
+/// The same with two users, and no first one.
+pub(super) const WITH_USERS: &[Program] = &[
+    ("pm", BootFlags::SERVED),
+    ("ping", BootFlags::SERVED),
+    ("hello", BootFlags::SERVED),
+    ("vm", BootFlags::PAGER),
+    ("rs", BootFlags::ROOT),
+    ("pong", BootFlags::SERVED),
+];
+
+/// Those of the boot programs that are no services.
+const USERS: &[&str] = &["init", "ping", "pong"];
 
 /// The endpoint of a boot program.
 pub(super) fn boot(name: &str) -> Endpoint {
@@ -81,7 +94,7 @@ pub(super) struct Process {
     pub(super) user: u64,
     /// Timer ticks for it.
     pub(super) system: u64,
-    /// Its privileges: 0 for a user.
+    /// Its privileges.
     privileges: u32,
 }
 
@@ -106,6 +119,8 @@ pub(super) struct World {
     pub(super) failed: Option<std::string::String>,
     /// Whose manager the process manager is among the services.
     pub(super) managed: Option<Endpoint>,
+    /// Whether it manages users.
+    pub(super) manages_users: bool,
 }
 
 impl World {
@@ -122,12 +137,13 @@ impl World {
             alarm: None,
             failed: None,
             managed: None,
+            manages_users: true,
         };
         for (slot, (name, flags)) in programs.iter().enumerate() {
             if !flags.contains(BootFlags::FILE) {
-                let name = BootEntry::encode_name(name).expect("a good name");
-                let is_user = name.starts_with(b"init");
-                let privileges = if is_user { 0 } else { slot as u32 + 1 };
+                let own = PrivilegeId::of_boot_program(slot).expect("there are few");
+                let id = if USERS.contains(name) { PrivilegeId::USER } else { own };
+                let (name, privileges) = (BootEntry::encode_name(name).expect("a good name"), id.index() as u32);
                 let endpoint = Endpoint::new(slot, 0).expect("a slot");
                 world.add(slot, Process { name, endpoint, privileges, ..Process::default() });
             }
@@ -345,7 +361,8 @@ impl World {
 
     fn privileges(&self, id: u64) -> PrivilegesInfo {
         let managed = self.managed.and_then(|process| self.find(process)).map(|process| u64::from(process.privileges));
-        let manager = if managed == Some(id) { "pm" } else { "rs" };
+        let is_managed = managed == Some(id) || self.manages_users && id == PrivilegeId::USER.index() as u64;
+        let manager = if is_managed { "pm" } else { "rs" };
         let slot = self.programs.iter().position(|(name, _)| *name == manager).expect("it is there");
         let manager = Endpoint::new(slot, 0).expect("a slot");
         let nobody = Endpoint::NONE;

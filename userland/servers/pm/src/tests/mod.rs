@@ -30,11 +30,16 @@ struct Bench<'w> {
 
 /// Runs a test in a system with these boot programs.
 fn test_with(programs: &'static [fake::Program], run: impl FnOnce(&mut Bench<'_>) + Send) {
+    test_in(|| World::new(programs), run);
+}
+
+/// The same in a system that is made so.
+fn test_in(world: impl FnOnce() -> World + Send, run: impl FnOnce(&mut Bench<'_>) + Send) {
     /// The table is larger than the stack of a test.
     const STACK: usize = 16 << 20;
     std::thread::scope(|scope| {
         let run = || {
-            let world = RefCell::new(World::new(programs));
+            let world = RefCell::new(world());
             let mut table = Box::new(Table::EMPTY);
             let mut pm = Pm::new(Wire(&world), Wire(&world), &mut table);
             pm.boot().expect("it can begin");

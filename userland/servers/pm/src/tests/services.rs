@@ -1,6 +1,6 @@
 //! Boot programs and services.
 
-use super::fake::{Program, boot};
+use super::fake::{Program, WITH_USERS, boot};
 use super::*;
 use abi::boot::BootFlags;
 use abi::{Endpoint, Errno};
@@ -51,6 +51,44 @@ fn without_a_first_user_process_the_root_system_process_is_the_root() {
         assert_eq!(found.parent, 0);
         let child = bench.asks(rs, &PidOf { process: pm, reserved: 0 }).unwrap();
         assert_eq!(child.parent, found.pid);
+    });
+}
+
+/// Their parent would be the first user process. They end as all users do, and leave nothing.
+#[test]
+fn users_of_the_boot_table_are_no_services() {
+    test_with(WITH_USERS, |bench| {
+        let [ping, pong] = [1, 5].map(|slot| Endpoint::new(slot, 0).unwrap());
+        let before = bench.len();
+        for user in [ping, pong] {
+            assert_eq!(bench.pid_of(user).unwrap().1, 0, "nobody's child");
+        }
+        bench.fault(ping, 11);
+        assert!(!bench.lives(ping) && bench.lives(pong));
+        assert_eq!((bench.len(), bench.pid_of(ping)), (before - 1, Err(Errno::Srch)));
+        let (child, _) = bench.fork(pong);
+        // Its parent leads a session, whose end it survives in one of its own.
+        bench.asks(child, &SetSession {}).unwrap();
+        bench.exit(pong, 3);
+        assert_eq!((bench.pid_of(pong), bench.pid_of(child).unwrap().1), (Err(Errno::Srch), 0));
+        assert_eq!(bench.asks(child, &Kill { pid: -1, signal: 0 }).map(drop), Ok(()));
+    });
+}
+
+/// Where the root system process manages users, it ends them as it ends services.
+#[test]
+fn users_of_another_manager_are_like_services() {
+    let world = || {
+        let mut world = World::new(WITH_USERS);
+        world.manages_users = false;
+        world
+    };
+    test_in(world, |bench| {
+        let ping = Endpoint::new(1, 0).unwrap();
+        let (rs, _) = bench.pid_of(boot("rs")).unwrap();
+        assert_eq!(bench.pid_of(ping).unwrap().1, rs);
+        bench.asks(boot("rs"), &SrvExit { process: ping, reserved: 0 }).unwrap();
+        assert_eq!(bench.pid_of(ping), Err(Errno::Srch));
     });
 }
 

@@ -4,77 +4,56 @@
 
 mod handlers;
 
-use abi::{Endpoint, Errno, Kind, Message};
+use abi::{Endpoint, Errno};
 use core::arch::asm;
-use pm_suite::{Do, Next, Order, SERVER, SUITE};
+use pm_suite::{Do, SERVER, SUITE};
 use protocol::pm::{Client, Exit, Fork, GetIds, Kill, SigAction, Wait4, status};
-use protocol::{Call, Transport, decode, encode};
+use protocol::{Call, encode};
+use suite::orders::{self, NOTHING, Words, one};
+use sys::Ipc;
 
 sys::entry!(main);
-
-/// Carries calls of the process manager. A tag is not needed: there is one call at a time.
-struct Wire;
-
-impl Transport for Wire {
-    fn sendrec(&mut self, to: Endpoint, message: &mut Message) -> Result<(), Errno> {
-        message.peer = to;
-        rt::sendrec(message).map(drop)
-    }
-}
 
 fn main() -> u64 {
     let (Some(suite), Some(server)) = (sys::lookup(SUITE), sys::lookup(SERVER)) else {
         return 1;
     };
     handlers::set_server(server);
-    let mut done = Ok([0; 6]);
-    loop {
-        let (error, words) = match done {
-            Ok(words) => (0, words),
-            Err(error) => (error as u64, [0; 6]),
-        };
-        let mut message = Message { peer: suite, ..encode(Next::KIND, &Next { error, words }) };
-        if rt::sendrec(&mut message).is_err() {
-            return 2;
-        }
-        let Ok(order) = decode::<Order>(&message) else { return 3 };
-        done = carry_out(&order, server);
-    }
+    orders::obey(suite, |what, words| carry_out(what, words, server))
 }
 
-fn carry_out(order: &Order, server: Endpoint) -> Result<[u64; 6], Errno> {
-    let [first, second, third, ..] = order.words;
-    let one = |word| Ok([word, 0, 0, 0, 0, 0]);
-    let mut pm = Client { to: server, transport: Wire };
-    match Do::of(order.what).ok_or(Errno::Inval)? {
-        Do::Nothing => Ok([0; 6]),
-        Do::Ask => ask(server, &order.words),
+fn carry_out(what: Do, words: &Words, server: Endpoint) -> Result<Words, Errno> {
+    let [first, second, third, ..] = *words;
+    let mut pm = Client { to: server, transport: Ipc::default() };
+    match what {
+        Do::Nothing => Ok(NOTHING),
+        Do::Ask => orders::ask(&mut pm.transport, server, words),
         Do::Catch => {
             let (handler, trampoline) = handlers::addresses();
             let (signal, flags) = (first as u32, second as u32);
             pm.sigaction(SigAction { signal, change: 1, handler, trampoline, mask: third, flags, reserved: 0 })?;
-            Ok([0; 6])
+            Ok(NOTHING)
         }
-        Do::Count => one(handlers::count(first)),
+        Do::Count => Ok(one(handlers::count(first))),
         Do::Spin => {
             while handlers::count(first) < second {
                 core::hint::spin_loop();
             }
-            one(handlers::count(first))
+            Ok(one(handlers::count(first)))
         }
         // SAFETY: the suite means the program to end there.
-        Do::Touch => one(unsafe { (first as *const u64).read_volatile() }),
+        Do::Touch => Ok(one(unsafe { (first as *const u64).read_volatile() })),
         Do::Divide => {
             // SAFETY: as above.
             unsafe {
                 asm!("xor edx, edx", "xor ecx, ecx", "div rcx", inout("rax") 1_u64 => _, out("rcx") _, out("rdx") _)
             };
-            Ok([0; 6])
+            Ok(NOTHING)
         }
         Do::Illegal => {
             // SAFETY: as above.
             unsafe { asm!("ud2") };
-            Ok([0; 6])
+            Ok(NOTHING)
         }
         Do::LoseStack => {
             let pid = pm.ids(GetIds {})?.pid as i32;
@@ -101,18 +80,7 @@ fn carry_out(order: &Order, server: Endpoint) -> Result<[u64; 6], Errno> {
 /// An address at which there is nothing.
 const NOWHERE: u64 = 0x20_0000;
 
-fn ask(server: Endpoint, words: &[u64; 6]) -> Result<[u64; 6], Errno> {
-    let mut message = Message::new(server, Kind(words[0] as u16));
-    message.body[..5].copy_from_slice(&words[1..]);
-    rt::sendrec(&mut message)?;
-    match message.kind.status() {
-        Some(Ok(())) => Ok(core::array::from_fn(|i| message.body[i])),
-        Some(Err(error)) => Err(error),
-        None => Err(Errno::Proto),
-    }
-}
-
-fn cycle(pm: &mut Client<Wire>, rounds: u64, offset: u64) -> Result<[u64; 6], Errno> {
+fn cycle(pm: &mut Client<Ipc>, rounds: u64, offset: u64) -> Result<Words, Errno> {
     for round in 0..rounds {
         let code = (round + offset) as u32 & 0xff;
         let pid = pm.fork(Fork {})?.pid;

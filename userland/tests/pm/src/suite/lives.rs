@@ -43,6 +43,22 @@ pub(crate) fn who_dies_of_a_signal_is_told_so() -> Outcome {
     nobody_is_left()
 }
 
+pub(crate) fn many_faults_leave_everything_as_it_was() -> Outcome {
+    let mut before = 0;
+    for round in 0..40 {
+        for (what, signal) in [(Do::Touch, SEGV), (Do::Divide, FPE), (Do::Illegal, ILL)] {
+            let mut user = User::new()?;
+            user.tell(what, &[8])?;
+            ends(user.pid, signal)?;
+        }
+        let pages = unused_pages()?;
+        // What others need for the first time is not lost.
+        check!(round == 0 || pages == before, "round {round}: {pages} pages, {before} before");
+        before = pages;
+    }
+    nobody_is_left()
+}
+
 pub(crate) fn orphans_come_to_the_first_user_process() -> Outcome {
     let mut parent = User::new()?;
     let mut alive = parent.fork()?;

@@ -15,6 +15,7 @@ suite::suite! {
     lives {
         every_exit_code_is_told,
         who_dies_of_a_signal_is_told_so,
+        many_faults_leave_everything_as_it_was,
         orphans_come_to_the_first_user_process,
         a_wait_ends_when_a_child_does,
         many_at_once_are_ended_as_a_group,

@@ -2,12 +2,12 @@
 
 use abi::{Endpoint, Errno, Message};
 use core::cell::RefCell;
-use pm_suite::{Do, FIRST, Next, Order, SERVER};
+use pm_suite::{Do, FIRST, SERVER};
+use protocol::Call;
 use protocol::pm::{Client, Exit, Fork, GetIds, Kill, Wait4, WaitOptions};
-use protocol::{Call, decode};
+use suite::orders::{self, Words};
 use suite::{Failure, Outcome, check, check_eq, fail};
 use sys::Ipc;
-use zerocopy::{IntoBytes, TryFromBytes};
 
 /// The process manager, asked by the suite itself.
 pub(crate) fn pm() -> Client<Ipc> {
@@ -70,45 +70,34 @@ impl User {
 
     /// Tells it what to do.
     pub(crate) fn tell(&mut self, what: Do, words: &[u64]) -> Outcome {
-        let mut order = Order { what: what as u64, words: [0; 6] };
-        order.words[..words.len()].copy_from_slice(words);
-        rt::send_nb(&Message { peer: self.endpoint, ..protocol::reply(&self.request, Ok(&order)) })?;
-        Ok(())
+        Ok(orders::order(&self.request, what as u64, words)?)
     }
 
     /// Waits until that is done.
-    pub(crate) fn done(&mut self) -> Result<Result<[u64; 6], Errno>, Failure> {
+    pub(crate) fn done(&mut self) -> Result<Result<Words, Errno>, Failure> {
         self.request = receive(|message| message.peer == self.endpoint)?;
         if self.pid == 1 {
             KEPT.0.borrow_mut().1 = Some(self.request);
         }
-        let Next { error, words } = decode(&self.request)?;
-        let error = u16::try_from(error).ok().and_then(Errno::from_number);
-        Ok(error.map_or(Ok(words), Err))
+        Ok(orders::outcome(&self.request)?)
     }
 
-    pub(crate) fn order(&mut self, what: Do, words: &[u64]) -> Result<Result<[u64; 6], Errno>, Failure> {
+    pub(crate) fn order(&mut self, what: Do, words: &[u64]) -> Result<Result<Words, Errno>, Failure> {
         self.tell(what, words)?;
         self.done()
     }
 
     /// Has it begin a call of the process manager.
     pub(crate) fn begin<C: Call>(&mut self, call: &C) -> Outcome {
-        let mut words = [0; 6];
-        words[0] = C::KIND.0.into();
-        let bytes = call.as_bytes();
-        check!(bytes.len() <= 40, "a user has no room for {}", C::NAME);
-        words[1..].as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
+        let Some(words) = orders::words_of(call) else {
+            fail!("a user has no room for {}", C::NAME);
+        };
         self.tell(Do::Ask, &words)
     }
 
     /// What it has been answered.
     pub(crate) fn answer<C: Call>(&mut self) -> Result<Result<C::Reply, Errno>, Failure> {
-        let answer = self.done()?;
-        Ok(answer.and_then(|words| {
-            let len = size_of::<C::Reply>();
-            C::Reply::try_read_from_bytes(&words.as_bytes()[..len]).map_err(|_| Errno::Proto)
-        }))
+        Ok(self.done()?.and_then(|words| orders::reply_of::<C>(&words)))
     }
 
     pub(crate) fn ask<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure> {
@@ -122,8 +111,7 @@ impl User {
         let pid = self.answer::<Fork>()??.pid;
         let is_known = |endpoint| pm().pid_of(protocol::pm::PidOf { process: endpoint, reserved: 0 });
         let request = receive(|message| is_known(message.peer).is_ok_and(|found| found.pid == pid))?;
-        let Next { error, words } = decode(&request)?;
-        check_eq!((error, words[0] as u32), (0, 0));
+        check_eq!(orders::outcome(&request)?.map(|words| words[0] as u32), Ok(0));
         Ok(Self { endpoint: request.peer, pid, request })
     }
 

@@ -1,10 +1,11 @@
 //! Services begin and end.
 
 use crate::kit::*;
+use abi::layout::STACK_TOP;
 use abi::{Endpoint, Errno};
 use protocol::assist::Deed;
 use protocol::rs::Init;
-use suite::{Outcome, check, check_eq};
+use suite::{Failure, Outcome, check, check_eq};
 
 pub(crate) fn boot_services_are_known_by_their_labels() -> Outcome {
     for label in ["vm", "pm", "ds", "suite", "hello"] {
@@ -51,6 +52,45 @@ pub(crate) fn a_service_begins_and_ends_on_request() -> Outcome {
     check_eq!(up(ASSIST, "BAD"), Err(Errno::Inval));
     check_eq!(supplies()?, before);
     Ok(())
+}
+
+/// The bytes that a process has got as `AT_RANDOM`.
+fn random_bytes(process: Endpoint) -> Result<[u8; 16], Failure> {
+    /// Enough for the whole frame of a program that has its name as its argument.
+    const FRAME: usize = 1024;
+    const AT_RANDOM: u64 = 25;
+    let (start, mut frame) = (STACK_TOP - FRAME as u64, [0; FRAME]);
+    rt::read_from(process, start, &mut frame)?;
+    let (words, _) = frame.as_chunks::<8>();
+    for pair in words.windows(2) {
+        let [kind, value] = [pair[0], pair[1]].map(u64::from_le_bytes);
+        let bytes = value.checked_sub(start).and_then(|at| frame.get(at as usize..)?.first_chunk());
+        if let Some(bytes) = bytes.filter(|_| kind == AT_RANDOM) {
+            return Ok(*bytes);
+        }
+    }
+    suite::fail!("there are none")
+}
+
+/// Whether the memory server has loaded it at boot, or the root system process later or again.
+pub(crate) fn nobody_has_the_random_bytes_of_another() -> Outcome {
+    let mut seen = [[0; 16]; 6];
+    let mut is_new = |bytes: [u8; 16]| {
+        let is_new = !seen.contains(&bytes);
+        seen.rotate_right(1);
+        seen[0] = bytes;
+        is_new
+    };
+    for label in ["pm", "ds", HELLO] {
+        check!(is_new(random_bytes(lookup(label)?)?), "{label}");
+    }
+    with(ASSIST, "", |endpoint| {
+        check!(is_new(random_bytes(endpoint)?));
+        // The same program under the same name.
+        check_eq!(refresh(ASSIST)?, endpoint);
+        check!(is_new(random_bytes(endpoint)?));
+        Ok(())
+    })
 }
 
 pub(crate) fn one_that_cannot_begin_is_gone() -> Outcome {

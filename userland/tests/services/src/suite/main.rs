@@ -15,6 +15,7 @@ suite::suite! {
     lives {
         boot_services_are_known_by_their_labels,
         a_service_begins_and_ends_on_request,
+        nobody_has_the_random_bytes_of_another,
         one_that_cannot_begin_is_gone,
         one_that_never_begins_is_gone,
         one_that_will_not_end_is_ended,

@@ -4,8 +4,9 @@ use crate::player::{Player, server, unused_pages};
 use crate::programs::{DATA, File, MARK, Plan, STEP};
 use abi::Errno;
 use abi::layout::{PAGE_SIZE, PIE_BASE, PROGRAM_BASE, STACK_TOP};
-use exec::{ARG_MAX, Accept, ExecError, Facts, Request, Trust};
+use exec::{ARG_MAX, Accept, ExecError, Facts, PIE_SPAN, Request, Trust};
 use protocol::vm::{SetLimits, UNLIMITED};
+use rt::random::Random;
 use suite::{Failure, Outcome, check, check_eq};
 use vm_suite::Do;
 
@@ -89,6 +90,35 @@ pub(crate) fn a_movable_program_is_moved() -> Outcome {
     }
     check_eq!(places[0], PIE_BASE);
     check!(places[1] != places[2] && places[1..].iter().all(|place| *place > PIE_BASE), "{places:x?}");
+    Ok(())
+}
+
+/// What a program is given by whoever asks for it is never the same, on processors with and without random numbers.
+pub(crate) fn no_two_programs_have_the_same_random_bytes_and_place() -> Outcome {
+    const MANY: usize = 8;
+    let mut random = Random::new();
+    let (mut places, mut bytes) = ([0; MANY], [[0; 2]; MANY]);
+    let plan = Plan { relocatable: true, ..PLAIN };
+    let mut player = Player::start()?;
+    for i in 0..MANY {
+        let mut asked = request(b"", b"");
+        (asked.base, asked.facts.random) = (random.word(), random.bytes());
+        let told = run(&mut player, &plan, &asked)?;
+        places[i] = told[2] - PAGE_SIZE;
+        // No arguments and no environment: the auxiliary vector begins behind two zeros.
+        let mut at = told[1] + 24;
+        while player.read(at)? != AT_RANDOM {
+            at += 16;
+        }
+        let random = player.read(at + 8)?;
+        bytes[i] = [player.read(random)?, player.read(random + 8)?];
+    }
+    player.end()?;
+    for i in 0..MANY {
+        check!((PIE_BASE..PIE_BASE + PIE_SPAN).contains(&places[i]), "{:x}", places[i]);
+        check!(!places[..i].contains(&places[i]), "{places:x?}");
+        check!(!bytes[..i].contains(&bytes[i]) && bytes[i] != [0; 2], "{bytes:x?}");
+    }
     Ok(())
 }
 

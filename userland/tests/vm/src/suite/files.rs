@@ -21,7 +21,7 @@ fn behave(how: How) -> Outcome {
     // It has the device, as the suite, which stands for the process manager, says.
     let process = sys::lookup(FILES).ok_or(Errno::NoEnt)?;
     server().bind_device(BindDevice { process, reserved: 0, device: DEVICE })?;
-    files().behave(Behave { how: how as u64 })?;
+    files().behave(Behave { how })?;
     Ok(())
 }
 

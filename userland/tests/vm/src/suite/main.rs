@@ -50,6 +50,7 @@ suite::suite! {
         many_segments_have_what_the_file_says,
         a_gigabyte_of_zeros_takes_what_is_touched,
         a_movable_program_is_moved,
+        no_two_programs_have_the_same_random_bytes_and_place,
         the_stack_tells_all_that_a_program_wants_to_know,
         arguments_may_be_many_but_not_too_many,
         a_bad_file_leaves_the_old_program,

@@ -5,6 +5,7 @@ use abi::layout::{PAGE_SIZE, STACK_TOP};
 use abi::{Endpoint, Errno, Message, PrivilegeFlags, PrivilegeSpec, Signal, TrapMask};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use exec::Request;
+use protocol::Call;
 use protocol::getinfo::GetProcess;
 use protocol::kernel::{Clear, KEEP, SchedCtl, Scheduler, SetAlarm, right_by_name};
 use protocol::privctl::{Allow, DYNAMIC_ID, SetSys};
@@ -12,11 +13,11 @@ use protocol::vm::{
     Access, Brk, Client, Exit, Fix, Fork, GetMemory, GetRegion, GetUsage, Map, MapFlags, Protect, RegionKind, SetCalls,
     Unfix, Unmap, Usage, WillExit,
 };
-use protocol::{Call, decode};
+use suite::orders::{self, Next, Words};
 use suite::{Failure, Outcome, check};
 use sys::Ipc;
-use vm_suite::{Do, Next, Order, SEED, SERVER};
-use zerocopy::{FromZeros, IntoBytes, TryFromBytes};
+use vm_suite::{Do, SEED, SERVER};
+use zerocopy::FromZeros;
 
 /// Slots below are those of boot programs.
 const FIRST_SLOT: u32 = 100;
@@ -60,7 +61,7 @@ pub(crate) fn unused_pages() -> Result<u64, Errno> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     /// It is carried out, with this result.
-    Well(Result<[u64; 6], Errno>),
+    Well(Result<Words, Errno>),
     /// The player got signals over it: a bit each.
     Signaled(u64),
     /// Nothing, as long as [anybody waits](be_patient_for).
@@ -130,10 +131,7 @@ impl Player {
 
     /// Has it begin with something.
     pub(crate) fn begin(&self, what: Do, words: &[u64]) -> Outcome {
-        let mut order = Order { what: what as u64, words: [0; 6] };
-        order.words[..words.len()].copy_from_slice(words);
-        rt::send_nb(&Message { peer: self.endpoint, ..protocol::reply(&self.request, Ok(&order)) })?;
-        Ok(())
+        Ok(orders::order(&self.request, what as u64, words)?)
     }
 
     /// What becomes of what it has begun with.
@@ -148,10 +146,8 @@ impl Player {
         loop {
             let message = rt::receive(Endpoint::ANY)?.message;
             if message.peer == self.endpoint {
-                let Next { error, words } = decode(&message)?;
                 self.request = message;
-                let error = u16::try_from(error).ok().and_then(Errno::from_number);
-                return Ok(Done::Well(error.map_or(Ok(words), Err)));
+                return Ok(Done::Well(orders::outcome(&message)?));
             }
             if message.peer == Endpoint::CLOCK {
                 return Ok(Done::Never);
@@ -177,11 +173,11 @@ impl Player {
         }
         let message = rt::receive(self.endpoint)?.message;
         self.request = message;
-        let Next { words: [first, stack, code, data, ..], .. } = decode(&message)?;
+        let [first, stack, code, data, ..] = orders::outcome(&message)??;
         Ok(Ok([first, stack, code, data]))
     }
 
-    fn result(&mut self, what: Do, words: &[u64]) -> Result<Result<[u64; 6], Errno>, Failure> {
+    fn result(&mut self, what: Do, words: &[u64]) -> Result<Result<Words, Errno>, Failure> {
         match self.order(what, words)? {
             Done::Well(result) => Ok(result),
             Done::Signaled(signals) => suite::fail!("{what:?} {words:x?}: signals {signals:#x}"),
@@ -208,35 +204,21 @@ impl Player {
     }
 
     /// Has it make a call to the memory server.
-    pub(crate) fn ask<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
-    where
-        C::Reply: TryFromBytes,
-    {
+    pub(crate) fn ask<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure> {
         self.has_called(Do::Ask, call)
     }
 
     /// Has it make a kernel call.
-    pub(crate) fn calls<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
-    where
-        C::Reply: TryFromBytes,
-    {
+    pub(crate) fn calls<C: Call>(&mut self, call: &C) -> Result<Result<C::Reply, Errno>, Failure> {
         self.has_called(Do::Call, call)
     }
 
-    fn has_called<C: Call>(&mut self, what: Do, call: &C) -> Result<Result<C::Reply, Errno>, Failure>
-    where
-        C::Reply: TryFromBytes,
-    {
-        let mut words = [0; 6];
-        words[0] = C::KIND.0.into();
-        let bytes = call.as_bytes();
-        check!(bytes.len() <= 40, "a player has no room for {}", C::NAME);
-        words[1..].as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
+    fn has_called<C: Call>(&mut self, what: Do, call: &C) -> Result<Result<C::Reply, Errno>, Failure> {
+        let Some(words) = orders::words_of(call) else {
+            suite::fail!("a player has no room for {}", C::NAME);
+        };
         let answer = self.result(what, &words)?;
-        Ok(answer.and_then(|words| {
-            let len = size_of::<C::Reply>();
-            C::Reply::try_read_from_bytes(&words.as_bytes()[..len]).map_err(|_| Errno::Proto)
-        }))
+        Ok(answer.and_then(|words| orders::reply_of::<C>(&words)))
     }
 
     /// The order must end in this signal; the player is no more then.

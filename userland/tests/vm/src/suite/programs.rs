@@ -5,7 +5,8 @@ use abi::layout::{PAGE_SIZE, PROGRAM_BASE};
 use abi::note::AbiNote;
 use core::cell::UnsafeCell;
 use protocol::Call;
-use vm_suite::{Do, Next};
+use suite::orders::Next;
+use vm_suite::Do;
 use zerocopy::IntoBytes;
 
 /// Bytes of a file header and of a program header (System V gABI, chapters 4 and 5).
