@@ -1,10 +1,22 @@
-//! The root system process on the host, with a kernel that notes what it is asked.
+//! The root system process on the host: alone with a kernel that notes what it is asked ([`fake`]), and in a world of servers and
+//! services ([`world`], [`stage`]) in which something is checked after each event ([`rules`]).
 
 extern crate std;
 
+mod boots;
 mod by_table;
+mod deaths;
 mod fake;
+mod news;
+mod random;
+mod requests;
+mod rules;
+mod shutdowns;
 mod signals;
+mod stage;
+mod updates;
+mod watch;
+mod world;
 
 use super::*;
 use abi::boot::BootFlags;
