@@ -1,7 +1,8 @@
 //! The root system process, which starts, watches, restarts and updates services. See `docs/services.md`.
 //!
 //! Services begin with [`InitInfo`] and [`InitDone`]. The calls about a service are for services whose policy names it under `control`:
-//! `EPERM` for all others, and for the root system process itself. They fail with `ESRCH` for an unknown label, and with `EBUSY` for a
+//! `EPERM` for all others, and for the root system process itself; `ELOCKED` for the process manager, the memory server and the data store, which
+//! it asks while it does what it is asked for. They fail with `ESRCH` for an unknown label, and with `EBUSY` for a
 //! service that is being started, stopped or updated. A label or a program's name is text padded with zeros; `EINVAL` if it is none.
 
 use abi::Endpoint;
@@ -12,8 +13,8 @@ crate::protocol! {
     rs = 0x0f00;
 
     /// Starts a service: a program that its policy and the boot set have. Answered when it is initialised, or has failed to be: with
-    /// its error, `EDEADSRCDST` if it died, or `ETIMEDOUT`. `ENOENT` if there is no such program or policy, `EBUSY` for a label that is taken, `ENOMEM` if
-    /// there is no room.
+    /// its error, `EDEADSRCDST` if it died, or `ETIMEDOUT`. `ENOENT` if there is no such program or policy, `EBUSY` for a label that is taken or the name of
+    /// another program, and when all services are ending; `ENOMEM` or `ENOSPC` if there is no room.
     1 fn up(Up {
         /// Its program, and the policy for it.
         program: [u8; NAME_LEN],
@@ -22,11 +23,12 @@ crate::protocol! {
     }) -> UpDone { endpoint: Endpoint };
     /// Ends a service, first in peace, then by force. Answered when it is gone. `EPERM` for what the system cannot go on without.
     2 fn down(Down { label: [u8; NAME_LEN] }) -> DownDone {};
-    /// Ends it and starts it again. Answered when it is initialised.
+    /// Ends it and starts it again. Answered when it is initialised. `ENOENT` if its program was not kept, `EPERM` for the process manager.
     3 fn refresh(Refresh { label: [u8; NAME_LEN] }) -> Refreshed { endpoint: Endpoint };
-    /// Starts a service at once that waits for its restart or was given up: `EBUSY` if it runs.
+    /// Starts a service at once that waits for its restart or was given up: `EBUSY` if it runs, and when all services are ending.
     4 fn restart(Restart { label: [u8; NAME_LEN] }) -> Restarted { endpoint: Endpoint };
-    /// Ends all services, in the reverse order of their start. Whatever dies from now on stays dead.
+    /// Ends all services, in the reverse order of their start. Whatever is dead stays dead. Whoever waits for
+    /// something else of a service gets `EDEADSRCDST`.
     5 fn shutdown(Shutdown {}) -> ShutdownDone {};
     /// Replaces a service by another version of it, which takes over its state and its name. Answered when the new one serves, or the old
     /// one goes on: with the error of whichever would not, `ETIMEDOUT`, `EDEADSRCDST` if one of them died, `EINVAL` for [`NO_STATE`],

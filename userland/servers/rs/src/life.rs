@@ -62,17 +62,13 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         Ok(())
     }
 
-    /// Whether a service is one of those that the system boots with, and the system has not booted.
-    fn boots(&self, place: usize) -> bool {
-        !self.work.is_up && place < self.work.boots
-    }
-
     fn begun(&mut self, place: usize, kept: Left) {
         let now = self.work.now;
         let Some(service) = self.services.get_mut(place) else {
             return;
         };
         service.phase = Phase::Active;
+        let boots = core::mem::take(&mut service.is_booting);
         (service.kept, service.left, service.prepared) = (kept, Left::NOTHING, 0);
         (service.alive, service.pinged) = (now, now);
         service.ready = None;
@@ -83,7 +79,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         }
         self.changed(place);
         self.settled(place, Ok(()));
-        if self.boots(place) {
+        if boots {
             self.boot_next();
         } else {
             let label = self.label(place);
@@ -96,14 +92,14 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let Some(service) = self.services.get(place) else {
             return;
         };
-        let (label, process) = (service.label, service.now.endpoint);
+        let (label, process, is_booting) = (service.label, service.now.endpoint, service.is_booting);
         let Phase::Starting { how, .. } = service.phase else {
             return;
         };
         self.servers.log(format_args!("{label} cannot begin: {errno}"));
         self.freeze(process);
         match how {
-            _ if self.boots(place) => self.fatal = Some(Fatal::Lost(label, errno)),
+            _ if is_booting => self.fatal = Some(Fatal::Lost(label, errno)),
             Init::LiveUpdate => self.roll_back(place, errno),
             Init::Fresh => {
                 self.settled(place, Err(errno));
@@ -129,14 +125,16 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             self.tell_denials();
         }
         let Some(place) = self.services.named(process) else {
-            return match self.services.with_other(process) {
-                // The old version, which waits for the new one to begin: nothing is left to go back to.
-                Some(place) => {
-                    self.lose_old_version(place);
-                    Ok(())
-                }
-                None => self.end(process),
+            let Some(place) = self.services.with_other(process) else {
+                return self.end(process);
             };
+            match self.services.get(place).map(|service| service.phase) {
+                // The new version, before it was needed.
+                Some(Phase::Preparing { .. }) => self.call_off(place, Errno::DeadSrcDst),
+                // The one before, which waits for the other to begin: nothing is left to go back to.
+                _ => self.lose_old_version(place),
+            }
+            return Ok(());
         };
         let Some(service) = self.services.get_mut(place) else {
             return Ok(());
@@ -162,10 +160,12 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         };
         service.reason = reason;
         service.failures = service.failures.saturating_add(1);
-        let (label, process, signal) = (service.label, service.now.endpoint, service.signal);
+        let (label, process, signal) = (service.label, service.now.endpoint, service.signal.take());
         let (restarts, failures, is_kept) = (service.restarts, service.failures, !service.now.image.is_empty());
         let policy = self.policy.get(service.policy);
-        let may_restart = !service.has(ServiceFlags::NO_RESTART) && is_kept && !self.work.shuts_down;
+        // Without the process manager nobody makes another one.
+        let is_possible = is_kept && label != Name::PM;
+        let may_restart = !service.has(ServiceFlags::NO_RESTART) && is_possible && !self.work.shuts_down;
         let signal = signal.map_or(0, Signal::number);
         if !service_ends_for_good(policy) {
             self.servers.log(format_args!("{label} has died, signal {signal}"));
@@ -199,6 +199,8 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         if let Err(error) = made {
             let label = service.label;
             self.servers.log(format_args!("{label} cannot be restarted yet: {error}"));
+            // If it goes on for all that, it does no more.
+            self.freeze(service.now.endpoint);
             self.settled(place, Err(error));
             self.set_phase(place, Phase::Waiting { periods: 1 });
         }
@@ -213,7 +215,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let (old, is_new) = (service.now, service.has(ServiceFlags::REINCARNATE));
         if !is_new {
             let (source, destination) = (old.endpoint, made.instance.endpoint);
-            self.swap(source, destination, UpdateDirection::Forward)?;
+            match self.swap(source, destination, UpdateDirection::Forward) {
+                // It died while it sent: that message is withdrawn, as if the dead one was a new version that has failed.
+                Err(Errno::Busy) => self.swap(source, destination, UpdateDirection::Rollback)?,
+                swapped => swapped?,
+            }
             // Since they were told of its death, others may have sent to the dead instance again, which can have taken the message with it.
             let _ = self.privctl().clear_ipc_refs(ClearRefs { process: source });
         }
@@ -235,10 +241,14 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             self.connect(place);
         }
         self.changed(place);
-        self.let_begin(place)
+        // The new one is the service now, which begins or does not.
+        if let Err(error) = self.let_begin(place) {
+            self.cannot_begin(place, error);
+        }
+        Ok(())
     }
 
-    /// Has two processes change places.
+    /// Has two processes change places. What the program that had the name `source` waits for, the other one does not.
     pub(crate) fn swap(
         &mut self,
         source: Endpoint,
@@ -246,11 +256,18 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         direction: UpdateDirection,
     ) -> Result<(), Errno> {
         let call = vm::Update { source, destination, flags: 0, direction };
-        self.memory_server()?.update(call).map(drop)
+        self.memory_server()?.update(call)?;
+        for place in self.services.places() {
+            let waiter = self.services.get_mut(place).map(|service| &mut service.waiter);
+            if let Some(waiter) = waiter {
+                _ = waiter.take_if(|waiter| waiter.caller().endpoint == source);
+            }
+        }
+        Ok(())
     }
 
     /// Restarts a dead service no more.
-    fn give_up(&mut self, place: usize, errno: Errno) {
+    pub(crate) fn give_up(&mut self, place: usize, errno: Errno) {
         let Some(&service) = self.services.get(place) else {
             return;
         };
@@ -314,7 +331,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let Some(service) = self.services.take(place) else {
             return;
         };
-        if !service.is_dead() {
+        if service.has_process() {
             self.end_or_log(service.now.endpoint);
         }
         if let Some(other) = service.other {
@@ -392,7 +409,7 @@ pub(crate) fn errno_of(number: u32) -> Errno {
 fn delay(failures: u32, longest: u32) -> u32 {
     match failures {
         0 | 1 => 0,
-        more => 1_u32.checked_shl(more - 1).unwrap_or(u32::MAX).min(longest),
+        more => 1_u32.checked_shl(more - 1).unwrap_or(u32::MAX).min(longest.max(1)),
     }
 }
 

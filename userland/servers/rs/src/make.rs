@@ -38,7 +38,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         match self.equip(policy, &instance, flag) {
             Ok(id) => Ok(Made { instance, id, pid: forked.pid }),
             Err(error) => {
-                self.end(forked.child)?;
+                self.end_or_log(forked.child);
                 Err(error)
             }
         }

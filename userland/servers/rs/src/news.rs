@@ -20,7 +20,8 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         if let Some(service) = self.services.get_mut(place) {
             service.is_unpublished = false;
             let label = service.label;
-            if let Some(free) = self.work.forgotten.iter_mut().find(|entry| entry.is_none()) {
+            let is_known = self.work.forgotten.contains(&Some(label));
+            if let Some(free) = self.work.forgotten.iter_mut().find(|entry| !is_known && entry.is_none()) {
                 *free = Some(label);
             }
             self.servers.show(place, &ServiceEntry::FREE);
@@ -36,6 +37,9 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     /// Tells the data store what it does not know yet. While that one wants something of the root system process itself, or is dead, it is
     /// told later.
     pub(crate) fn publish(&mut self) {
+        if self.work.lacks_pids {
+            self.learn_pids();
+        }
         if !self.has_news() || self.data_store().is_err() {
             return;
         }

@@ -65,7 +65,8 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
 
     /// The privilege ids that it may send to: those of the services that the policy names.
     fn targets(&self, policy: &ServicePolicy) -> u64 {
-        let named = |service: &&Service| contains(&policy.sends, service.policy);
+        // The id of one that was given up may be somebody else's by now.
+        let named = |service: &&Service| service.has_process() && contains(&policy.sends, service.policy);
         let services = self.services.iter().filter(named).fold(0, |mask, service| mask | service.id.bit());
         let users = if policy.has(ServiceFlags::SENDS_TO_USERS) { PrivilegeId::USER.bit() } else { 0 };
         let root = if self.asks_root(policy) { PrivilegeId::of_boot_program(self.me.slot()) } else { None };
@@ -86,20 +87,24 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             NOBODY => None,
             ITSELF => Some(Endpoint::SELF),
             place => {
-                let service = self.services.iter().find(|service| service.policy == usize::from(place));
+                let is_it = |service: &&Service| service.has_process() && service.policy == usize::from(place);
+                let service = self.services.iter().find(is_it);
                 service.map(|service| service.now.endpoint)
             }
         }
     }
 
-    /// Lets all that may send to a service, which has just got its privileges, do so.
+    /// Lets all that may send to a service, which has just got its privileges, do so; and if it deals with the signals of others, it gets them.
     pub(crate) fn connect(&mut self, place: usize) {
         let Some(target) = self.services.get(place).map(|service| service.policy) else {
             return;
         };
         for sender in self.services.iter().filter(|service| !service.is_dead()) {
-            let may = self.policy.get(sender.policy).is_some_and(|policy| contains(&policy.sends, target));
-            if may {
+            let in_charge = |place: u16| usize::from(place) == target;
+            let is_named = self.policy.get(sender.policy).is_some_and(|policy| {
+                contains(&policy.sends, target) || in_charge(policy.manager) || in_charge(policy.backup)
+            });
+            if is_named {
                 let spec = self.spec(sender.policy, PrivilegeFlags::empty());
                 let call = UpdateSys { spec, process: sender.now.endpoint, reset_ranges: 0 };
                 // It may be about to end.

@@ -17,9 +17,13 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     /// Whether somebody may have the root system process do something about the services of a program.
     ///
     /// # Errors
-    /// `EPERM`.
+    /// `EPERM`; `ELOCKED` for whom it would have to ask something itself meanwhile.
     fn check_control(&self, from: Caller, policy: usize) -> Result<(), Errno> {
         let caller = self.services.named(from.endpoint).and_then(|place| self.services.get(place));
+        let is_asked = |caller: &Service| [Name::PM, Name::DS].contains(&caller.label);
+        if self.pager == Some(from.endpoint) || caller.is_some_and(is_asked) {
+            return Err(Errno::Locked);
+        }
         let caller = caller.and_then(|service| self.policy.get(service.policy));
         let may = caller.is_some_and(|caller| contains(&caller.control, policy));
         if may { Ok(()) } else { Err(Errno::Perm) }
@@ -51,7 +55,9 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let label = if call.label == [0; _] { program } else { Name::read(&call.label).ok_or(Errno::Inval)? };
         let policy = self.policy.find(program).ok_or(Errno::NoEnt)?;
         self.check_control(from, policy)?;
-        if self.services.labeled(label).is_some() {
+        // What has the name of another program would pass for that.
+        let is_anothers = self.policy.find(label).is_some_and(|other| other != policy);
+        if is_anothers || self.services.labeled(label).is_some() || self.work.shuts_down {
             return Err(Errno::Busy);
         }
         let image = self.image(program).ok_or(Errno::NoEnt)?;
@@ -90,6 +96,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             heartbeat: u64::from(entry.heartbeat).div_ceil(PERIOD),
             pinged: self.work.now,
             alive: self.work.now,
+            is_booting: false,
             is_unpublished: false,
         })
     }
@@ -114,6 +121,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         self.changed(place);
         if let Err(error) = self.let_begin(place) {
             self.end_or_log(process);
+            self.forget(place);
             if let Some(service) = self.services.get_mut(place) {
                 service.waiter = None;
             }
@@ -126,6 +134,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     fn do_restart(&mut self, from: Caller, call: &Restart) -> Result<(), Errno> {
         let place = self.target(from, &call.label)?;
         match self.services.get(place).map(|service| service.phase) {
+            _ if self.work.shuts_down => return Err(Errno::Busy),
             Some(Phase::Waiting { .. }) => {
                 self.await_end(place, Waiter::Restart(from));
                 self.start_again(place);
@@ -152,17 +161,20 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             self.ask_to_end(place, Then::Gone);
             return Ok(false);
         }
-        if let Phase::Waiting { .. } = service.phase {
-            self.end_or_log(service.now.endpoint);
-        }
         self.remove(place);
         Ok(true)
     }
 
     fn do_refresh(&mut self, from: Caller, call: &Refresh) -> Result<(), Errno> {
         let place = self.idle_target(from, &call.label)?;
-        if self.services.get(place).is_none_or(|service| service.phase != Phase::Active) {
+        let Some(service) = self.services.get(place).filter(|service| service.phase == Phase::Active) else {
             return Err(Errno::Busy);
+        };
+        if service.label == Name::PM {
+            return Err(Errno::Perm);
+        }
+        if service.now.image.is_empty() {
+            return Err(Errno::NoEnt);
         }
         self.await_end(place, Waiter::Refresh(from));
         self.ask_to_end(place, Then::Restart);

@@ -144,6 +144,8 @@ pub(crate) struct Service {
     pub(crate) pinged: u64,
     /// When it gave its last sign of life.
     pub(crate) alive: u64,
+    /// It is of the boot table, and has not begun.
+    pub(crate) is_booting: bool,
     /// What others know of it is not what they should know.
     pub(crate) is_unpublished: bool,
 }
@@ -161,6 +163,19 @@ pub(crate) enum Waiter {
     Restart(Caller),
     /// For [`protocol::rs::Update`].
     Update(Caller),
+}
+
+impl Waiter {
+    /// Who waits.
+    pub(crate) fn caller(&self) -> Caller {
+        match *self {
+            Self::Up(caller)
+            | Self::Down(caller)
+            | Self::Refresh(caller)
+            | Self::Restart(caller)
+            | Self::Update(caller) => caller,
+        }
+    }
 }
 
 impl Service {
@@ -185,6 +200,11 @@ impl Service {
     /// Whether no process is behind it that does anything.
     pub(crate) fn is_dead(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. } | Phase::GivenUp)
+    }
+
+    /// Whether it has a process, with its privileges, that is dead or alive.
+    pub(crate) fn has_process(&self) -> bool {
+        self.phase != Phase::GivenUp
     }
 
     pub(crate) fn has(&self, flag: ServiceFlags) -> bool {
@@ -273,11 +293,20 @@ pub(crate) struct Work {
     pub(crate) is_up: bool,
     /// Whatever dies stays dead.
     pub(crate) shuts_down: bool,
+    /// The process manager is to be asked for the pids of boot services.
+    pub(crate) lacks_pids: bool,
     /// Labels that the data store has to forget.
     pub(crate) forgotten: [Option<Name>; SERVICES],
 }
 
 impl Work {
-    pub(crate) const NONE: Self =
-        Self { now: 0, booting: 0, boots: 0, is_up: false, shuts_down: false, forgotten: [None; SERVICES] };
+    pub(crate) const NONE: Self = Self {
+        now: 0,
+        booting: 0,
+        boots: 0,
+        is_up: false,
+        shuts_down: false,
+        lacks_pids: false,
+        forgotten: [None; SERVICES],
+    };
 }

@@ -93,6 +93,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         // The memory server serves already.
         let serves = Some(boot.endpoint) == self.pager;
         service.phase = if serves { Phase::Active } else { Phase::Starting { how: Init::Fresh, until: u64::MAX } };
+        service.is_booting = !serves;
         self.services.put(free, service);
         self.work.boots = free + 1;
         self.changed(free);
@@ -135,7 +136,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let until = self.work.now + PERIODS_TO_BEGIN;
         let is_waited_for = |root: &Self, place: usize| {
             let service = root.services.get(place);
-            service.is_some_and(|service| service.has(ServiceFlags::SYNCHRONOUS) && service.phase != Phase::Active)
+            service.is_some_and(|service| service.has(ServiceFlags::SYNCHRONOUS) && service.is_booting)
         };
         // Whoever begins at once has the next one begin.
         while self.work.booting.checked_sub(1).is_none_or(|last| !is_waited_for(self, last)) {
@@ -147,22 +148,31 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             let Some(service) = self.services.get_mut(place) else {
                 continue;
             };
-            if let Phase::Starting { how, .. } = service.phase {
-                service.phase = Phase::Starting { how, until };
+            if service.is_booting {
+                service.phase = Phase::Starting { how: Init::Fresh, until };
                 if let Err(error) = self.let_begin(place) {
                     return self.cannot_begin(place, error);
                 }
             }
         }
-        let has_begun = |place| self.services.get(place).is_none_or(|service| service.phase == Phase::Active);
-        if self.work.booting >= self.work.boots && (0..self.work.boots).all(has_begun) && !self.work.is_up {
+        let all_begun = !self.services.iter().any(|service| service.is_booting);
+        if all_begun && !self.work.is_up {
             self.is_up();
         }
     }
 
     fn is_up(&mut self) {
         self.work.is_up = true;
+        // The process manager may be the last that has begun, and wait to hear so: it is asked for pids later.
+        self.work.lacks_pids = true;
         let count = self.work.boots;
+        self.servers.log(format_args!("{count} services are up"));
+        self.let_users_run();
+    }
+
+    /// Asks for the pids of the boot services.
+    pub(crate) fn learn_pids(&mut self) {
+        self.work.lacks_pids = false;
         for place in self.services.places() {
             let Some(process) = self.services.get(place).map(|service| service.now.endpoint) else {
                 continue;
@@ -172,14 +182,29 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
                 service.pid = found.pid;
             }
         }
-        self.servers.log(format_args!("{count} services are up"));
-        let me = self.me;
-        let allowed = self.for_each_other(me, Step::Allow, |_, boot| match boot.endpoint {
-            process if self.services.named(process).is_some() => Ok(()),
-            process => self.privctl().allow(Allow { process }).map(drop),
-        });
-        if let Err(failure) = allowed {
-            self.servers.log(format_args!("{failure}"));
+    }
+
+    /// Lets the users of the boot table run. One that cannot is no reason for the others not to.
+    fn let_users_run(&mut self) {
+        for place in 0.. {
+            let boot = match self.boot_policy(place) {
+                Ok(Some(boot)) => boot,
+                Ok(None) => return,
+                Err(failure) => return self.servers.log(format_args!("{failure}")),
+            };
+            if let Err(error) = self.let_user_run(place, &boot) {
+                let failure = BootFailure { step: Step::Allow, place, error };
+                self.servers.log(format_args!("{failure}"));
+            }
         }
+    }
+
+    fn let_user_run(&self, place: u64, boot: &BootPolicy) -> Result<(), Errno> {
+        let name = self.kernel().boot_entry(GetBootEntry { index: place })?.name;
+        let policy = self.policy.find(Name(name)).and_then(|policy| self.policy.get(policy));
+        if is_file(boot) || !policy.is_some_and(|policy| policy.has(ServiceFlags::USER)) {
+            return Ok(());
+        }
+        self.privctl().allow(Allow { process: boot.endpoint }).map(drop)
     }
 }

@@ -1,6 +1,6 @@
 //! What the root system process does each period: pings, deadlines, restarts that have waited.
 
-use crate::service::{Phase, Then};
+use crate::service::{Phase, Service, Then, Waiter};
 use crate::{Root, Servers};
 use abi::{Endpoint, Errno};
 use protocol::Transport;
@@ -92,8 +92,19 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             count += 1;
         }
         for place in all[..count].iter().rev() {
-            if self.services.get(*place).is_some_and(|service| !service.is_dead()) {
-                self.ask_to_end(*place, Then::Gone);
+            let Some(&Service { phase, waiter, .. }) = self.services.get(*place) else {
+                continue;
+            };
+            match phase {
+                Phase::GivenUp => {}
+                Phase::Waiting { .. } => self.give_up(*place, Errno::DeadSrcDst),
+                _ => {
+                    // Whoever wants its end gets that; nothing else comes of what is under way.
+                    if !matches!(waiter, Some(Waiter::Down(_))) {
+                        self.settled(*place, Err(Errno::DeadSrcDst));
+                    }
+                    self.ask_to_end(*place, Then::Gone);
+                }
             }
         }
     }

@@ -98,15 +98,17 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         };
         let label = service.label;
         let Some(old) = service.other else {
-            // The old version has died while the new one began.
+            // The old version has died while the new one began, with all that it had kept.
             self.settled(place, Err(errno));
             return self.crashed(place, Reason::Crash);
         };
         let swapped = self.swap(service.now.endpoint, old.endpoint, UpdateDirection::Rollback);
         self.end_or_log(old.endpoint);
         if let Some(service) = self.services.get_mut(place) {
-            if swapped.is_ok() {
-                service.exchange_programs();
+            match swapped {
+                Ok(()) => service.exchange_programs(),
+                // It is gone, and what it had kept with it.
+                Err(_) => (service.kept, service.ready) = (Left::NOTHING, None),
             }
             (service.other, service.left, service.prepared) = (None, Left::NOTHING, NO_STATE);
             service.phase = Phase::Active;
@@ -135,10 +137,13 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     }
 
     fn end_update(&mut self, place: usize, errno: Errno) {
+        let now = self.work.now;
         let Some(service) = self.services.get_mut(place) else {
             return;
         };
         service.phase = Phase::Active;
+        // It was not pinged meanwhile.
+        (service.alive, service.pinged) = (now, now);
         if let Some(new) = service.other.take() {
             self.end_or_log(new.endpoint);
         }
@@ -147,10 +152,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         self.settled(place, Err(errno));
     }
 
-    /// The old version has died while the new one begins. There is no way back any more.
+    /// The one before has died while the new one begins. There is no way back any more, and nothing of it to be read.
     pub(crate) fn lose_old_version(&mut self, place: usize) {
         let other = self.services.get_mut(place).and_then(|service| {
             service.ready = None;
+            (service.left, service.kept) = (Left::NOTHING, Left::NOTHING);
             service.other.take()
         });
         if let Some(other) = other {

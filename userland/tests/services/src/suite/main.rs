@@ -42,7 +42,8 @@ suite::suite! {
     pings {
         a_service_that_is_silent_is_restarted,
         a_service_that_waits_for_nobody_is_restarted,
-        a_service_that_computes_for_ever_is_restarted
+        a_service_that_computes_for_ever_is_restarted,
+        one_that_dies_while_it_sends_is_restarted
     }
     denials {
         nobody_controls_what_the_policy_does_not_name,

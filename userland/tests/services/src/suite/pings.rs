@@ -3,7 +3,7 @@
 use crate::kit::*;
 use protocol::assist::Deed;
 use protocol::rs::{Reason, State};
-use suite::{Outcome, check_eq};
+use suite::{Outcome, check, check_eq};
 
 /// A second, the shortest there is.
 const HEARTBEAT: u32 = 1000;
@@ -49,5 +49,22 @@ pub(crate) fn a_service_that_computes_for_ever_is_restarted() -> Outcome {
         until_restarted()?;
         count(endpoint)?;
         Ok(())
+    })
+}
+
+pub(crate) fn one_that_dies_while_it_sends_is_restarted() -> Outcome {
+    with(ASSIST, "", |endpoint| {
+        with("assist-client", "", |_| {
+            // The client calls all the time and answers no pings; the one that it calls takes nothing for a while.
+            edit("assist-client", HEARTBEAT)?;
+            edit(ASSIST, 4 * HEARTBEAT)?;
+            check_eq!(does(endpoint, Deed::Wait), Err(abi::Errno::DeadSrcDst));
+            // When the other one died, its message was gone in any case: that makes one.
+            check!(info("assist-client")?.restarts > 1, "it was not restarted before its message was gone");
+            edit("assist-client", 0)?;
+            edit(ASSIST, 0)?;
+            until_active(ASSIST)?;
+            until_active("assist-client").map(drop)
+        })
     })
 }
