@@ -163,7 +163,7 @@ pub(crate) fn with(program: &str, label: &str, test: impl FnOnce(Endpoint) -> Ou
 /// What there is of everything that could be lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Supplies {
-    /// Free pages.
+    /// Pages that are free, or the memory server's own: how much that one needs depends on how much happened at once.
     pages: u64,
     /// Processes, as the memory server, the process manager and the kernel know them.
     processes: [u64; 3],
@@ -191,7 +191,7 @@ pub(crate) fn supplies() -> Result<Supplies, Errno> {
     let managed = occupied(|slot| pm.process(GetProcessStatus { slot: slot as u32, reserved: 0 }).map(drop))?;
     let known = occupied(|slot| kernel.process(GetProcess { slot }).map(drop))?;
     Ok(Supplies {
-        pages: memory.free,
+        pages: memory.free + memory.overhead,
         processes: [memory.processes, managed, known],
         privileges: occupied(|id| kernel.privileges(GetPrivileges { id }).map(drop))?,
         services: occupied(|slot| root()?.service(GetService { slot }).map(drop))?,
