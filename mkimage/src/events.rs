@@ -2,7 +2,8 @@
 //! `mkimage/plugin` tells of.
 //!
 //! A measurement lies between two readings of the time-stamp counter. The log separates the paths: the measuring program
-//! writes its line about a path when that is done, and the kernel puts each character out by an instruction of its own.
+//! writes its line about a path when that is done, and the kernel puts each character out by an instruction of its own. What others write in the
+//! middle of a measurement belongs to it.
 
 use serde::Serialize;
 
@@ -90,8 +91,12 @@ pub fn read(events: &str, reported: &[u64]) -> Result<Vec<Dear>, EventError> {
     let events = events.strip_suffix("end\n").ok_or(EventError::Cut)?;
     let lines: Vec<&str> = events.lines().collect();
     // Before the kernel's first line there are firmware and loader, which may read the counter too.
-    let mut parts = lines.split(|&event| event == LOGGED);
-    parts.next();
+    let first = lines.iter().position(|&event| event == LOGGED).unwrap_or(lines.len());
+    let mut is_measuring = false;
+    let parts = lines[first..].split(|&event| {
+        is_measuring ^= event == READING;
+        event == LOGGED && !is_measuring
+    });
     let paths: Vec<&[&str]> = parts.filter(|part| part.contains(&READING)).collect();
     if paths.len() != reported.len() {
         return Err(EventError::Paths { found: paths.len(), reported: reported.len() });
@@ -123,7 +128,7 @@ fn measures(events: &[&str]) -> Result<Vec<[u64; Dear::NAMES.len()]>, EventError
             let column = Dear::NAMES.iter().position(|&name| name == event);
             match column {
                 Some(column) => counts[column] += 1,
-                None if event == WAITING => {}
+                None if event == WAITING || event == LOGGED => {}
                 None => return Err(EventError::Unknown(event.to_owned())),
             }
         }
@@ -141,6 +146,13 @@ mod tests {
     /// A file of events: words become lines.
     fn file(words: &str) -> String {
         words.split_whitespace().map(|word| format!("{word}\n")).collect()
+    }
+
+    #[test]
+    fn what_is_logged_in_the_middle_of_a_measure_does_not_end_its_path() {
+        let events = "out\nrdtsc\ncr3\nout\nout\ncr3\nrdtsc\nhlt\nrdtsc\ncr3\nout\ncr3\nrdtsc\nout\nend\n";
+        let dear = read(events, &[2]).unwrap();
+        assert_eq!(dear, [Dear { cr3: 2, ..Dear::default() }]);
     }
 
     #[test]
