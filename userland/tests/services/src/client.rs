@@ -13,8 +13,9 @@ use sys::Ipc;
 
 sys::entry!(main);
 
-/// What the names of such programs begin with; the name of the service follows.
+/// What the names of such programs begin with; the name of the service follows, and perhaps something else behind this mark.
 const PREFIX: &str = "client-";
+const MARK: char = '_';
 
 fn main() -> u64 {
     match run() {
@@ -26,7 +27,8 @@ fn main() -> u64 {
 fn run() -> Result<core::convert::Infallible, Errno> {
     let begin = sef::start()?;
     let name = sys::whoami()?.name;
-    let service = BootEntry::decode_name(&name).and_then(|name| name.strip_prefix(PREFIX)).ok_or(Errno::Inval)?;
+    let service = BootEntry::decode_name(&name).and_then(|name| name.strip_prefix(PREFIX)?.split(MARK).next());
+    let service = service.ok_or(Errno::Inval)?;
     let ask = match service {
         "assist" => User::ask_assist,
         "hello" => User::read_hello,
@@ -73,7 +75,9 @@ impl User {
     fn ask_assist(&mut self) -> Result<(), Errno> {
         let counted = assist::Client { to: self.to, transport: Ipc::default() }.count(assist::Count {})?;
         let is_new = counted.how == Init::Restart as u32 && counted.yours == 1;
-        if counted.yours != self.count + 1 && !is_new {
+        // What an instance of this client has asked before that has died counts, too.
+        let is_first = self.count == 0;
+        if counted.yours != self.count + 1 && !is_new && !is_first {
             sys::log!("the service has counted {} calls, not {}", counted.yours, self.count + 1);
             return Err(Errno::Proto);
         }

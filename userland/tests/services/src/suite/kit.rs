@@ -183,19 +183,18 @@ impl core::fmt::Debug for Supplies {
 
 /// Counts what there is.
 pub(crate) fn supplies() -> Result<Supplies, Errno> {
-    let to = lookup("vm")?;
-    let memory = protocol::vm::Client { to, transport: Ipc::default() }.memory(protocol::vm::GetMemory {})?;
     let pm = lookup("pm")?;
     let mut pm = protocol::pm::Client { to: pm, transport: Ipc::default() };
     let mut kernel = protocol::getinfo::Client { to: Endpoint::SYSTEM, transport: sys::KernelTransport };
     let managed = occupied(|slot| pm.process(GetProcessStatus { slot: slot as u32, reserved: 0 }).map(drop))?;
     let known = occupied(|slot| kernel.process(GetProcess { slot }).map(drop))?;
-    Ok(Supplies {
-        pages: memory.free + memory.overhead,
-        processes: [memory.processes, managed, known],
-        privileges: occupied(|id| kernel.privileges(GetPrivileges { id }).map(drop))?,
-        services: occupied(|slot| root()?.service(GetService { slot }).map(drop))?,
-    })
+    let privileges = occupied(|id| kernel.privileges(GetPrivileges { id }).map(drop))?;
+    let services = occupied(|slot| root()?.service(GetService { slot }).map(drop))?;
+    // The memory last: whoever is asked about all its places may touch pages of its own for the first time.
+    let to = lookup("vm")?;
+    let memory = protocol::vm::Client { to, transport: Ipc::default() }.memory(protocol::vm::GetMemory {})?;
+    let processes = [memory.processes, managed, known];
+    Ok(Supplies { pages: memory.free + memory.overhead, processes, privileges, services })
 }
 
 /// How many places of a table are taken, which says `ESRCH` of those that are not, and `EDOM` beyond its end.

@@ -52,19 +52,22 @@ pub(crate) fn a_service_that_computes_for_ever_is_restarted() -> Outcome {
     })
 }
 
+/// A client that is restarted when it dies.
+const AGAIN: &str = "client-assist_r";
+
 pub(crate) fn one_that_dies_while_it_sends_is_restarted() -> Outcome {
     with(ASSIST, "", |endpoint| {
-        with("assist-client", "", |_| {
+        with(AGAIN, "", |_| {
             // The client calls all the time and answers no pings; the one that it calls takes nothing for a while.
-            edit("assist-client", HEARTBEAT)?;
+            edit(AGAIN, HEARTBEAT)?;
             edit(ASSIST, 4 * HEARTBEAT)?;
             check_eq!(does(endpoint, Deed::Wait), Err(abi::Errno::DeadSrcDst));
             // When the other one died, its message was gone in any case: that makes one.
-            check!(info("assist-client")?.restarts > 1, "it was not restarted before its message was gone");
-            edit("assist-client", 0)?;
+            check!(info(AGAIN)?.restarts > 1, "it was not restarted before its message was gone");
+            edit(AGAIN, 0)?;
             edit(ASSIST, 0)?;
             until_active(ASSIST)?;
-            until_active("assist-client").map(drop)
+            until_active(AGAIN).map(drop)
         })
     })
 }
