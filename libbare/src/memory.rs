@@ -90,6 +90,24 @@ pub unsafe fn compare(a: *const u8, b: *const u8, n: usize) -> i32 {
     0
 }
 
+/// How many bytes there are before the first zero.
+///
+/// # Safety
+/// All bytes from `text` on are readable, up to a zero.
+pub unsafe fn length(text: *const u8) -> usize {
+    let left: usize;
+    // SAFETY: reads up to the zero only; the direction flag is clear by the ABI.
+    unsafe {
+        asm!(
+            "repne scasb",
+            inout("rcx") usize::MAX => left, inout("rdi") text => _, in("al") 0_u8,
+            options(nostack, readonly),
+        );
+    }
+    // The zero was counted, too.
+    usize::MAX - left - 1
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -114,6 +132,16 @@ mod tests {
                 assert_eq!(dst[offset..offset + n], src);
                 assert!(dst[..offset].iter().chain(&dst[offset + n..]).all(|&b| b == 0xee));
             }
+        }
+    }
+
+    #[test]
+    fn lengths_end_at_the_first_zero() {
+        for n in 0..40 {
+            let mut text: Vec<u8> = std::vec![0xff; n];
+            text.extend([0, 0xee, 0]);
+            // SAFETY: a zero is there.
+            assert_eq!(unsafe { length(text.as_ptr()) }, n);
         }
     }
 

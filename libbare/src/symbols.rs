@@ -50,6 +50,14 @@ unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
     unsafe { memory::compare(a, b, n) }
 }
 
+/// # Safety
+/// As in C: bytes up to a zero are readable from `text` on.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(text: *const u8) -> usize {
+    // SAFETY: by contract.
+    unsafe { memory::length(text) }
+}
+
 // The shipped `core` was built to unwind and refers to these two. Programs are built with `panic = "abort"`: nobody
 // calls them.
 

@@ -8,7 +8,7 @@ use crate::settings::{Helper, Named, Restart, Rights, Settings, unknown};
 use crate::{DEFAULT_BACKOFF, DEFAULT_PRIORITY, DEFAULT_QUANTUM, Service};
 use abi::TrapMask;
 use abi::boot::{BootEntry, NAME_LEN};
-use abi::policy::{ITSELF, MAX_SERVICES, NOBODY, ServiceFlags, ServicePolicy, ServiceSet};
+use abi::policy::{ITSELF, MAX_SERVICES, NOBODY, ServiceFlags, ServicePolicy, ServiceSet, contains};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
@@ -37,6 +37,9 @@ pub(crate) fn services(text: &str, blocks: &[Resolved<'_>], faults: &mut Faults)
         })
         .collect();
     users(&all, &services, faults);
+    if faults.is_empty() {
+        scripts(&all, &services, faults);
+    }
     if faults.is_empty() {
         order::check(&nodes(&all, &compiler), faults);
     }
@@ -78,6 +81,33 @@ fn users(all: &[&Resolved<'_>], services: &[Service], faults: &mut Faults) {
     }
 }
 
+/// A recovery script runs once for each death, and may do what it is there for.
+fn scripts(all: &[&Resolved<'_>], services: &[Service], faults: &mut Faults) {
+    let root = all.iter().position(|block| kind(&block.settings) == Type::Root);
+    for (place, (block, service)) in all.iter().zip(services).enumerate() {
+        let scripted = block.settings.script.as_ref().zip(services.get(usize::from(service.policy.script)));
+        let Some((named, script)) = scripted else { continue };
+        let (whose, name, policy) = (shown(block.name), shown(&script.name), &script.policy);
+        let may_control = policy.uid == ROOT_UID || contains(&policy.control, place);
+        let wrong = if usize::from(service.policy.script) == place {
+            format!("`{whose}` cannot decide about itself when it is dead: name another service")
+        } else if Type::of(policy.flags) != Type::Service {
+            format!("`{name}` cannot be started when `{whose}` has died: name a service that has no `type`")
+        } else if !policy.has(ServiceFlags::NO_RESTART) {
+            format!("`{name}` runs once when `{whose}` has died: write `restart never` in its block")
+        } else if !root.is_some_and(|root| contains(&policy.sends, root)) {
+            format!(
+                "`{name}` cannot say what becomes of `{whose}`: name the root system process under `ipc` in its block"
+            )
+        } else if !may_control {
+            format!("`{name}` may not restart `{whose}`: name that under `control` in its block")
+        } else {
+            continue;
+        };
+        faults.add(named.at, wrong);
+    }
+}
+
 struct Compiler<'a, 'b> {
     blocks: &'a [Resolved<'b>],
     all: &'a [&'a Resolved<'b>],
@@ -110,6 +140,8 @@ impl Compiler<'_, '_> {
         entry.manager = self.helper(block, s.manager.as_ref(), default_manager, ITSELF, faults);
         entry.backup = self.helper(block, s.backup.as_ref(), NOBODY, ITSELF, faults);
         entry.scheduler = self.helper(block, s.scheduler.as_ref(), NOBODY, NOBODY, faults);
+        entry.script =
+            s.script.as_ref().and_then(|named| self.place(named, faults)).map_or(NOBODY, |place| place as u16);
         entry.quantum = s.quantum.unwrap_or(DEFAULT_QUANTUM);
         entry.priority = s.priority.unwrap_or(DEFAULT_PRIORITY);
         entry.cpu = s.cpu.unwrap_or(0);
@@ -193,14 +225,20 @@ fn check_type(block: &Resolved<'_>, kind: Type, faults: &mut Faults) {
     let flag = |flag: ServiceFlags| s.flags & flag.bits() != 0;
     let wrong = match kind {
         Type::User if has_hardware => "is no service, and so cannot have `irq`, `io`, `mem` or `pci`",
-        Type::User if s.flags != 0 || s.heartbeat.is_some() => {
-            "is no service: `core`, `synch`, `copy`, `reincarnate`, `replica`, `grants_for_others` and `heartbeat` are for those"
+        Type::User if s.flags != 0 || s.heartbeat.is_some() || s.script.is_some() => {
+            "is no service: `core`, `synch`, `copy`, `reincarnate`, `replica`, `grants_for_others`, `heartbeat` and `script` are for those"
+        }
+        Type::Root | Type::Pager if s.script.is_some() => {
+            "is needed by every process that is started: no `script` could be, when it has died"
         }
         Type::Root | Type::Pager if flag(ServiceFlags::KEPT) => {
             "is loaded by the kernel, which keeps no program: leave `copy` out"
         }
         _ if flag(ServiceFlags::KEPT) && s.restart == Some(Restart::Never) => {
             "is never restarted: leave out `copy`, which keeps its program for that"
+        }
+        _ if s.script.is_some() && s.restart == Some(Restart::Never) => {
+            "is never restarted: leave out `script`, which decides about that"
         }
         _ => return,
     };

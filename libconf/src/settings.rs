@@ -70,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) backup: Option<Helper>,
     pub(crate) heartbeat: Option<u32>,
     pub(crate) restart: Option<Restart>,
+    pub(crate) script: Option<Named>,
     pub(crate) traps: Option<TrapMask>,
     pub(crate) calls: Rights,
     pub(crate) memory: Rights,
@@ -112,6 +113,7 @@ impl Settings {
         prefer(&mut self.backup, &class.backup);
         prefer(&mut self.heartbeat, &class.heartbeat);
         prefer(&mut self.restart, &class.restart);
+        prefer(&mut self.script, &class.script);
         prefer(&mut self.traps, &class.traps);
         prefer(&mut self.calls.basic, &class.calls.basic);
         prefer(&mut self.memory.basic, &class.memory.basic);
@@ -152,7 +154,7 @@ pub(crate) fn of_block(block: &Block<'_>, faults: &mut Faults) -> Settings {
 }
 
 /// Every keyword of a statement.
-const KEYWORDS: [&str; 28] = [
+const KEYWORDS: [&str; 29] = [
     "class",
     "type",
     "uid",
@@ -173,6 +175,7 @@ const KEYWORDS: [&str; 28] = [
     "backup",
     "heartbeat",
     "restart",
+    "script",
     "core",
     "synch",
     "copy",
@@ -219,6 +222,7 @@ impl Reader<'_> {
             "sigmgr" => self.settings.manager = self.helper(s, "SELF"),
             "backup" => self.settings.backup = self.helper(s, "SELF"),
             "restart" => self.settings.restart = self.restart(s),
+            "script" => self.settings.script = self.one(s).map(named),
             "irq" => self.settings.irqs = self.list(s, MAX_IRQS, "interrupt lines", irq),
             "io" => self.settings.io = self.list(s, MAX_IO_RANGES, "ranges of ports", number::io),
             "mem" => self.settings.ranges = self.list(s, MAX_MEMORY_RANGES, "ranges of memory", number::memory),

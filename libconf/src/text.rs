@@ -65,6 +65,7 @@ impl Lines<'_> {
         self.unless(entry.backup == NOBODY, "backup", self.name(entry.backup));
         self.unless(entry.heartbeat == 0, "heartbeat", entry.heartbeat.to_string());
         self.restart(entry, kind);
+        self.unless(entry.script == NOBODY, "script", self.name(entry.script));
         for (name, _) in FLAGS.iter().filter(|(_, flag)| entry.has(*flag)) {
             self.add(name, []);
         }

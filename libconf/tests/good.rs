@@ -41,10 +41,11 @@ service a {
     uid root; priority 3; quantum 20; cpu 2; scheduler b;
     sigmgr b; backup SELF; restart backoff 8 limit 5;
     core; synch; copy; reincarnate; replica; grants_for_others;
-    traps send senda; ipc rs b USER; system times privctl; vm usage for_others; control b;
+    traps send senda; ipc rs b USER; system times privctl; vm usage for_others; control b; script s;
     pci device 8086:100e 1af4:1000; pci class 01/06 02;
 };
 service b { type pager; ipc rs; uid 77; } ;
+service s { restart never; ipc rs; control a; };
 "#;
 
 #[test]
@@ -56,7 +57,7 @@ fn every_keyword_says_what_it_says() {
     let e = a.policy;
     assert_eq!((e.uid, e.priority, e.quantum, e.cpu, e.heartbeat), (0, 3, 20, 2, 500));
     assert_eq!((e.manager, e.backup, e.scheduler), (2, ITSELF, 2));
-    assert_eq!((e.backoff, e.restarts), (8, 5));
+    assert_eq!((e.backoff, e.restarts, e.script), (8, 5, 3));
     let flags = ServiceFlags::CORE
         | ServiceFlags::SYNCHRONOUS
         | ServiceFlags::KEPT
@@ -91,7 +92,7 @@ fn a_service_that_says_nothing_has_the_basic_calls_and_nothing_else() {
     assert_eq!((e.calls, e.memory), (basic, 1 << 2 | 1 << 10 | 1 << 17));
     assert_eq!((e.sends, e.control, e.flags), ([0; 2], [0; 2], ServiceFlags::PREEMPTIBLE.bits()));
     assert_eq!((e.uid, e.priority, e.quantum, e.cpu, e.heartbeat), (1, 7, 50, 0, 0));
-    assert_eq!((e.manager, e.backup, e.scheduler), (NOBODY, NOBODY, NOBODY));
+    assert_eq!((e.manager, e.backup, e.scheduler, e.script), (NOBODY, NOBODY, NOBODY, NOBODY));
     assert_eq!((e.backoff, e.restarts), (DEFAULT_BACKOFF, 0));
     let traps = TrapMask::RECEIVE | TrapMask::SENDREC | TrapMask::NOTIFY | TrapMask::SENDNB | TrapMask::REPLY_RECEIVE;
     assert_eq!(e.traps, traps.bits());
@@ -172,6 +173,15 @@ fn the_root_may_call_whoever_calls_it() {
 #[test]
 fn what_is_unordered_is_left_out_of_the_order() {
     parse(&with_root("service a { ipc b a; unordered; }; service b { ipc a; };"));
+}
+
+#[test]
+fn classes_have_scripts_and_root_needs_no_leave() {
+    let e = entry("class c { script s; }; service a { class c; }; service s { uid root; restart never; ipc rs; };");
+    assert_eq!(e.script, 2);
+    let own = "service a { class c; script t; }; service t { restart never; ipc rs; control a; };";
+    let e = entry(&format!("{own} class c {{ script s; }}; service s {{ }};"));
+    assert_eq!(e.script, 2, "the block's own counts");
 }
 
 #[test]

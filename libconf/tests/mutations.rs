@@ -40,6 +40,8 @@ const PIECES: &[&str] = &[
     "never",
     "backoff",
     "limit",
+    "script",
+    "mend",
     "0",
     "65536",
     "ffffffffffffffff",

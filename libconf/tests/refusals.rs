@@ -28,6 +28,10 @@ service ping {
 };
 "#;
 
+/// A recovery script that may do nothing, and one that may, but cannot say so.
+const SCRIPT: (&str, &str) = ("descr \"calls\";\n};", "script x;\n}; service x { restart never; ipc rs; };");
+const MUTE: (&str, &str) = ("descr \"calls\";\n};", "script x;\n}; service x { restart never; control ping; };");
+
 /// What is replaced in it, by what, where the refusal is, and a part of its words.
 const CHANGES: &[(&str, &str, &str, &str)] = &[
     // The grammar.
@@ -107,6 +111,20 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     ("ipc echo", "backup nobody", "20:12", "no service `nobody`"),
     ("class server;", "class serwer;", "14:11", "no class or service `serwer`: known are server"),
     ("class server;", "class server server;", "14:18", "stands in this list twice"),
+    ("descr", "script nobody; descr", "21:12", "no service `nobody`: known are"),
+    ("descr", "script server; descr", "21:12", "`server` is a class: name a service"),
+    ("descr", "script echo vm; descr", "21:17", "`script` takes one argument, not 2"),
+    ("descr", "script; descr", "21:5", "`script` takes an argument"),
+    ("descr", "script \"echo\"; descr", "21:12", "without quotes"),
+    ("descr", "script echo; script vm; descr", "21:18", "`script` stands in this block twice"),
+    ("descr", "script ping; descr", "21:12", "`ping` cannot decide about itself when it is dead"),
+    ("descr", "script vm; descr", "21:12", "`vm` cannot be started when `ping` has died"),
+    ("descr", "script echo; descr", "21:12", "`echo` runs once when `ping` has died: write `restart never`"),
+    (SCRIPT.0, SCRIPT.1, "21:12", "`x` may not restart `ping`: name that under `control` in its block"),
+    (MUTE.0, MUTE.1, "21:12", "`x` cannot say what becomes of `ping`: name the root system process under `ipc`"),
+    ("descr", "script echo; restart never; descr", "19:1", "`ping` is never restarted: leave out `script`"),
+    ("descr", "type user; script echo; descr", "19:1", "`ping` is no service: `core`, `synch`"),
+    ("    type pager;\n", "    type pager; script echo;\n", "9:1", "`vm` is needed by every process that is started"),
     // The whole.
     ("    type root;\n", "", "1:1", "no service has `type root`"),
     ("priority 3;", "type root;", "15:10", "a service before this one is the root system process"),

@@ -156,6 +156,12 @@ fn check_program(manifest: &Manifest, config: &Config, program: &Program, servic
     if program.loads && kind != Type::Pager {
         fault(format!("only the memory server loads the others: `{name}` needs `type pager` in the policy"));
     }
+    let script = config.services.get(usize::from(policy.script));
+    let is_kept = |name: &str| manifest.programs.iter().any(|program| !program.boots && program.name == name);
+    if let Some(script) = script.filter(|script| !is_kept(&script.name)) {
+        let message = "has to be a program of this image with `boot = false`, to be started when that one has died";
+        fault(format!("`{}`, the recovery script of `{name}`, {message}", script.name));
+    }
     if !program.boots {
         if matches!(kind, Type::Root | Type::Pager) {
             fault(format!("`{name}` has `type {}`, and so has to be started at boot", kind.name()));

@@ -13,7 +13,7 @@ pub const POLICY_FILE: &str = "policy";
 /// First bytes of a policy.
 pub const POLICY_MAGIC: [u8; 8] = *b"SELIXPOL";
 /// Version of the layout of header and entries.
-pub const POLICY_FORMAT: u32 = 1;
+pub const POLICY_FORMAT: u32 = 2;
 /// Most services that a policy can describe.
 pub const MAX_SERVICES: usize = 128;
 /// Most interrupt lines of a service.
@@ -26,7 +26,7 @@ pub const MAX_MEMORY_RANGES: usize = 4;
 pub const MAX_PCI: usize = 8;
 /// In [`ServicePolicy::manager`] and [`ServicePolicy::backup`]: the service itself.
 pub const ITSELF: u16 = 0xfffe;
-/// There, in [`ServicePolicy::backup`] and [`ServicePolicy::scheduler`]: nobody; the kernel is the scheduler then.
+/// There, in [`ServicePolicy::backup`], [`ServicePolicy::scheduler`] and [`ServicePolicy::script`]: nobody; the kernel is the scheduler then.
 pub const NOBODY: u16 = 0xffff;
 
 /// Services, a bit for each place in the table.
@@ -124,6 +124,8 @@ pub struct ServicePolicy {
     pub scheduler: u16,
     /// Length of a turn in milliseconds, at least 1.
     pub quantum: u16,
+    /// Its recovery script, which decides what becomes of it when it has died: a place in the table, or [`NOBODY`].
+    pub script: u16,
     /// Scheduling queue, below [`PRIORITIES`].
     pub priority: u8,
     /// Number of the processor that it runs on, below [`MAX_CPUS`].
@@ -139,7 +141,7 @@ pub struct ServicePolicy {
     /// How many of `classes` count.
     pub class_count: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 3],
     /// Interrupt lines it may use.
     pub irqs: [u8; MAX_IRQS],
     /// I/O ports it may use.
@@ -286,6 +288,7 @@ impl ServicePolicy {
             backup: NOBODY,
             scheduler: NOBODY,
             quantum: 1,
+            script: NOBODY,
             priority: 0,
             cpu: 0,
             irq_count: 0,
@@ -293,7 +296,7 @@ impl ServicePolicy {
             range_count: 0,
             device_count: 0,
             class_count: 0,
-            reserved: [0; 5],
+            reserved: [0; 3],
             irqs: [0; MAX_IRQS],
             io: [IoRange { first: 0, last: 0 }; MAX_IO_RANGES],
             ranges: [MemoryRange { start: 0, len: 0 }; MAX_MEMORY_RANGES],
@@ -348,6 +351,7 @@ impl ServicePolicy {
             && names(self.manager, &[ITSELF, NOBODY])
             && names(self.backup, &[ITSELF, NOBODY])
             && names(self.scheduler, &[NOBODY])
+            && names(self.script, &[NOBODY])
             && self.quantum > 0
             && usize::from(self.priority) < PRIORITIES
             && usize::from(self.cpu) < MAX_CPUS
@@ -359,7 +363,7 @@ impl ServicePolicy {
             && self.io().iter().all(|range| range.first <= range.last)
             && self.ranges().iter().all(MemoryRange::is_valid)
             && self.pci_classes().iter().all(PciClass::is_valid)
-            && self.reserved == [0; 5]
+            && self.reserved == [0; 3]
     }
 }
 
@@ -456,6 +460,7 @@ mod tests {
         (full.restarts, full.backoff) = (u16::MAX, u16::MAX);
         (full.manager, full.backup, full.scheduler) = (2, ITSELF, 2);
         full.quantum = u16::MAX;
+        full.script = 2;
         (full.priority, full.cpu) = (PRIORITIES as u8 - 1, MAX_CPUS as u8 - 1);
         full.irq_count = MAX_IRQS as u8;
         full.io_count = MAX_IO_RANGES as u8;
@@ -509,7 +514,7 @@ mod tests {
             check(header, &entries).unwrap_err()
         };
         assert_eq!(changed(|h| h.magic[7] ^= 1), PolicyError::Magic);
-        assert_eq!(changed(|h| h.format = 2), PolicyError::Format(2));
+        assert_eq!(changed(|h| h.format = 1), PolicyError::Format(1));
         assert_eq!(changed(|h| h.abi += 1), PolicyError::Abi(crate::ABI_VERSION + 1));
         assert_eq!(changed(|h| h.count = 0), PolicyError::Count(0));
         assert_eq!(changed(|h| h.count = u32::MAX), PolicyError::Count(u32::MAX));
@@ -542,6 +547,8 @@ mod tests {
             |e| e.backup = 3,
             |e| e.scheduler = 3,
             |e| e.scheduler = ITSELF,
+            |e| e.script = 3,
+            |e| e.script = ITSELF,
             |e| e.quantum = 0,
             |e| e.priority = PRIORITIES as u8,
             |e| e.cpu = MAX_CPUS as u8,
@@ -550,7 +557,7 @@ mod tests {
             |e| e.range_count = MAX_MEMORY_RANGES as u8 + 1,
             |e| e.device_count = MAX_PCI as u8 + 1,
             |e| e.class_count = MAX_PCI as u8 + 1,
-            |e| e.reserved[4] = 1,
+            |e| e.reserved[2] = 1,
             |e| e.io[15] = IoRange { first: 2, last: 1 },
             |e| e.ranges[3].start = 0xfff,
             |e| e.ranges[3].len = 0,

@@ -1,6 +1,7 @@
 //! A service for tests, which does wrong on request.
 
 use abi::Endpoint;
+use abi::boot::NAME_LEN;
 
 crate::protocol! {
     assist = 0x7100;
@@ -27,6 +28,44 @@ crate::protocol! {
         /// Of the calls, those of the caller; 0 if it does not count them for so many.
         yours: u64
     };
+    /// An argument of its program; 0 is the program's name. `ENOENT` if it has not so many, `E2BIG` for one that is longer.
+    3 fn argument(GetArgument { number: u64 }) -> Argument {
+        /// So many bytes of the text are it.
+        len: u64,
+        text: [u8; 48]
+    };
+    /// Has it ask the root system process for something, and tells how that went.
+    4 fn control(Control {
+        wish: Wish,
+        reserved: u32,
+        label: [u8; NAME_LEN],
+        /// For [`Wish::Up`] and [`Wish::Update`].
+        program: [u8; NAME_LEN]
+    }) -> Controlled {
+        /// 0, or the error number.
+        error: u32,
+        reserved: u32
+    };
+}
+
+crate::vmctl::field_enum! {
+    /// What the root system process is asked for: see [`crate::rs`].
+    Wish {
+        /// Start a service.
+        Up = 0,
+        /// End it.
+        Down = 1,
+        /// End it and start it again.
+        Refresh = 2,
+        /// Start a dead one.
+        Restart = 3,
+        /// Replace it.
+        Update = 4,
+        /// Ping it no more.
+        Edit = 5,
+        /// End all.
+        Shutdown = 6,
+    }
 }
 
 crate::vmctl::field_enum! {

@@ -330,6 +330,9 @@ crate::protocol! {
     };
     /// The file server has done what it was told about a process: see `pmfiles`. Only for that one, and not answered.
     47 fn files_done(FilesDone { process: Endpoint, error: u32 }) -> FilesDoneNoted {};
+    /// Says who a process is: for the root system process, about programs of the boot table, which are root's until then. Its real, effective and saved ids are
+    /// these, and it is in no other group. `EINVAL` for ids that are none, `ESRCH` for no process.
+    48 fn srv_ids(SrvIds { process: Endpoint, uid: u32, gid: u32 }) -> SrvIdsSet {};
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use abi::Endpoint;
 crate::vmctl::field_enum! {
     /// What has happened.
     What {
-        /// There is such a process: told of each at the beginning.
+        /// There is such a process, with these user and group ids: told of each at the beginning, and again when the root system process has said
+        /// who it is.
         Known = 0,
         /// A child of `other` has been made.
         Fork = 1,

@@ -1,8 +1,9 @@
 //! The root system process, which starts, watches, restarts and updates services. See `docs/services.md`.
 //!
-//! Services begin with [`InitInfo`] and [`InitDone`]. The calls about a service are for services whose policy names it under `control`:
-//! `EPERM` for all others, and for the root system process itself; `ELOCKED` for the process manager, the memory server and the data store, which
-//! it asks while it does what it is asked for. They fail with `ESRCH` for an unknown label, and with `EBUSY` for a
+//! Services begin with [`InitInfo`] and [`InitDone`]. The calls about a service are for services whose policy names it under `control`, for
+//! services with `uid root`, and for users that the process manager knows as root: `EPERM` for all others, and about the root system
+//! process itself; `ELOCKED` for the process manager, the memory server and the data store, which it asks while it does what it is asked for.
+//! They fail with `ESRCH` for an unknown label, and with `EBUSY` for a
 //! service that is being started, stopped or updated. A label or a program's name is text padded with zeros; `EINVAL` if it is none.
 
 use abi::Endpoint;
@@ -13,19 +14,26 @@ crate::protocol! {
     rs = 0x0f00;
 
     /// Starts a service: a program that its policy and the boot set have. Answered when it is initialised, or has failed to be: with
-    /// its error, `EDEADSRCDST` if it died, or `ETIMEDOUT`. `ENOENT` if there is no such program or policy, `EBUSY` for a label that is taken or the name of
-    /// another program, and when all services are ending; `ENOMEM` or `ENOSPC` if there is no room.
+    /// its error, `EDEADSRCDST` if it died, or `ETIMEDOUT`. `EPERM` for a program that is no service, `ENOENT` if there is no such program or policy, `EBUSY` for
+    /// a label that is taken or the name of another program, and when all services are ending; `ENOMEM` or `ENOSPC` if there is no room, `E2BIG` for more
+    /// than [`MAX_ARGUMENTS`], and what a copy by the grant fails with.
     1 fn up(Up {
         /// Its program, and the policy for it.
         program: [u8; NAME_LEN],
         /// What it is called; all zeros for the name of its program.
-        label: [u8; NAME_LEN]
+        label: [u8; NAME_LEN],
+        /// A text of `len` bytes, to be read, with the arguments of the program behind its name; `len` is 0 if there are none. If there is a zero
+        /// byte in it, such bytes end the arguments, and else spaces do. A restarted service gets them again.
+        arguments: GrantId,
+        len: u64
     }) -> UpDone { endpoint: Endpoint };
     /// Ends a service, first in peace, then by force. Answered when it is gone. `EPERM` for what the system cannot go on without.
     2 fn down(Down { label: [u8; NAME_LEN] }) -> DownDone {};
-    /// Ends it and starts it again. Answered when it is initialised. `ENOENT` if its program was not kept, `EPERM` for the process manager.
+    /// Ends it and starts it again. Answered when it is initialised; or when it is dead, if its recovery script decides what follows. `ENOENT` if its
+    /// program was not kept, `EPERM` for the process manager.
     3 fn refresh(Refresh { label: [u8; NAME_LEN] }) -> Refreshed { endpoint: Endpoint };
-    /// Starts a service at once that waits for its restart or was given up: `EBUSY` if it runs, and when all services are ending.
+    /// Starts a service at once that waits for its restart or for its recovery script, or was given up: `EBUSY` if it runs, and when all services are
+    /// ending.
     4 fn restart(Restart { label: [u8; NAME_LEN] }) -> Restarted { endpoint: Endpoint };
     /// Ends all services, in the reverse order of their start. Whatever is dead stays dead. Whoever waits for
     /// something else of a service gets `EDEADSRCDST`.
@@ -102,6 +110,9 @@ crate::protocol! {
     }) -> GoOn {};
 }
 
+/// Most bytes of the arguments for [`Up`].
+pub const MAX_ARGUMENTS: u64 = 256;
+
 /// For [`Update`]: no state to be replaced in.
 pub const NO_STATE: u32 = 0;
 
@@ -132,6 +143,8 @@ crate::vmctl::field_enum! {
         Waiting = 4,
         /// It is dead and will not be restarted.
         GivenUp = 5,
+        /// It is dead, and its recovery script decides what becomes of it.
+        Recovering = 6,
     }
 }
 

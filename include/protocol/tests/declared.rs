@@ -46,7 +46,7 @@ record!(statectl: clear_ipc_refs(ClearRefs) -> RefsCleared, set_state_table(SetS
     clear_filters(ClearFilters) -> FiltersCleared);
 record!(getinfo: boot_policy(GetBootPolicy) -> BootPolicy, process(GetProcess) -> ProcessInfo,
     cpu_time(GetCpuTime) -> CpuTime, privileges(GetPrivileges) -> PrivilegesInfo, machine(GetMachine) -> MachineInfo,
-    idle_time(GetIdleTime) -> IdleTime);
+    idle_time(GetIdleTime) -> IdleTime, denial(TakeDenial) -> Denial);
 record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> SpaceDestroyed, map(MapRun) -> RunMapped,
     unmap(UnmapRun) -> RunUnmapped, protect(ProtectRun) -> RunProtected, query(QueryRun) -> RunFound,
     claim(Claim) -> Claimed, give_back(GiveBack) -> GivenBack, donate(Donate) -> Donated, release(Release) -> Released,
@@ -59,14 +59,14 @@ record!(vmctl: create(CreateSpace) -> SpaceCreated, destroy(DestroySpace) -> Spa
 record!(trace: stop(Stop) -> Stopped, resume(Resume) -> Resumed, detach(Detach) -> Detached, step(Step) -> Stepped,
     until_trap(UntilTrap) -> TrapAwaited, peek(Peek) -> Peeked, poke(Poke) -> Poked,
     get_register(GetRegister) -> Register, set_register(SetRegister) -> RegisterSet);
-record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, spawn(Spawn) -> SpawnDone, brk(Brk) -> BrkDone, set_break(SetBreak) -> BreakSet, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, boot_file(TakeBootFile) -> BootFileTaken, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped, serve_files(ServeFiles) -> FilesServed, bind_device(BindDevice) -> DeviceBound);
+record!(vm: exit(Exit) -> ExitDone, fork(Fork) -> ForkDone, spawn(Spawn) -> SpawnDone, brk(Brk) -> BrkDone, set_break(SetBreak) -> BreakSet, will_exit(WillExit) -> WillExitDone, mmap(Map) -> Mapped, map_physical(MapPhysical) -> PhysicalMapped, unmap_physical(UnmapPhysical) -> PhysicalUnmapped, munmap(Unmap) -> Unmapped, protect(Protect) -> Protected, set_cache(SetCache) -> CacheSet, map_cache(MapCache) -> CacheMapped, forget_cache(ForgetCache) -> CacheForgotten, clear_cache(ClearCache) -> CacheCleared, file_answer(FileAnswer) -> FileAnswered, remap(Remap) -> Remapped, sharers(Sharers) -> SharersCounted, set_calls(SetCalls) -> CallsSet, memory(GetMemory) -> MemoryInfo, update(Update) -> UpdateDone, pin(Pin) -> Pinned, boot_file(TakeBootFile) -> BootFileTaken, clear(Clear) -> ClearDone, set_limits(SetLimits) -> LimitsSet, usage(GetUsage) -> Usage, region(GetRegion) -> RegionInfo, fix(Fix) -> Fixed, unfix(Unfix) -> Unfixed, map_file(MapFile) -> FileMapped, serve_files(ServeFiles) -> FilesServed, bind_device(BindDevice) -> DeviceBound, refusal(TakeRefusal) -> Refusal);
 record!(ds: publish(Publish) -> Published, retrieve(Retrieve) -> Retrieved, subscribe(Subscribe) -> Subscribed,
     check(Check) -> Changed, delete(Delete) -> Deleted, snapshot(Snapshot) -> SnapshotTaken,
     retrieve_label(RetrieveLabel) -> LabelRetrieved, info(GetInfo) -> EntryInfo,
     retrieve_snapshot(RetrieveSnapshot) -> SnapshotRetrieved, map(MapRange) -> RangeGranted);
 record!(file: look_up(LookUp) -> LookedUp, read_page(ReadPage) -> PageRead, close(Close) -> Closed);
 record!(sched: out_of_quantum(OutOfQuantum) -> Acknowledged);
-record!(pm: exit(Exit) -> ExitDone, fork(Fork) -> Forked, wait4(Wait4) -> Waited, ids(GetIds) -> Ids, getpgid(GetGroup) -> Group, setpgid(SetGroup) -> GroupSet, setsid(SetSession) -> SessionSet, setuid(SetUid) -> UidSet, setgid(SetGid) -> GidSet, seteuid(SetEffectiveUid) -> EffectiveUidSet, setegid(SetEffectiveGid) -> EffectiveGidSet, setgroups(SetGroups) -> GroupsSet, getgroups(GetGroups) -> Groups, kill(Kill) -> Killed, sigaction(SigAction) -> OldAction, sigprocmask(SigMask) -> OldMask, sigpending(SigPending) -> Pending, sigsuspend(SigSuspend) -> Suspended, sigreturn(SigReturn) -> SigReturned, setitimer(SetTimer) -> OldTimer, getitimer(GetTimer) -> TimerLeft, times(GetTimes) -> ProcessTimes, ptrace(Ptrace) -> Traced, exec(Exec) -> ExecDone, srv_fork(SrvFork) -> SrvForked, srv_exit(SrvExit) -> SrvExited, srv_kill(SrvKill) -> SrvKilled, pid_of(PidOf) -> PidFound, exec_new(ExecNew) -> ExecNewDone, exec_restart(ExecRestart) -> ExecRestarted, process(GetProcessStatus) -> ProcessStatus, files_done(FilesDone) -> FilesDoneNoted);
+record!(pm: exit(Exit) -> ExitDone, fork(Fork) -> Forked, wait4(Wait4) -> Waited, ids(GetIds) -> Ids, getpgid(GetGroup) -> Group, setpgid(SetGroup) -> GroupSet, setsid(SetSession) -> SessionSet, setuid(SetUid) -> UidSet, setgid(SetGid) -> GidSet, seteuid(SetEffectiveUid) -> EffectiveUidSet, setegid(SetEffectiveGid) -> EffectiveGidSet, setgroups(SetGroups) -> GroupsSet, getgroups(GetGroups) -> Groups, kill(Kill) -> Killed, sigaction(SigAction) -> OldAction, sigprocmask(SigMask) -> OldMask, sigpending(SigPending) -> Pending, sigsuspend(SigSuspend) -> Suspended, sigreturn(SigReturn) -> SigReturned, setitimer(SetTimer) -> OldTimer, getitimer(GetTimer) -> TimerLeft, times(GetTimes) -> ProcessTimes, ptrace(Ptrace) -> Traced, exec(Exec) -> ExecDone, srv_fork(SrvFork) -> SrvForked, srv_exit(SrvExit) -> SrvExited, srv_kill(SrvKill) -> SrvKilled, pid_of(PidOf) -> PidFound, exec_new(ExecNew) -> ExecNewDone, exec_restart(ExecRestart) -> ExecRestarted, process(GetProcessStatus) -> ProcessStatus, files_done(FilesDone) -> FilesDoneNoted, srv_ids(SrvIds) -> SrvIdsSet);
 record!(pmfiles: tell(Tell) -> Told);
 record!(rs: up(Up) -> UpDone, down(Down) -> DownDone, refresh(Refresh) -> Refreshed, restart(Restart) -> Restarted,
     shutdown(Shutdown) -> ShutdownDone, update(Update) -> UpdateDone, lookup(Lookup) -> Found,
@@ -75,7 +75,8 @@ record!(rs: up(Up) -> UpDone, down(Down) -> DownDone, refresh(Refresh) -> Refres
 record!(sef: prepare(Prepare) -> Preparing, signal(Signaled) -> Taken);
 record!(cdev: open(Open) -> Opened, close(Close) -> Closed, read(Read) -> ReadDone, write(Write) -> Written,
     ioctl(IoCtl) -> IoCtlDone);
-record!(assist: misbehave(Misbehave) -> Misbehaved, count(Count) -> Counted);
+record!(assist: misbehave(Misbehave) -> Misbehaved, count(Count) -> Counted,
+    argument(GetArgument) -> Argument, control(Control) -> Controlled);
 record!(echo: reverse(Reverse) -> Reversed, count(Count) -> Counted);
 
 /// A protocol and its dispatcher, for the recorder.

@@ -4,7 +4,7 @@
 //! that the newest entry of `UPDATING.md` that speaks of a `protocol snapshot` quotes the checksum of the present one.
 
 use abi::PrivilegeSpec;
-use protocol::assist::Deed;
+use protocol::assist::{Deed, Wish};
 use protocol::ds::{EntryKind, Key};
 use protocol::getinfo::Denied;
 use protocol::kernel::{AbortHow, PortAccess, RunAction, Scheduler, UpdateDirection};
@@ -32,6 +32,7 @@ type Listed = (&'static str, fn() -> String);
 
 /// Types of fields of which the snapshot lists the values.
 const ENUMS: &[Listed] = &[
+    ("Wish", values_of::<Wish>),
     ("AbortHow", values_of::<AbortHow>),
     ("RunAction", values_of::<RunAction>),
     ("Scheduler", values_of::<Scheduler>),

@@ -32,6 +32,8 @@ pub struct ServiceReport {
     pub restarts: u16,
     /// Longest delay before a restart, in seconds.
     pub backoff: u16,
+    /// Its recovery script; nothing if it has none.
+    pub script: Option<String>,
     /// Flags beside its type, by their names in the ABI.
     pub flags: Vec<String>,
     /// Traps.
@@ -84,6 +86,7 @@ fn report(entry: &ServicePolicy, all: &[ServicePolicy]) -> ServiceReport {
         heartbeat: entry.heartbeat,
         restarts: entry.restarts,
         backoff: entry.backoff,
+        script: helper(entry.script),
         flags: flags.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect(),
         traps: names::traps().filter(|(_, trap)| entry.traps & trap.bits() != 0).map(|(name, _)| name).collect(),
         ipc: names(&entry.sends),

@@ -153,6 +153,21 @@ fn whoever_is_needed_at_boot_is_there_at_boot() {
 }
 
 #[test]
+fn a_recovery_script_is_there_and_kept() {
+    let scripted = served_policy().replacen("service echo {", "service echo { script mend;", 1);
+    let policy = scripted + "service mend { restart never; ipc ping; control echo; };";
+    refused(
+        &served_manifest(),
+        &policy,
+        "etc/x.toml:10:8",
+        "`mend`, the recovery script of `echo`, has to be a program",
+    );
+    let boots = served_manifest() + "[[program]]\nname = \"mend\"\npackage = \"p\"\n";
+    refused(&boots, &policy, "etc/x.toml:10:8", "with `boot = false`");
+    assert!(parse(&(boots + "boot = false\n"), &policy).is_ok());
+}
+
+#[test]
 fn a_table_has_room_for_the_policy() {
     let text = |programs: usize| {
         let names = (0..programs).map(|i| format!("p{i}"));

@@ -5,6 +5,7 @@ mod support;
 
 mod bench;
 mod boots;
+mod command;
 mod crashes;
 mod latency;
 mod malformed;

@@ -5,6 +5,7 @@
 //! programs; on the host, where panics unwind, `std` has its own, and crates above this one can be tested.
 #![no_std]
 
+mod arguments;
 mod file;
 mod kernel_call;
 mod lent;
@@ -19,6 +20,9 @@ mod senda;
 mod start;
 mod trap;
 
+pub use arguments::arguments;
+#[doc(hidden)]
+pub use arguments::started_with;
 pub use file::boot_file;
 pub use kernel_call::{call_unchecked, kernel_call};
 pub use lent::Lent;

@@ -17,7 +17,7 @@ pub fn exit(status: u64) -> ! {
 /// Names the main function of a program, `fn main() -> u64`: its value is the exit status, 0 if all is well.
 ///
 /// Defines `_start`. At its first instruction all registers are zero but `rsp`; a program's initial stack is aligned to
-/// 16 bytes, and its arguments, once there are any, lie where `rsp` points (as in the System V ABI for x86-64).
+/// 16 bytes, and its arguments lie where `rsp` points (as in the System V ABI for x86-64): [`arguments`](crate::arguments) has them.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
@@ -35,7 +35,9 @@ macro_rules! entry {
         }
 
         /// Called once, with the address of the initial stack.
-        extern "C" fn run_main(_stack: *const u64) -> ! {
+        extern "C" fn run_main(stack: *const u64) -> ! {
+            // SAFETY: `_start` gives what the stack pointer was.
+            unsafe { $crate::started_with(stack) };
             let status: u64 = $main();
             $crate::exit(status)
         }

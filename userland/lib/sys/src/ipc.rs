@@ -22,6 +22,12 @@ impl Transport for Ipc {
 }
 
 impl Ipc {
+    /// One that has carried nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { tag: 0 }
+    }
+
     fn exchange(
         &mut self,
         to: Endpoint,

@@ -12,7 +12,7 @@ pub use kernel::{
     KernelTransport, abort, boot_programs, exit, getinfo, irqctl, kernel, lookup, name_of, privctl, statectl, ticks,
     trace, vmctl, whoami,
 };
-pub use rt::{PortWidth, entry, list_of_ports, read_ports, write_ports};
+pub use rt::{PortWidth, arguments, entry, list_of_ports, read_ports, write_ports};
 pub use serve::{Port, Stopped, Traps, serve, serve_over};
 pub use user::{exit_user, process_manager};
 

@@ -162,4 +162,8 @@ impl<K: Transport + Copy, P: Port> Server for Pm<'_, K, P> {
     fn files_done(&mut self, from: Caller, call: FilesDone) -> Answer<FilesDoneNoted> {
         self.do_files_done(from, &call)
     }
+
+    fn srv_ids(&mut self, from: Caller, call: SrvIds) -> Answer<SrvIdsSet> {
+        self.do_srv_ids(from.endpoint, &call).map(|()| SrvIdsSet {}).into()
+    }
 }

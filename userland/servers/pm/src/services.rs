@@ -5,7 +5,7 @@ use crate::process::{Flags, Process};
 use crate::table::{SLOTS, Slot};
 use crate::{Pm, Port};
 use abi::{Endpoint, Errno};
-use protocol::pm::{PidFound, ProcessStatus, SrvFork, SrvForked};
+use protocol::pm::{PidFound, ProcessStatus, SrvFork, SrvForked, SrvIds};
 use protocol::pmfiles::What;
 use protocol::{Transport, kernel, vm};
 
@@ -67,6 +67,18 @@ impl<K: Transport + Copy, P: Port> Pm<'_, K, P> {
         self.orphan_children(slot);
         self.tell_files(slot, What::Exit, Endpoint::NONE, [0; 4]);
         self.table.remove(slot);
+        Ok(())
+    }
+
+    /// Says who a process is that was there before anybody knew.
+    pub(crate) fn do_srv_ids(&mut self, caller: Endpoint, call: &SrvIds) -> Result<(), Errno> {
+        self.check_root(caller)?;
+        if !is_valid(call.uid) || !is_valid(call.gid) {
+            return Err(Errno::Inval);
+        }
+        let slot = self.table.find(call.process).ok_or(Errno::Srch)?;
+        self.table[slot].ids = Ids::of(call.uid, call.gid);
+        self.tell_files(slot, What::Known, Endpoint::NONE, [call.uid.into(), call.gid.into(), 0, 0]);
         Ok(())
     }
 

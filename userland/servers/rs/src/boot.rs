@@ -79,6 +79,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         if self.take_policy()? {
             self.set_alarm();
             self.boot_next();
+            self.publish();
             return Ok(());
         }
         self.for_each_other(me, Step::Allow, |_, policy| match policy.endpoint {

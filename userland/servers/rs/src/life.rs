@@ -148,12 +148,12 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
                 self.crashed(place, Reason::Crash);
             }
             Phase::Active => self.crashed(place, Reason::Crash),
-            Phase::Waiting { .. } | Phase::GivenUp => {}
+            Phase::Waiting { .. } | Phase::Recovering { .. } | Phase::GivenUp => {}
         }
         Ok(())
     }
 
-    /// A service is dead that should not be. Whoever waits for it is told, and it is restarted now, later or not at all.
+    /// A service is dead that should not be. Whoever waits for it is told, and its recovery script or its policy says what becomes of it.
     pub(crate) fn crashed(&mut self, place: usize, reason: Reason) {
         let Some(service) = self.services.get_mut(place) else {
             return;
@@ -161,23 +161,33 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         service.reason = reason;
         service.failures = service.failures.saturating_add(1);
         let (label, process, signal) = (service.label, service.now.endpoint, service.signal.take());
-        let (restarts, failures, is_kept) = (service.restarts, service.failures, !service.now.image.is_empty());
         let policy = self.policy.get(service.policy);
-        // Without the process manager nobody makes another one.
-        let is_possible = is_kept && label != Name::PM;
-        let may_restart = !service.has(ServiceFlags::NO_RESTART) && is_possible && !self.work.shuts_down;
         let signal = signal.map_or(0, Signal::number);
         if !service_ends_for_good(policy) {
             self.servers.log(format_args!("{label} has died, signal {signal}"));
         }
         // It may be gone by now.
         let _ = self.privctl().clear_ipc_refs(ClearRefs { process });
-        let most = policy.map_or(0, |policy| u32::from(policy.restarts));
-        let backoff = policy.map_or(0, |policy| u32::from(policy.backoff));
-        if !may_restart || most > 0 && restarts >= most {
+        if !self.ask_script(place) {
+            self.restart_by_policy(place);
+        }
+    }
+
+    /// Restarts a dead service now, later or not at all.
+    pub(crate) fn restart_by_policy(&mut self, place: usize) {
+        let Some(service) = self.services.get(place) else {
+            return;
+        };
+        let Some(policy) = self.policy.get(service.policy) else {
+            return self.give_up(place, Errno::NoEnt);
+        };
+        // Without the process manager nobody makes another one.
+        let is_possible = !service.now.image.is_empty() && service.label != Name::PM;
+        let may_restart = !service.has(ServiceFlags::NO_RESTART) && is_possible && !self.work.shuts_down;
+        if !may_restart || service.is_spent(policy) {
             return self.give_up(place, Errno::DeadSrcDst);
         }
-        match delay(failures, backoff) {
+        match delay(service.failures, policy.backoff.into()) {
             0 => self.start_again(place),
             periods => self.set_phase(place, Phase::Waiting { periods }),
         }
@@ -188,7 +198,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let Some(&service) = self.services.get(place) else {
             return;
         };
-        let made = self.make(service.policy, service.now.program, service.now.image, PrivilegeFlags::RESTART);
+        let made = self.make(place, service.now.program, service.now.image, PrivilegeFlags::RESTART);
         let made = made.and_then(|made| match self.replace(place, &made) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -319,7 +329,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
                 });
                 if let Some(process) = process {
                     let _ = self.privctl().clear_ipc_refs(ClearRefs { process });
-                    self.start_again(place);
+                    if self.ask_script(place) {
+                        self.settled(place, Ok(()));
+                    } else {
+                        self.start_again(place);
+                    }
                 }
             }
         }
@@ -338,6 +352,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             self.end_or_log(other.endpoint);
         }
         self.servers.show(place, &ServiceEntry::FREE);
+        self.script_ended(&service);
     }
 
     /// Signals for a service that do not end it are handed to it.

@@ -9,18 +9,22 @@ use core::fmt::Display;
 use others::Others;
 use protocol::kernel::AbortHow;
 use rs::Root;
+use static_cell::ConstStaticCell;
 use sys::{KernelTransport, Traps};
 
 sys::entry!(main);
 
 type Server = Root<KernelTransport, Others>;
 
+/// Too large for the stack.
+static ROOT: ConstStaticCell<Server> = ConstStaticCell::new(Root::new(KernelTransport, Others::new()));
+
 fn main() -> u64 {
-    let mut root = Root::new(KernelTransport, Others::default());
+    let root = ROOT.take();
     if let Err(failure) = root.boot() {
         give_up(failure);
     }
-    let stopped = sys::serve_over(&mut Traps, &mut root, answer, notified);
+    let stopped = sys::serve_over(&mut Traps, root, answer, notified);
     give_up(format_args!("cannot receive any more: {}", stopped.error))
 }
 

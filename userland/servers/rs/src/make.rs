@@ -18,13 +18,14 @@ pub(crate) struct Made {
 }
 
 impl<T: Transport + Copy, S: Servers> Root<T, S> {
-    /// Makes a process with the rights of the policy at a place, and gives it a program. It waits to be allowed to run.
+    /// Makes a process with the rights of the service at a place, and gives it a program, with the service's arguments. It waits to be allowed to
+    /// run.
     ///
     /// # Errors
     /// `ENOENT` without a program, `ENOSYS` if nobody makes processes, and those of whoever is asked; there is no process then.
     pub(crate) fn make(
         &mut self,
-        policy: usize,
+        place: usize,
         program: Name,
         image: &'static [u8],
         flag: PrivilegeFlags,
@@ -32,10 +33,11 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         if image.is_empty() {
             return Err(Errno::NoEnt);
         }
+        let policy = self.services.get(place).ok_or(Errno::Srch)?.policy;
         let uid = self.policy.get(policy).map_or(0, |policy| policy.uid);
         let forked = self.process_manager()?.srv_fork(SrvFork { uid, gid: uid })?;
         let instance = Instance { endpoint: forked.child, program, image };
-        match self.equip(policy, &instance, flag) {
+        match self.equip(policy, place, &instance, flag) {
             Ok(id) => Ok(Made { instance, id, pid: forked.pid }),
             Err(error) => {
                 self.end_or_log(forked.child);
@@ -44,7 +46,13 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         }
     }
 
-    fn equip(&mut self, place: usize, instance: &Instance, flag: PrivilegeFlags) -> Result<PrivilegeId, Errno> {
+    fn equip(
+        &mut self,
+        place: usize,
+        service: usize,
+        instance: &Instance,
+        flag: PrivilegeFlags,
+    ) -> Result<PrivilegeId, Errno> {
         let process = instance.endpoint;
         let spec = self.spec(place, flag);
         let id = self.privctl().set_sys(SetSys { spec, process, id: DYNAMIC_ID })?.id;
@@ -61,7 +69,8 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             };
         }
         let vm = self.pager.ok_or(Errno::NoSys)?;
-        self.servers.load(vm, process, &instance.program, instance.image)?;
+        let arguments = self.arguments.get(service).ok_or(Errno::Srch)?;
+        self.servers.load(vm, process, &instance.program, instance.image, arguments)?;
         PrivilegeId::new(id).ok_or(Errno::Proto)
     }
 

@@ -37,8 +37,8 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     /// Tells the data store what it does not know yet. While that one wants something of the root system process itself, or is dead, it is
     /// told later.
     pub(crate) fn publish(&mut self) {
-        if self.work.lacks_pids {
-            self.learn_pids();
+        if self.work.lacks_ids {
+            self.exchange_ids();
         }
         if !self.has_news() || self.data_store().is_err() {
             return;

@@ -10,11 +10,11 @@ use core::fmt;
 use exec::{Accept, Facts, Request, Trust};
 use protocol::Transport;
 use protocol::sef::{ServiceEntry, TABLE_LEN};
-use rs::{Name, Servers};
+use rs::{Arguments, Name, Servers};
 use rt::AsyncSlot;
 use rt::random::Random;
 use sys::Ipc;
-use sys::grants::{FOREVER, Pages, Rights, SharedGrant};
+use sys::grants::{FOREVER, Pages, Received, Rights, SharedGrant};
 use zerocopy::IntoBytes;
 
 /// Bytes of the stack of a service; it is there page by page, when it is touched.
@@ -29,13 +29,22 @@ const ENTRY_WORDS: usize = size_of::<ServiceEntry>() / size_of::<u64>();
 
 const _: () = assert!(TABLE_LEN * size_of::<ServiceEntry>() <= 4096 && size_of::<ServiceEntry>().is_multiple_of(8));
 
+/// Bytes of all arguments, the name of the program among them.
+const ARGUMENTS: usize = abi::boot::NAME_LEN + protocol::rs::MAX_ARGUMENTS as usize + 1;
+
 /// The way to others.
-#[derive(Default)]
 pub(crate) struct Others {
     ipc: Ipc,
-    random: Random,
+    /// For programs that are started; made when the first one is.
+    random: Option<Random>,
     /// The grant of the table.
     table: Option<SharedGrant<'static, 1>>,
+}
+
+impl Others {
+    pub(crate) const fn new() -> Self {
+        Self { ipc: Ipc::new(), random: None, table: None }
+    }
 }
 
 impl Transport for Others {
@@ -62,26 +71,32 @@ impl Servers for Others {
         rt::boot_file(place)
     }
 
-    fn load(&mut self, vm: Endpoint, process: Endpoint, name: &Name, image: &[u8]) -> Result<(), Errno> {
+    fn read(&mut self, granter: Endpoint, id: GrantId, into: &mut [u8]) -> Result<(), Errno> {
+        Ok(Received { granter, id }.copy_from(0, into)?)
+    }
+
+    fn load(
+        &mut self,
+        vm: Endpoint,
+        process: Endpoint,
+        name: &Name,
+        image: &[u8],
+        arguments: &Arguments,
+    ) -> Result<(), Errno> {
         let text = BootEntry::decode_name(&name.0).ok_or(Errno::Inval)?;
-        let mut argument = [0; abi::boot::NAME_LEN];
-        argument[..text.len()].copy_from_slice(text.as_bytes());
+        let (mut all, start) = ([0; ARGUMENTS], text.len() + 1);
+        let end = start + arguments.bytes().len();
+        all.get_mut(..text.len()).ok_or(Errno::TooBig)?.copy_from_slice(text.as_bytes());
+        all.get_mut(start..end).ok_or(Errno::TooBig)?.copy_from_slice(arguments.bytes());
+        let random = self.random.get_or_insert_with(Random::new);
         let request = Request {
             accept: Accept::Native,
             stack: STACK_TOP - STACK..STACK_TOP,
-            base: self.random.word(),
-            arguments: &argument[..=text.len()],
+            base: random.word(),
+            arguments: &all[..end],
             environment: b"",
             name: core::ffi::CStr::from_bytes_until_nul(&name.0).unwrap_or_default(),
-            facts: Facts {
-                uid: 0,
-                euid: 0,
-                gid: 0,
-                egid: 0,
-                trust: Trust::Caller,
-                random: self.random.bytes(),
-                hwcap: 0,
-            },
+            facts: Facts { uid: 0, euid: 0, gid: 0, egid: 0, trust: Trust::Caller, random: random.bytes(), hwcap: 0 },
         };
         match exec::exec(vm, process, text, image, &request) {
             Ok(_) => Ok(()),

@@ -1,9 +1,10 @@
 //! The calls of the root system process.
 
+use crate::arguments::Arguments;
 use crate::service::{Instance, Left, Name, PERIODS_TO_BEGIN, Phase, Service, Then, Waiter};
 use crate::update::PERIOD;
 use crate::{Root, Servers};
-use abi::policy::{ServiceFlags, contains};
+use abi::policy::ServiceFlags;
 use abi::{Errno, PrivilegeFlags, PrivilegeId};
 use protocol::rs::*;
 use protocol::{Answer, Caller, Transport};
@@ -12,42 +13,6 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     /// The file of a program that can be started.
     pub(crate) fn image(&self, program: Name) -> Option<&'static [u8]> {
         self.images.iter().flatten().find(|(name, _)| *name == program).map(|(_, image)| *image)
-    }
-
-    /// Whether somebody may have the root system process do something about the services of a program.
-    ///
-    /// # Errors
-    /// `EPERM`; `ELOCKED` for whom it would have to ask something itself meanwhile.
-    fn check_control(&self, from: Caller, policy: usize) -> Result<(), Errno> {
-        let caller = self.services.named(from.endpoint).and_then(|place| self.services.get(place));
-        let is_asked = |caller: &Service| [Name::PM, Name::DS].contains(&caller.label);
-        if self.pager == Some(from.endpoint) || caller.is_some_and(is_asked) {
-            return Err(Errno::Locked);
-        }
-        let caller = caller.and_then(|service| self.policy.get(service.policy));
-        let may = caller.is_some_and(|caller| contains(&caller.control, policy));
-        if may { Ok(()) } else { Err(Errno::Perm) }
-    }
-
-    /// The place of a service that somebody wants something done about.
-    ///
-    /// # Errors
-    /// `EINVAL` for what is no label, `ESRCH`, `EPERM`.
-    fn target(&self, from: Caller, label: &[u8; abi::boot::NAME_LEN]) -> Result<usize, Errno> {
-        let label = Name::read(label).ok_or(Errno::Inval)?;
-        let place = self.services.labeled(label).ok_or(Errno::Srch)?;
-        let policy = self.services.get(place).map_or(usize::MAX, |service| service.policy);
-        self.check_control(from, policy).map(|()| place)
-    }
-
-    /// The same, of a service that nothing is under way with.
-    ///
-    /// # Errors
-    /// And `EBUSY`.
-    fn idle_target(&self, from: Caller, label: &[u8; abi::boot::NAME_LEN]) -> Result<usize, Errno> {
-        let place = self.target(from, label)?;
-        let is_busy = self.services.get(place).is_none_or(Service::is_busy);
-        if is_busy { Err(Errno::Busy) } else { Ok(place) }
     }
 
     fn do_up(&mut self, from: Caller, call: &Up) -> Result<(), Errno> {
@@ -61,15 +26,47 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             return Err(Errno::Busy);
         }
         let image = self.image(program).ok_or(Errno::NoEnt)?;
-        let place = self.services.free().ok_or(Errno::NoMem)?;
+        let arguments = self.arguments_of(from, call)?;
         let now = Instance { endpoint: abi::Endpoint::NONE, program, image };
+        self.bring_up(label, policy, now, arguments, Some(Waiter::Up(from))).map(drop)
+    }
+
+    /// The arguments that somebody wants a program to have.
+    ///
+    /// # Errors
+    /// `E2BIG`, and those of the copy.
+    fn arguments_of(&mut self, from: Caller, call: &Up) -> Result<Arguments, Errno> {
+        let mut text = [0; MAX_ARGUMENTS as usize];
+        let text = usize::try_from(call.len).ok().and_then(|len| text.get_mut(..len)).ok_or(Errno::TooBig)?;
+        if !text.is_empty() {
+            self.servers.read(from.endpoint, call.arguments, text)?;
+        }
+        Arguments::of_text(text)
+    }
+
+    /// Makes a service known under a label that is free, and lets it begin. Gives its place.
+    ///
+    /// # Errors
+    /// `ENOMEM` if there is no room, and those of [`Self::start_anew`]: it is forgotten then.
+    pub(crate) fn bring_up(
+        &mut self,
+        label: Name,
+        policy: usize,
+        now: Instance,
+        arguments: Arguments,
+        waiter: Option<Waiter>,
+    ) -> Result<usize, Errno> {
+        let place = self.services.free().ok_or(Errno::NoMem)?;
         let service = self.new_service(label, policy, now).ok_or(Errno::NoEnt)?;
         self.services.put(place, service);
-        if let Err(error) = self.start_anew(place, Init::Fresh, Waiter::Up(from)) {
-            self.services.take(place);
+        if let Some(kept) = self.arguments.get_mut(place) {
+            *kept = arguments;
+        }
+        if let Err(error) = self.start_anew(place, Init::Fresh, waiter) {
+            self.remove(place);
             return Err(error);
         }
-        Ok(())
+        Ok(place)
     }
 
     /// What is known of a service before it has a process.
@@ -102,12 +99,12 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     }
 
     /// Makes a process for a service that has none, and lets it begin.
-    fn start_anew(&mut self, place: usize, how: Init, waiter: Waiter) -> Result<(), Errno> {
+    fn start_anew(&mut self, place: usize, how: Init, waiter: Option<Waiter>) -> Result<(), Errno> {
         let Some(&service) = self.services.get(place) else {
             return Err(Errno::Srch);
         };
         let flag = if how == Init::Restart { PrivilegeFlags::RESTART } else { PrivilegeFlags::empty() };
-        let made = self.make(service.policy, service.now.program, service.now.image, flag)?;
+        let made = self.make(place, service.now.program, service.now.image, flag)?;
         let until = self.work.now + PERIODS_TO_BEGIN;
         let process = made.instance.endpoint;
         if let Some(service) = self.services.get_mut(place) {
@@ -115,7 +112,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             (service.id, service.pid) = (made.id, made.pid);
             (service.left, service.kept) = (Left::NOTHING, Left::NOTHING);
             service.phase = Phase::Starting { how, until };
-            service.waiter = Some(waiter);
+            service.waiter = waiter;
         }
         self.connect(place);
         self.changed(place);
@@ -133,16 +130,19 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
 
     fn do_restart(&mut self, from: Caller, call: &Restart) -> Result<(), Errno> {
         let place = self.target(from, &call.label)?;
-        match self.services.get(place).map(|service| service.phase) {
+        let phase = self.services.get(place).map(|service| service.phase);
+        match phase {
             _ if self.work.shuts_down => return Err(Errno::Busy),
-            Some(Phase::Waiting { .. }) => {
+            Some(Phase::Waiting { .. } | Phase::Recovering { .. }) => {
                 self.await_end(place, Waiter::Restart(from));
                 self.start_again(place);
             }
-            Some(Phase::GivenUp) => self.start_anew(place, Init::Restart, Waiter::Restart(from))?,
+            Some(Phase::GivenUp) => self.start_anew(place, Init::Restart, Some(Waiter::Restart(from)))?,
             _ => return Err(Errno::Busy),
         }
-        if let Some(service) = self.services.get_mut(place) {
+        // A recovery script decides, and is not the reason.
+        let is_asked_for = !matches!(phase, Some(Phase::Recovering { .. }));
+        if let Some(service) = self.services.get_mut(place).filter(|_| is_asked_for) {
             service.reason = Reason::Request;
         }
         Ok(())
@@ -219,8 +219,13 @@ impl<T: Transport + Copy, S: Servers> Server for Root<T, S> {
 
     fn shutdown(&mut self, from: Caller, _: Shutdown) -> Answer<ShutdownDone> {
         // Whoever may end the root system process's every service may end them all.
-        let may = |service: &Service| self.check_control(from, service.policy).is_ok();
-        if self.services.iter().next().is_none() || !self.services.iter().all(may) {
+        let mut places = self.services.places().peekable();
+        let is_any = places.peek().is_some();
+        let may_all = places.all(|place| {
+            let policy = self.services.get(place).map_or(usize::MAX, |service| service.policy);
+            self.check_control(from, policy).is_ok()
+        });
+        if !is_any || !may_all {
             return Answer::Fail(Errno::Perm);
         }
         self.shut_down();

@@ -2,7 +2,7 @@
 
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::grant::GrantId;
-use abi::policy::ServiceFlags;
+use abi::policy::{ServiceFlags, ServicePolicy};
 use abi::{Endpoint, PrivilegeId, Signal};
 use core::fmt;
 use protocol::Caller;
@@ -17,6 +17,9 @@ pub(crate) const PERIODS_TO_BEGIN: u64 = 10;
 pub const PERIODS_TO_END: u64 = 2;
 /// So many periods it has to get ready for an update, if nothing else is said.
 pub(crate) const PERIODS_TO_PREPARE: u64 = 2;
+
+/// So many periods a recovery script has to say what becomes of a service.
+pub(crate) const PERIODS_TO_DECIDE: u64 = 30;
 
 /// The name of a service or a program, padded with zeros.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,8 @@ pub(crate) enum Phase {
     Ending { until: u64, then: Then },
     /// It is dead, and restarted after so many periods.
     Waiting { periods: u32 },
+    /// It is dead, and its recovery script, which has this endpoint, says what becomes of it before a deadline.
+    Recovering { script: Endpoint, until: u64 },
     /// It is dead, and only restarted when somebody asks for it.
     GivenUp,
 }
@@ -188,18 +193,23 @@ impl Service {
             Phase::Ending { .. } => State::Ending,
             Phase::Waiting { .. } => State::Waiting,
             Phase::GivenUp => State::GivenUp,
+            Phase::Recovering { .. } => State::Recovering,
         }
     }
 
     /// Whether it cannot be asked to do anything else.
     pub(crate) fn is_busy(&self) -> bool {
-        let settled = matches!(self.phase, Phase::Active | Phase::Waiting { .. } | Phase::GivenUp);
-        !settled || self.waiter.is_some()
+        !(self.is_dead() || self.phase == Phase::Active) || self.waiter.is_some()
     }
 
     /// Whether no process is behind it that does anything.
     pub(crate) fn is_dead(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. } | Phase::GivenUp)
+        matches!(self.phase, Phase::Waiting { .. } | Phase::Recovering { .. } | Phase::GivenUp)
+    }
+
+    /// Whether it was restarted as often as its policy allows.
+    pub(crate) fn is_spent(&self, policy: &ServicePolicy) -> bool {
+        policy.restarts > 0 && self.restarts >= policy.restarts.into()
     }
 
     /// Whether it has a process, with its privileges, that is dead or alive.
@@ -294,7 +304,7 @@ pub(crate) struct Work {
     /// Whatever dies stays dead.
     pub(crate) shuts_down: bool,
     /// The process manager is to be asked for the pids of boot services.
-    pub(crate) lacks_pids: bool,
+    pub(crate) lacks_ids: bool,
     /// Labels that the data store has to forget.
     pub(crate) forgotten: [Option<Name>; SERVICES],
 }
@@ -306,7 +316,7 @@ impl Work {
         boots: 0,
         is_up: false,
         shuts_down: false,
-        lacks_pids: false,
+        lacks_ids: false,
         forgotten: [None; SERVICES],
     };
 }

@@ -163,16 +163,15 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
 
     fn is_up(&mut self) {
         self.work.is_up = true;
-        // The process manager may be the last that has begun, and wait to hear so: it is asked for pids later.
-        self.work.lacks_pids = true;
+        // The process manager may be the last that has begun, and wait to hear so: it is asked later.
+        self.work.lacks_ids = true;
         let count = self.work.boots;
         self.servers.log(format_args!("{count} services are up"));
-        self.let_users_run();
     }
 
-    /// Asks for the pids of the boot services.
-    pub(crate) fn learn_pids(&mut self) {
-        self.work.lacks_pids = false;
+    /// Asks for the pids of the boot services, and tells whose the boot programs are; then the users run.
+    pub(crate) fn exchange_ids(&mut self) {
+        self.work.lacks_ids = false;
         for place in self.services.places() {
             let Some(process) = self.services.get(place).map(|service| service.now.endpoint) else {
                 continue;
@@ -182,6 +181,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
                 service.pid = found.pid;
             }
         }
+        self.let_users_run();
     }
 
     /// Lets the users of the boot table run. One that cannot is no reason for the others not to.
@@ -199,10 +199,14 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         }
     }
 
-    fn let_user_run(&self, place: u64, boot: &BootPolicy) -> Result<(), Errno> {
+    fn let_user_run(&mut self, place: u64, boot: &BootPolicy) -> Result<(), Errno> {
         let name = self.kernel().boot_entry(GetBootEntry { index: place })?.name;
         let policy = self.policy.find(Name(name)).and_then(|policy| self.policy.get(policy));
-        if is_file(boot) || !policy.is_some_and(|policy| policy.has(ServiceFlags::USER)) {
+        let Some(policy) = policy.filter(|_| !is_file(boot)) else {
+            return Ok(());
+        };
+        self.tell_ids(boot.endpoint, policy.uid)?;
+        if !policy.has(ServiceFlags::USER) {
             return Ok(());
         }
         self.privctl().allow(Allow { process: boot.endpoint }).map(drop)

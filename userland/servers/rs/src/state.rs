@@ -4,18 +4,22 @@
 //! on: has it begin, watches it, restarts it when it dies, and replaces it by another version on request.
 #![no_std]
 
+mod arguments;
 mod boot;
+mod control;
 mod denials;
 mod life;
 mod make;
 mod news;
 mod policy;
+mod scripts;
 mod serve;
 mod service;
 mod startup;
 mod time;
 mod update;
 
+pub use arguments::Arguments;
 pub use boot::{BootFailure, Step};
 pub use policy::Set;
 pub use service::{Name, PERIODS_TO_END, SERVICES};
@@ -44,11 +48,24 @@ pub trait Servers: Transport {
     /// Those of [`vm::TakeBootFile`].
     fn boot_file(&mut self, place: u64) -> Result<&'static [u8], Errno>;
 
-    /// Gives a process that does not run a program.
+    /// Reads all of a buffer from what somebody has granted.
+    ///
+    /// # Errors
+    /// Those of SAFECOPYFROM.
+    fn read(&mut self, granter: Endpoint, grant: GrantId, into: &mut [u8]) -> Result<(), Errno>;
+
+    /// Gives a process that does not run a program, with arguments behind its name.
     ///
     /// # Errors
     /// `ENOEXEC` for a file that is none, `ENOMEM`, and others of the memory server. The process cannot be used then.
-    fn load(&mut self, vm: Endpoint, process: Endpoint, name: &Name, image: &[u8]) -> Result<(), Errno>;
+    fn load(
+        &mut self,
+        vm: Endpoint,
+        process: Endpoint,
+        name: &Name,
+        image: &[u8],
+        arguments: &Arguments,
+    ) -> Result<(), Errno>;
 
     /// Sends a message without waiting until it is received.
     ///
@@ -107,6 +124,8 @@ pub struct Root<T, S> {
     /// What services may do.
     policy: Set,
     services: Table,
+    /// The arguments of each, in its place.
+    arguments: [Arguments; SERVICES],
     /// The files of programs that can be started.
     images: [Option<(Name, &'static [u8])>; abi::boot::MAX_PROGRAMS],
     /// What is under way.
@@ -125,6 +144,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             pager: None,
             policy: Set::EMPTY,
             services: Table::EMPTY,
+            arguments: [Arguments::NONE; SERVICES],
             images: [None; abi::boot::MAX_PROGRAMS],
             work: Work::NONE,
             fatal: None,

@@ -49,6 +49,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             Phase::Starting { until, .. } if now > until => self.cannot_begin(place, Errno::TimedOut),
             Phase::Preparing { until, .. } if now > until => self.call_off(place, Errno::TimedOut),
             Phase::Ending { until, .. } if now > until => self.force_to_end(place),
+            Phase::Recovering { script, until } if now > until => self.end_script(place, script),
             Phase::Waiting { periods: 0 | 1 } => self.start_again(place),
             Phase::Waiting { periods } => self.set_phase(place, Phase::Waiting { periods: periods - 1 }),
             Phase::Active => self.ping(place),
@@ -97,7 +98,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             };
             match phase {
                 Phase::GivenUp => {}
-                Phase::Waiting { .. } => self.give_up(*place, Errno::DeadSrcDst),
+                Phase::Waiting { .. } | Phase::Recovering { .. } => self.give_up(*place, Errno::DeadSrcDst),
                 _ => {
                     // Whoever wants its end gets that; nothing else comes of what is under way.
                     if !matches!(waiter, Some(Waiter::Down(_))) {

@@ -27,7 +27,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             return Err(Errno::Busy);
         }
         let image = self.image(program).ok_or(Errno::NoEnt)?;
-        let made = self.make(service.policy, program, image, PrivilegeFlags::LIVE_UPDATE)?;
+        let made = self.make(place, program, image, PrivilegeFlags::LIVE_UPDATE)?;
         if let Err(error) = self.tell_to_prepare(place, call.state) {
             self.end_or_log(made.instance.endpoint);
             return Err(error);

@@ -1,10 +1,12 @@
 //! A service that does wrong on request, or from the beginning.
 
 use abi::{Endpoint, Errno, Message, Signal};
-use protocol::assist::{Count, Counted, Deed, Misbehave, Misbehaved, Server};
+use protocol::assist::{
+    Argument, Control, Controlled, Count, Counted, Deed, GetArgument, Misbehave, Misbehaved, Server, Wish,
+};
 use protocol::irqctl::SetPolicy;
 use protocol::kernel::{DevIo, PortAccess};
-use protocol::rs::{GetInit, Init};
+use protocol::rs::{Down, Edit, GetInit, Init, Refresh, Restart, Shutdown, Up, Update};
 use protocol::vm::{Map, MapFlags, Pin};
 use protocol::vmctl::Access;
 use protocol::{Answer, Call, Caller};
@@ -141,6 +143,22 @@ fn ask<C: Call>(to: Endpoint, call: &C) -> Result<C::Reply, Errno> {
     protocol::call(&mut Ipc::default(), to, call)
 }
 
+/// Asks the root system process for something.
+fn control(call: &Control) -> Result<(), Errno> {
+    let Control { wish, label, program, .. } = *call;
+    let root = sys::whoami()?.root;
+    let arguments = abi::grant::GrantId::INVALID;
+    match wish {
+        Wish::Up => ask(root, &Up { program, label, arguments, len: 0 }).map(drop),
+        Wish::Down => ask(root, &Down { label }).map(drop),
+        Wish::Refresh => ask(root, &Refresh { label }).map(drop),
+        Wish::Restart => ask(root, &Restart { label }).map(drop),
+        Wish::Update => ask(root, &Update { label, program, state: sef::state::WORK_FREE, patience: 0 }).map(drop),
+        Wish::Edit => ask(root, &Edit { label, heartbeat: 0 }).map(drop),
+        Wish::Shutdown => ask(root, &Shutdown {}).map(drop),
+    }
+}
+
 /// Maps memory at once and forgets it.
 fn leak(pages: u64) -> Result<(), Errno> {
     let server = sef::lookup("vm")?;
@@ -213,5 +231,23 @@ impl Server for Assist {
     fn count(&mut self, from: Caller, _: Count) -> Answer<Counted> {
         let yours = self.counts.count(from.endpoint);
         Answer::Reply(Counted { calls: self.counts.calls, how: self.how, signals: self.signals, yours })
+    }
+
+    fn argument(&mut self, _: Caller, call: GetArgument) -> Answer<Argument> {
+        let mut argument = Argument { len: 0, text: [0; 48] };
+        let Some(word) = sys::arguments().nth(call.number as usize) else {
+            return Answer::Fail(Errno::NoEnt);
+        };
+        let Some(text) = argument.text.get_mut(..word.len()) else {
+            return Answer::Fail(Errno::TooBig);
+        };
+        text.copy_from_slice(word);
+        argument.len = word.len() as u64;
+        Answer::Reply(argument)
+    }
+
+    fn control(&mut self, _: Caller, call: Control) -> Answer<Controlled> {
+        let error = control(&call).err().map_or(0, |errno| errno as u32);
+        Answer::Reply(Controlled { error, reserved: 0 })
     }
 }

@@ -261,7 +261,7 @@ fn what_was_sent_before_the_end_is_dropped() {
 #[test]
 fn calls_that_are_none_do_not_exist() {
     test(|bench| {
-        for kind in [0xa00 + 48, 0xa00 + 39, 0xaff, 0, 0x7001, 0x7fff] {
+        for kind in [0xa00 + 49, 0xa00 + 39, 0xaff, 0, 0x7001, 0x7fff] {
             let mut message = Message::new(boot("init"), abi::Kind(kind));
             assert!(bench.pm.answer(&mut message));
             assert_eq!(message.kind.status(), Some(Err(Errno::NoSys)), "{kind:#x}");

@@ -130,6 +130,36 @@ fn services_are_made_and_ended_for_the_root_system_process() {
 }
 
 #[test]
+fn boot_programs_are_root_until_the_root_system_process_says_who_they_are() {
+    test(|bench| {
+        let (rs, init) = (boot("rs"), boot("init"));
+        let ids = |bench: &mut Bench<'_>| {
+            let slot = init.slot() as u32;
+            let found = bench.asks(rs, &GetProcessStatus { slot, reserved: 0 }).unwrap();
+            (found.uid, found.effective_uid)
+        };
+        assert_eq!(ids(bench), (0, 0));
+        let call = SrvIds { process: init, uid: 5, gid: LAST_ID };
+        for (who, call, error) in [
+            (boot("hello"), call, Errno::Perm),
+            (init, SrvIds { process: boot("hello"), ..call }, Errno::Perm),
+            (rs, SrvIds { uid: LAST_ID + 1, ..call }, Errno::Inval),
+            (rs, SrvIds { gid: u32::MAX, ..call }, Errno::Inval),
+            (rs, SrvIds { process: Endpoint::NONE, ..call }, Errno::Srch),
+        ] {
+            assert_eq!(bench.asks(who, &call), Err(error));
+            bench.world.borrow_mut().get(who).unwrap().waits = None;
+        }
+        assert_eq!(ids(bench), (0, 0));
+        assert_eq!(bench.asks(rs, &call), Ok(SrvIdsSet {}));
+        assert_eq!(ids(bench), (5, 5));
+        let group = bench.pm.table[crate::Slot::of(init)].ids.group;
+        assert_eq!((group.real, group.effective, group.saved), (LAST_ID, LAST_ID, LAST_ID));
+        assert_eq!(bench.asks(init, &SetUid { uid: 0, reserved: 0 }), Err(Errno::Perm));
+    });
+}
+
+#[test]
 fn a_service_that_has_gone_already_is_ended_all_the_same() {
     test(|bench| {
         let a = bench.service();

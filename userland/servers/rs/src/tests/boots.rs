@@ -272,7 +272,7 @@ fn what_is_brought_up_early_is_no_boot_service() {
         let mut stage = Stage::new(&shared);
         stage.boot().expect("a boot");
         all_begin(&mut stage, &[PM, DS, BOSS]);
-        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let hello = stage.at("hello");
         stage.begins(at(ECHO));
         // The system does not wait for it, and goes on if it fails.
@@ -286,7 +286,7 @@ fn what_is_brought_up_early_is_no_boot_service() {
     let mut stage = Stage::new(&shared);
     stage.boot().expect("a boot");
     all_begin(&mut stage, &[PM, DS, BOSS]);
-    let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+    let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
     let hello = stage.at("hello");
     stage.begins_so(hello, Beginning::FAILS);
     assert_eq!(stage.answer_to::<Up>(tag).expect("an answer").map(drop), Err(Errno::Io));
@@ -333,7 +333,7 @@ fn what_the_policy_says_of_managers_is_what_the_kernel_gets() {
 fn a_program_that_cannot_be_loaded_is_not_brought_up() {
     play(|stage| {
         stage.world_mut().fail(LOAD, 1, Errno::NoExec);
-        let told = stage.boss(&Up { program: label("hello"), label: [0; _] });
+        let told = stage.boss(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         assert_eq!(told.map(drop), Err(Errno::NoExec));
         assert!(stage.known("hello").is_none());
         stage.up("hello");

@@ -12,7 +12,7 @@ use protocol::rs::*;
 #[test]
 fn one_that_crashes_comes_back_at_once_under_its_name_with_what_it_had_kept() {
     play(|stage| {
-        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let hello = stage.at("hello");
         stage.begins_so(hello, Beginning { error: 0, keeps: 24 });
         assert!(stage.answer_to::<Up>(tag).is_some());
@@ -66,7 +66,7 @@ fn while_it_waits_to_be_restarted_it_cannot_die_again() {
 #[test]
 fn one_that_dies_again_while_the_next_begins_leaves_nothing_to_be_read() {
     play(|stage| {
-        stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let hello = stage.at("hello");
         stage.begins_so(hello, Beginning { error: 0, keeps: 24 });
         stage.dies(hello);
@@ -82,7 +82,7 @@ fn one_that_dies_again_while_the_next_begins_leaves_nothing_to_be_read() {
 #[test]
 fn what_was_kept_is_offered_once() {
     play(|stage| {
-        stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let hello = stage.at("hello");
         stage.begins_so(hello, Beginning { error: 0, keeps: 24 });
         // It may be what the next one has died of.
@@ -101,7 +101,7 @@ fn a_service_that_is_never_restarted_is_gone() {
         stage.ends(once);
         assert!(stage.known("once").is_none() && !stage.is_logged("once has died"));
         // Also if it never began.
-        let tag = stage.boss_asks(&Up { program: label("once"), label: [0; _] });
+        let tag = stage.boss_asks(&Up { program: label("once"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let once = stage.at("once");
         stage.dies(once);
         assert_eq!(stage.answer_to::<Up>(tag).expect("an answer").map(drop), Err(Errno::DeadSrcDst));
@@ -226,7 +226,7 @@ fn a_core_service_that_is_given_up_ends_the_system() {
     });
     // It never began: that is told to whoever wanted it, and nothing is lost.
     play(|stage| {
-        let tag = stage.boss_asks(&Up { program: label("heart"), label: [0; _] });
+        let tag = stage.boss_asks(&Up { program: label("heart"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let heart = stage.at("heart");
         stage.dies(heart);
         assert!(stage.fatal.is_none() && stage.answer_to::<Up>(tag).expect("an answer").is_err());
@@ -254,11 +254,13 @@ fn a_caller_that_dies_gets_no_answer_and_the_next_one_not_that_of_its_predecesso
     plan.entry("hello").control = all;
     play_in(plan, |stage| {
         let hello = stage.up("hello");
-        let first = stage.ask(hello, &Up { program: label("limited"), label: [0; _] });
+        let first =
+            stage.ask(hello, &Up { program: label("limited"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         stage.dies(hello);
         stage.begins(hello);
         // The next one under this name waits for something else when the answer comes.
-        let second = stage.ask(hello, &Up { program: label("phoenix"), label: [0; _] });
+        let second =
+            stage.ask(hello, &Up { program: label("phoenix"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let limited = stage.at("limited");
         stage.begins(limited);
         assert!(stage.answer_to::<Up>(first).is_none() && stage.answer_to::<Up>(second).is_none());

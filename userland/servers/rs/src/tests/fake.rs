@@ -116,7 +116,11 @@ impl Servers for &Shared {
         panic!("file {place} is not kept")
     }
 
-    fn load(&mut self, _: Endpoint, process: Endpoint, _: &Name, _: &[u8]) -> Result<(), Errno> {
+    fn read(&mut self, granter: Endpoint, _: GrantId, _: &mut [u8]) -> Result<(), Errno> {
+        panic!("nothing is read of {granter}")
+    }
+
+    fn load(&mut self, _: Endpoint, process: Endpoint, _: &Name, _: &[u8], _: &Arguments) -> Result<(), Errno> {
         panic!("nobody starts {process}")
     }
 

@@ -5,12 +5,14 @@ extern crate std;
 
 mod boots;
 mod by_table;
+mod control;
 mod deaths;
 mod fake;
 mod news;
 mod random;
 mod requests;
 mod rules;
+mod scripts;
 mod shutdowns;
 mod signals;
 mod stage;

@@ -35,7 +35,7 @@ fn what_the_data_store_cannot_hear_it_is_told_again() {
 fn what_it_refuses_is_logged_and_not_told_again() {
     play(|stage| {
         stage.world_mut().fail(Publish::KIND, 1, Errno::NoMem);
-        stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         assert!(stage.is_logged("the data store does not take the label hello: ENOMEM") && !stage.root.has_news());
     });
 }
@@ -113,7 +113,9 @@ fn the_table_shows_what_there_is() {
         );
         // One that may not run was never there.
         stage.world_mut().fail(Allow::KIND, 1, Errno::Inval);
-        assert!(stage.boss(&Up { program: label("limited"), label: [0; _] }).is_err());
+        assert!(
+            stage.boss(&Up { program: label("limited"), label: [0; _], arguments: GrantId::INVALID, len: 0 }).is_err()
+        );
         assert_eq!(stage.world().shown[&6], ServiceEntry::FREE);
         let greeter = stage.at("greeter");
         stage.boss_asks(&Down { label: label("greeter") });

@@ -261,7 +261,10 @@ impl Stage<'_> {
     fn request(&mut self, from: Endpoint, request: &Request) {
         let name = |text| name_of(text).0;
         match *request {
-            Request::Up(program, label) => _ = self.ask(from, &Up { program: name(program), label: name(label) }),
+            Request::Up(program, label) => {
+                _ = self
+                    .ask(from, &Up { program: name(program), label: name(label), arguments: GrantId::INVALID, len: 0 })
+            }
             Request::Down(label) => _ = self.ask(from, &Down { label: name(label) }),
             Request::Refresh(label) => _ = self.ask(from, &Refresh { label: name(label) }),
             Request::Restart(label) => _ = self.ask(from, &Restart { label: name(label) }),

@@ -10,11 +10,11 @@ use protocol::rs::*;
 use protocol::sef::Signaled;
 
 fn up(program: &str) -> Up {
-    Up { program: label(program), label: [0; _] }
+    Up { program: label(program), label: [0; _], arguments: GrantId::INVALID, len: 0 }
 }
 
 fn up_as(program: &str, name: &str) -> Up {
-    Up { program: label(program), label: label(name) }
+    Up { program: label(program), label: label(name), arguments: GrantId::INVALID, len: 0 }
 }
 
 fn down(name: &str) -> Down {
@@ -65,8 +65,8 @@ fn up_has_these_errors() {
     play(|stage| {
         stage.up("hello");
         let refused = [
-            (Up { program: NO_NAME, label: [0; _] }, Errno::Inval),
-            (Up { program: label("limited"), label: NO_NAME }, Errno::Inval),
+            (Up { program: NO_NAME, label: [0; _], arguments: GrantId::INVALID, len: 0 }, Errno::Inval),
+            (Up { program: label("limited"), label: NO_NAME, arguments: GrantId::INVALID, len: 0 }, Errno::Inval),
             // No policy; a policy, but no program.
             (up("nothing"), Errno::NoEnt),
             (up_as("echo", "echo-9"), Errno::NoEnt),

@@ -39,6 +39,10 @@ fn each_service_has_what_its_phase_says(root: &Server<'_>, world: &World) {
             let serves = matches!(phase, Phase::Active | Phase::Preparing { .. });
             assert!(!serves || it.program.runs(), "{label} is {phase:?} and does not run");
         }
+        if let Phase::Recovering { script, .. } = *phase {
+            let script = root.services.named(script).and_then(|place| root.services.get(place));
+            assert!(script.is_some_and(Service::has_process), "nobody decides about {label}");
+        }
         let has_other = matches!(phase, Phase::Preparing { .. } | Phase::Starting { .. } | Phase::Ending { .. });
         assert!(other.is_none() || has_other, "{label} is {phase:?} and has {other:?}");
         if let Some(other) = other {
@@ -52,7 +56,7 @@ fn each_service_has_what_its_phase_says(root: &Server<'_>, world: &World) {
 }
 
 fn is_settled(phase: Phase) -> bool {
-    matches!(phase, Phase::Active | Phase::Waiting { .. } | Phase::GivenUp)
+    matches!(phase, Phase::Active | Phase::Waiting { .. } | Phase::Recovering { .. } | Phase::GivenUp)
 }
 
 fn nothing_is_there_twice(root: &Server<'_>, world: &World) {

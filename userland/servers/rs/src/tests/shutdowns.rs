@@ -47,7 +47,10 @@ fn all_are_asked_to_end_and_then_ended_and_stay_dead() {
         stage.ends(hello);
         assert!(stage.known("hello").is_none());
         let boss = stage.at("boss");
-        for call in [Up { program: label("hello"), label: [0; _] }, Up { program: label("once"), label: [0; _] }] {
+        for call in [
+            Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 },
+            Up { program: label("once"), label: [0; _], arguments: GrantId::INVALID, len: 0 },
+        ] {
             assert_eq!(stage.told(boss, &call).map(drop), Err(Errno::Busy));
         }
         assert_eq!(stage.told(boss, &Restart { label: label("limited") }).map(drop), Err(Errno::Busy));

@@ -87,7 +87,10 @@ fn who_is_no_service_learns_nothing_and_may_do_nothing() {
     assert_eq!(asked(protocol::encode(GetInit::KIND, &GetInit {})), refused(Errno::Perm));
     let done = InitDone { error: 0, reserved: 0, state_grant: GrantId::INVALID, state_len: 0 };
     assert_eq!(asked(protocol::encode(InitDone::KIND, &done)), refused(Errno::Perm));
-    assert_eq!(asked(protocol::encode(Up::KIND, &Up { program: label, label })), refused(Errno::NoEnt));
+    assert_eq!(
+        asked(protocol::encode(Up::KIND, &Up { program: label, label, arguments: GrantId::INVALID, len: 0 })),
+        refused(Errno::NoEnt)
+    );
     assert_eq!(asked(protocol::encode(Down::KIND, &Down { label })), refused(Errno::Srch));
     assert_eq!(asked(protocol::encode(Shutdown::KIND, &Shutdown {})), refused(Errno::Perm));
     assert_eq!(asked(Message::new(Endpoint::NONE, Kind(0x7001))), refused(Errno::NoSys));

@@ -179,7 +179,12 @@ impl<'w> Stage<'w> {
     }
 
     pub(crate) fn up_as(&mut self, program: &str, label: &str) -> Endpoint {
-        let tag = self.boss_asks(&Up { program: name_of(program).0, label: name_of(label).0 });
+        let tag = self.boss_asks(&Up {
+            program: name_of(program).0,
+            label: name_of(label).0,
+            arguments: GrantId::INVALID,
+            len: 0,
+        });
         let starts = self.known(label).map(|service| (service.phase, service.now.endpoint));
         if let Some((Phase::Starting { .. }, process)) = starts {
             self.begins(process);

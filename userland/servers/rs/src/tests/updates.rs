@@ -29,7 +29,7 @@ struct UnderWay {
 impl UnderWay {
     /// The new version was made, and the old one told.
     fn begin(stage: &mut Stage<'_>) -> Self {
-        stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         let hello = stage.at("hello");
         stage.begins_so(hello, Beginning { error: 0, keeps: 24 });
         let old = stage.world().processes[&hello].program.serial;

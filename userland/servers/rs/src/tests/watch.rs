@@ -12,13 +12,13 @@ const TO_BEGIN: usize = PERIODS_TO_BEGIN as usize;
 #[test]
 fn a_service_has_ten_periods_to_begin() {
     play(|stage| {
-        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         stage.periods(TO_BEGIN);
         assert!(stage.answer_to::<Up>(tag).is_none());
         stage.period();
         assert_eq!(stage.answer_to::<Up>(tag).expect("an answer").map(drop), Err(Errno::TimedOut));
         // One that begins in the last moment is in time.
-        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _] });
+        let tag = stage.boss_asks(&Up { program: label("hello"), label: [0; _], arguments: GrantId::INVALID, len: 0 });
         stage.periods(TO_BEGIN);
         let hello = stage.at("hello");
         stage.begins(hello);

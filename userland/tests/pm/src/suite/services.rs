@@ -45,8 +45,9 @@ pub(crate) fn users_do_not_make_services() -> Outcome {
     check_eq!(user.ask(&ExecNew { process, flags: 0, uid: 0, gid: 0, name })?.map(drop), Err(Errno::Perm));
     check_eq!(user.ask(&PidOf { process, reserved: 0 })?.map(drop), Err(Errno::Perm));
     check_eq!(user.ask(&FilesDone { process, error: 0 })?.map(drop), Err(Errno::Perm));
+    check_eq!(user.ask(&SrvIds { process, uid: 0, gid: 0 })?.map(drop), Err(Errno::Perm));
     let mut words = [0; 6];
-    for number in [48, 63, 0xff, 0x7000] {
+    for number in [49, 63, 0xff, 0x7000] {
         words[0] = u64::from(PROTOCOL.base) + number;
         check_eq!(user.order(pm_suite::Do::Ask, &words)?.map(drop), Err(Errno::NoSys));
     }

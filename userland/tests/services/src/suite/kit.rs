@@ -3,7 +3,7 @@
 use abi::boot::{BootEntry, NAME_LEN};
 use abi::grant::GrantId;
 use abi::{Endpoint, Errno};
-use protocol::assist::{Count, Counted, Deed, Misbehave};
+use protocol::assist::{Control, Count, Counted, Deed, GetArgument, Misbehave, Wish};
 use protocol::cdev::{IoCtl, Open, OpenFor};
 use protocol::getinfo::{GetPrivileges, GetProcess};
 use protocol::pm::GetProcessStatus;
@@ -17,21 +17,80 @@ pub(crate) const ASSIST: &str = "assist";
 /// The label of the driver.
 pub(crate) const HELLO: &str = "hello";
 
-/// The suite is a service itself.
+/// The users among the boot programs: one is root, and one is not.
+pub(crate) const USERS: [&str; 2] = ["root-user", "other-user"];
+
+/// The suite is a service itself. What the users need they have when they have answered; and what others keep for so many processes as the tests
+/// make they keep from now on.
 pub(crate) fn begin() -> Result<(), Errno> {
-    sef::start().map(drop)
+    sef::start()?;
+    for user in USERS {
+        count(sys::lookup(user).ok_or(Errno::Srch)?)?;
+    }
+    const LABELS: [&str; 4] = ["a", "b", "c", "d"];
+    LABELS.iter().try_for_each(|label| up(ASSIST, label).map(drop))?;
+    LABELS.iter().try_for_each(|label| down(label))
 }
 
-fn name(text: &str) -> [u8; NAME_LEN] {
+pub(crate) fn name(text: &str) -> [u8; NAME_LEN] {
     if text.is_empty() { [0; NAME_LEN] } else { BootEntry::encode_name(text).unwrap_or([b'?'; NAME_LEN]) }
 }
 
-fn root() -> Result<rs::Client<Ipc>, Errno> {
+pub(crate) fn root() -> Result<rs::Client<Ipc>, Errno> {
     Ok(rs::Client { to: sys::whoami()?.root, transport: Ipc::default() })
 }
 
 pub(crate) fn up(program: &str, label: &str) -> Result<Endpoint, Errno> {
-    root()?.up(Up { program: name(program), label: name(label) }).map(|done| done.endpoint)
+    let call = Up { program: name(program), label: name(label), arguments: GrantId::INVALID, len: 0 };
+    root()?.up(call).map(|done| done.endpoint)
+}
+
+/// Starts it with the arguments of a text.
+pub(crate) fn up_with(program: &str, label: &str, text: &[u8]) -> Result<Endpoint, Errno> {
+    let mut root = root()?;
+    sys::grants::scope(|scope| {
+        let lent = scope.read(text, root.to)?;
+        let (arguments, len) = (lent.id(), text.len() as u64);
+        root.up(Up { program: name(program), label: name(label), arguments, len }).map(|done| done.endpoint)
+    })
+}
+
+/// Fails if an argument of a program is not this.
+pub(crate) fn check_argument(service: Endpoint, number: u64, wanted: &str) -> Outcome {
+    let mut client = assist::Client { to: service, transport: Ipc::default() };
+    let found = client.argument(GetArgument { number })?;
+    let text = found.text.get(..found.len as usize).unwrap_or_default();
+    if text == wanted.as_bytes() {
+        return Ok(());
+    }
+    suite::fail!("argument {number} is `{}`, not `{wanted}`", text.escape_ascii())
+}
+
+/// Fails if a program has other arguments behind its name than these.
+pub(crate) fn check_arguments(service: Endpoint, wanted: &[&str]) -> Outcome {
+    for (number, wanted) in (1..).zip(wanted) {
+        check_argument(service, number, wanted)?;
+    }
+    let mut client = assist::Client { to: service, transport: Ipc::default() };
+    let more = client.argument(GetArgument { number: 1 + wanted.len() as u64 }).map(drop);
+    suite::check_eq!(more, Err(Errno::NoEnt));
+    Ok(())
+}
+
+/// Has somebody ask the root system process for something. The error that it gets.
+pub(crate) fn asks(who: Endpoint, wish: Wish, label: &str, program: &str) -> Result<Option<Errno>, Errno> {
+    let mut client = assist::Client { to: who, transport: Ipc::default() };
+    let call = Control { wish, reserved: 0, label: name(label), program: name(program) };
+    let error = client.control(call)?.error;
+    Ok(u16::try_from(error).ok().and_then(Errno::from_number))
+}
+
+/// Waits until a service is known, or is not any more.
+pub(crate) fn until_known(label: &str, known: bool) -> Result<(), Errno> {
+    while lookup(label).is_ok() != known {
+        pause()?;
+    }
+    Ok(())
 }
 
 pub(crate) fn down(label: &str) -> Result<(), Errno> {

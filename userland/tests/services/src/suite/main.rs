@@ -2,13 +2,17 @@
 #![no_std]
 #![no_main]
 
+mod arguments;
+mod command;
 mod crashes;
 mod denials;
 mod kit;
 mod lives;
 mod loads;
 mod pings;
+mod scripts;
 mod updates;
+mod users;
 
 suite::suite! {
     [before kit::begin]
@@ -20,6 +24,32 @@ suite::suite! {
         one_that_never_begins_is_gone,
         one_that_will_not_end_is_ended,
         a_service_begins_anew_on_request
+    }
+    arguments {
+        a_service_has_its_arguments_whatever_becomes_of_it,
+        words_are_told_apart_by_spaces_or_zero_bytes,
+        arguments_that_cannot_be_read_start_nobody
+    }
+    scripts {
+        a_script_is_told_of_whom_and_why,
+        a_script_decides_by_itself,
+        nobody_runs_a_script_for_what_runs,
+        a_script_that_ends_leaves_a_service_to_its_policy,
+        a_script_that_does_not_begin_does_too,
+        a_script_that_cannot_be_started_does_too,
+        a_script_that_takes_too_long_does_too,
+        a_service_that_was_restarted_too_often_is_given_up
+    }
+    users {
+        root_controls_everything,
+        no_other_user_does,
+        a_service_that_is_root_does,
+        nobody_controls_the_root_system_process_and_what_is_no_service
+    }
+    command {
+        the_command_starts_and_ends_services,
+        the_command_watches_and_updates_services,
+        what_the_command_may_not_do_changes_nothing
     }
     crashes {
         a_service_that_crashes_comes_back_under_its_name,

@@ -25,6 +25,7 @@ pub(crate) struct Program {
     pub(crate) serial: u32,
     /// What it was loaded with.
     pub(crate) name: Option<Name>,
+    pub(crate) arguments: Arguments,
     pub(crate) spec: PrivilegeSpec,
     pub(crate) is_allowed: bool,
     /// Raised for it, and not told.
@@ -47,8 +48,17 @@ impl Program {
 impl Process {
     pub(crate) fn new(serial: u32, id: Option<PrivilegeId>, name: Option<Name>) -> Self {
         let spec = no_rights(Endpoint::NONE);
-        let program =
-            Program { serial, name, spec, is_allowed: false, signals: 0, is_stopped: false, sends: false, asks: None };
+        let program = Program {
+            serial,
+            name,
+            arguments: Arguments::NONE,
+            spec,
+            is_allowed: false,
+            signals: 0,
+            is_stopped: false,
+            sends: false,
+            asks: None,
+        };
         Self { id, is_pinged: false, told: Vec::new(), program }
     }
 }

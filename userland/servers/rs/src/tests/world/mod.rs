@@ -52,9 +52,13 @@ pub(crate) struct World {
     last_pid: u32,
     /// Processes that the process manager knows.
     pub(crate) pids: BTreeMap<Endpoint, u32>,
+    /// Whose each of them is.
+    pub(crate) uids: BTreeMap<Endpoint, u32>,
     /// Processes that have memory, and whether they are ending.
     pub(crate) memory: BTreeMap<Endpoint, bool>,
     pub(crate) labels: BTreeMap<String, Endpoint>,
+    /// What processes let the root system process read.
+    pub(crate) granted: BTreeMap<(Endpoint, u64), Vec<u8>>,
     /// What was denied to whom and nobody has asked about.
     pub(crate) denials: Vec<protocol::getinfo::Denial>,
     /// The same of calls of the memory server.
@@ -90,6 +94,8 @@ impl World {
             serial: 0,
             last_pid: 100,
             pids: BTreeMap::new(),
+            uids: BTreeMap::new(),
+            granted: BTreeMap::new(),
             memory: BTreeMap::new(),
             labels: BTreeMap::new(),
             denials: Vec::new(),
@@ -130,6 +136,7 @@ impl World {
         }
         self.last_pid += 1;
         self.pids.insert(endpoint, self.last_pid);
+        self.uids.insert(endpoint, 0);
         self.processes.insert(endpoint, process);
     }
 
@@ -218,7 +225,21 @@ impl Servers for &Shared {
         Ok(world.plan.file(place))
     }
 
-    fn load(&mut self, vm: Endpoint, process: Endpoint, name: &Name, image: &[u8]) -> Result<(), Errno> {
+    fn read(&mut self, granter: Endpoint, grant: GrantId, into: &mut [u8]) -> Result<(), Errno> {
+        let world = self.0.borrow();
+        let text = world.granted.get(&(granter, grant.raw())).ok_or(Errno::Perm)?;
+        into.copy_from_slice(text.get(..into.len()).ok_or(Errno::Perm)?);
+        Ok(())
+    }
+
+    fn load(
+        &mut self,
+        vm: Endpoint,
+        process: Endpoint,
+        name: &Name,
+        image: &[u8],
+        arguments: &Arguments,
+    ) -> Result<(), Errno> {
         let mut world = self.0.borrow_mut();
         world.fault(LOAD, None)?;
         if !world.processes.get(&vm).is_some_and(|server| server.program.runs()) {
@@ -227,7 +248,7 @@ impl Servers for &Shared {
         assert_eq!(image, name.text().as_bytes(), "every program has its own file");
         let program = &mut world.process(process)?.program;
         assert!(!program.is_allowed, "nobody is given a program while it runs");
-        program.name = Some(*name);
+        (program.name, program.arguments) = (Some(*name), *arguments);
         Ok(())
     }
 

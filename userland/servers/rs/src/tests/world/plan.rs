@@ -88,6 +88,7 @@ impl Plan {
         let place = self.policy.len() as u64;
         let mut entry = ServicePolicy::nothing(name_of(name).0);
         (entry.flags, entry.calls, entry.memory) = (flags.bits(), 1 << place, 2 << place);
+        entry.uid = if flags.contains(ServiceFlags::ROOT) { 0 } else { 1 };
         (entry.traps, entry.quantum, entry.backoff) = (TrapMask::SENDREC.bits(), 50, 30);
         (entry.manager, entry.backup, entry.scheduler) = (NOBODY, NOBODY, NOBODY);
         if !flags.intersects(ServiceFlags::USER | ServiceFlags::ROOT) {

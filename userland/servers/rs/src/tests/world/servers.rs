@@ -2,7 +2,9 @@
 
 use super::*;
 use protocol::ds::{Delete, Deleted, EntryKind, Flags, Publish, Published};
-use protocol::pm::{PidFound, PidOf, SrvExit, SrvExited, SrvFork, SrvForked};
+use protocol::pm::{
+    GetProcessStatus, PidFound, PidOf, ProcessStatus, SrvExit, SrvExited, SrvFork, SrvForked, SrvIds, SrvIdsSet,
+};
 use std::string::ToString;
 
 impl World {
@@ -28,11 +30,12 @@ impl World {
 
     fn process_manager(&mut self, m: &Message) -> Message {
         match m.kind {
-            SrvFork::KIND => serve(m, |_: SrvFork| {
+            SrvFork::KIND => serve(m, |call: SrvFork| {
                 let child = self.spawn();
                 self.last_pid += 1;
                 self.memory.insert(child, false);
                 self.pids.insert(child, self.last_pid);
+                self.uids.insert(child, call.uid);
                 Ok(SrvForked { child, pid: self.last_pid })
             }),
             SrvExit::KIND => serve(m, |SrvExit { process, .. }| {
@@ -52,6 +55,21 @@ impl World {
             PidOf::KIND => serve(m, |call: PidOf| {
                 let pid = *self.pids.get(&call.process).ok_or(Errno::Srch)?;
                 Ok(PidFound { pid, parent: 1 })
+            }),
+            SrvIds::KIND => serve(m, |call: SrvIds| {
+                assert_eq!(call.uid, call.gid);
+                self.pids.get(&call.process).ok_or(Errno::Srch)?;
+                self.uids.insert(call.process, call.uid);
+                Ok(SrvIdsSet {})
+            }),
+            GetProcessStatus::KIND => serve(m, |call: GetProcessStatus| {
+                let mut found = self.pids.iter().filter(|(process, _)| process.slot() == call.slot as usize);
+                let (&endpoint, &pid) = found.next().ok_or(Errno::Srch)?;
+                let uid = self.uids[&endpoint];
+                let (name, parent, group, session, flags) = ([0; _], 1, pid, pid, 0);
+                // Set-uid programs work as their owner.
+                let (uid, effective_uid) = (77, uid);
+                Ok(ProcessStatus { name, endpoint, pid, parent, group, session, uid, effective_uid, flags })
             }),
             other => panic!("the process manager has no {other:?}"),
         }

@@ -1,0 +1,5 @@
+//! Links a program of Selix.
+
+fn main() {
+    bare_link::program();
+}
