@@ -423,14 +423,12 @@ fn an_exception_does_not_repeat_for_ever() {
 
 #[test]
 fn a_manager_waits_for_nobody_that_stands_for_it() {
-    let waits: [(fn(Endpoint) -> Regs, bool); 3] =
-        [(|to| sendrec(to, 1), true), (|to| sendrec(to, 1), false), (|to| send(to, 1), false)];
-    for (wait, is_taken) in waits {
+    for (call, is_taken) in [(sendrec(C, 1), true), (sendrec(C, 1), false), (send(C, 1), false)] {
         managed(|world| {
             if is_taken {
                 world.trap(C, receive(Endpoint::ANY));
             }
-            assert_eq!(world.trap(B, wait(C)), Outcome::Blocked);
+            assert_eq!(world.trap(B, call), Outcome::Blocked);
             kill(world, C, USR1).unwrap();
             assert_eq!(Errno::from_result(world.regs(B).rax as i64), Err(Errno::Locked), "taken: {is_taken}");
             assert_eq!(take(world, B), (C, 1 << USR1));

@@ -2,7 +2,8 @@
 #![no_std]
 #![no_main]
 
-use abi::boot::BootEntry;
+use abi::boot::{BootEntry, NAME_LEN};
+use abi::grant::GrantId;
 use abi::{Endpoint, Errno};
 use bench::{Trouble, report_some, timed};
 use protocol::assist::Count;
@@ -47,7 +48,7 @@ fn measure() -> Result<(), Trouble> {
 
     let name = |text| BootEntry::encode_name(text).ok_or(Errno::Inval);
     let [service, updater] = [name("assist")?, name("bench-updater")?];
-    let service_at = root.up(Up { program: service, label: service })?.endpoint;
+    let service_at = root.up(plain(service))?.endpoint;
     let mut client = assist::Client { to: service_at, transport: Ipc::default() };
     let mut calls = 0;
     // No call is lost or answered twice.
@@ -65,7 +66,7 @@ fn measure() -> Result<(), Trouble> {
         Ok(timed::now().wrapping_sub(before) as u32)
     })?;
 
-    let updater = root.up(Up { program: updater, label: updater })?.endpoint;
+    let updater = root.up(plain(updater))?.endpoint;
     report_some("update.wait", WARM_UP, &mut [0; SAMPLES], |_| {
         rest()?;
         let before = timed::now();
@@ -83,6 +84,11 @@ fn measure() -> Result<(), Trouble> {
         };
         if is_active { Ok(waited) } else { Err(Trouble::WrongAnswer) }
     })
+}
+
+/// Starts a program under its name, without arguments.
+const fn plain(program: [u8; NAME_LEN]) -> Up {
+    Up { program, label: program, arguments: GrantId::INVALID, len: 0 }
 }
 
 /// Lets time pass until the root system process finds that all services are well, so that nobody has to wait for a restart.

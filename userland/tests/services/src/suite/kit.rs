@@ -9,6 +9,7 @@ use protocol::getinfo::{GetPrivileges, GetProcess};
 use protocol::pm::GetProcessStatus;
 use protocol::rs::*;
 use protocol::{Call, assist, cdev, rs};
+use services::progress::{self, What};
 use suite::{Failure, Outcome};
 use sys::Ipc;
 
@@ -20,16 +21,25 @@ pub(crate) const HELLO: &str = "hello";
 /// The users among the boot programs: one is root, and one is not.
 pub(crate) const USERS: [&str; 2] = ["root-user", "other-user"];
 
+/// After so many changes the data store has written its journal anew, on both sides, and needs no more memory for it.
+const SETTLED: u32 = 2000;
+
 /// The suite is a service itself. What the users need they have when they have answered; and what others keep for so many processes as the tests
-/// make they keep from now on.
+/// make they keep from now on, and the data store has come to its size.
 pub(crate) fn begin() -> Result<(), Errno> {
-    sef::start()?;
+    let me = sef::start()?.endpoint;
     for user in USERS {
         count(sys::lookup(user).ok_or(Errno::Srch)?)?;
     }
     const LABELS: [&str; 4] = ["a", "b", "c", "d"];
     LABELS.iter().try_for_each(|label| up(ASSIST, label).map(drop))?;
-    LABELS.iter().try_for_each(|label| down(label))
+    LABELS.iter().try_for_each(|label| down(label))?;
+    let store = lookup("ds")?;
+    // Who has no label yet may tell nothing.
+    while progress::tell(store, me, What::Rounds, 0) == Err(Errno::Perm) {
+        pause()?;
+    }
+    (0..SETTLED).try_for_each(|round| progress::tell(store, me, What::Rounds, round))
 }
 
 pub(crate) fn name(text: &str) -> [u8; NAME_LEN] {

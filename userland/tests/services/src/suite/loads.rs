@@ -15,8 +15,6 @@ const KILLS: u32 = if LONG { 1000 } else { 20 };
 const UPDATES: u32 = if LONG { 1000 } else { 40 };
 /// One of so many updates goes wrong.
 const WRONG: u32 = 10;
-/// After so many rounds of its clients the data store has written its journal anew, on both sides: it needs no more memory then.
-const SETTLED: u32 = 1000;
 /// One of so many restarts is not asked for, but waited for.
 const WAITED: u32 = 10;
 
@@ -40,18 +38,13 @@ impl Client {
         }
     }
 
-    /// Waits until the client has done so many rounds.
-    fn comes_to(self, rounds: u32) -> Result<(), Errno> {
-        while self.told(What::Rounds)? < rounds {
-            pause_for(1)?;
-        }
-        Ok(())
-    }
-
     /// Waits until the client has been answered again: once is not enough, since that may have been before.
     fn goes_on(self) -> Result<(), Errno> {
         let before = self.told(What::Rounds)?;
-        self.comes_to(before.saturating_add(2))
+        while self.told(What::Rounds)? < before.saturating_add(2) {
+            pause_for(1)?;
+        }
+        Ok(())
     }
 }
 
@@ -101,13 +94,8 @@ fn is_killed(service: &str, client: &str, times: u32) -> Outcome {
     })
 }
 
-/// Whatever is needed for the first time is there then.
-fn settles(client: &str) -> Outcome {
-    used(client, |clients| Ok(clients.iter().try_for_each(|client| client.comes_to(SETTLED))?))
-}
-
 fn is_killed_often(service: &str, client: &str) -> Outcome {
-    settles(client)?;
+    // Whatever is needed for the first time is there then.
     is_killed(service, client, 1)?;
     let before = supplies()?;
     is_killed(service, client, KILLS)?;
@@ -162,7 +150,6 @@ fn is_replaced(service: &str, program: &str, client: &str, times: u32) -> Outcom
 }
 
 fn is_replaced_often(service: &str, program: &str, client: &str) -> Outcome {
-    settles(client)?;
     is_replaced(service, program, client, 1)?;
     let before = supplies()?;
     is_replaced(service, program, client, UPDATES)?;
