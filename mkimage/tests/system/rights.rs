@@ -72,7 +72,13 @@ fn the_shipped_policy_allows_what_is_used_and_denials_are_named() {
     let mut wrong = Vec::new();
     for service in &config.services {
         for right in rights(&config, &service.policy) {
-            let is_used = all.contains(&format!("{} {right}", service.name));
+            // All users share what they may do, and are told of once.
+            let is_user = service.policy.has(ServiceFlags::USER);
+            let is_used = config
+                .services
+                .iter()
+                .filter(|other| other.name == service.name || is_user && other.policy.has(ServiceFlags::USER))
+                .any(|other| all.contains(&format!("{} {right}", other.name)));
             let reason = UNSEEN.iter().find(|(name, what, _)| *name == service.name && *what == right);
             match reason {
                 None if !is_used => wrong.push(format!("{} never uses `{right}`", service.name)),
