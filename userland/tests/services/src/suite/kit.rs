@@ -21,25 +21,16 @@ pub(crate) const HELLO: &str = "hello";
 /// The users among the boot programs: one is root, and one is not.
 pub(crate) const USERS: [&str; 2] = ["root-user", "other-user"];
 
-/// After so many changes the data store has written its journal anew, on both sides, and needs no more memory for it.
-const SETTLED: u32 = 2000;
-
 /// The suite is a service itself. What the users need they have when they have answered; and what others keep for so many processes as the tests
-/// make they keep from now on, and the data store has come to its size.
+/// make they keep from now on.
 pub(crate) fn begin() -> Result<(), Errno> {
-    let me = sef::start()?.endpoint;
+    sef::start()?;
     for user in USERS {
         count(sys::lookup(user).ok_or(Errno::Srch)?)?;
     }
     const LABELS: [&str; 4] = ["a", "b", "c", "d"];
     LABELS.iter().try_for_each(|label| up(ASSIST, label).map(drop))?;
-    LABELS.iter().try_for_each(|label| down(label))?;
-    let store = lookup("ds")?;
-    // Who has no label yet may tell nothing.
-    while progress::tell(store, me, What::Rounds, 0) == Err(Errno::Perm) {
-        pause()?;
-    }
-    (0..SETTLED).try_for_each(|round| progress::tell(store, me, What::Rounds, round))
+    LABELS.iter().try_for_each(|label| down(label))
 }
 
 pub(crate) fn name(text: &str) -> [u8; NAME_LEN] {
@@ -250,8 +241,22 @@ impl core::fmt::Debug for Supplies {
     }
 }
 
+/// After so many changes an instance of the data store has written its journal anew, on both sides, and needs no more memory for it.
+const SETTLED: u32 = 2000;
+
+/// Lets the data store come to its size.
+fn settle() -> Result<(), Errno> {
+    let (store, me) = (lookup("ds")?, sys::whoami()?.endpoint);
+    // Who has no label yet may tell nothing.
+    while progress::tell(store, me, What::Rounds, 0) == Err(Errno::Perm) {
+        pause()?;
+    }
+    (0..SETTLED).try_for_each(|round| progress::tell(store, me, What::Rounds, round))
+}
+
 /// Counts what there is.
 pub(crate) fn supplies() -> Result<Supplies, Errno> {
+    settle()?;
     let pm = lookup("pm")?;
     let mut pm = protocol::pm::Client { to: pm, transport: Ipc::default() };
     let mut kernel = protocol::getinfo::Client { to: Endpoint::SYSTEM, transport: sys::KernelTransport };
