@@ -88,6 +88,7 @@ pub const DOCUMENTED: &[Documented] = &[
     ("getinfo.privileges", &[Dom, Srch]),
     ("getinfo.machine", &[]),
     ("getinfo.idle_time", &[Dom]),
+    ("getinfo.denial", &[Srch, Perm]),
     ("vmctl.create", &[Inval, Dom, Perm, NoSpc]),
     ("vmctl.destroy", &[Srch, Busy]),
     ("vmctl.map", &[Inval, Srch, Fault, Dom, Perm, Exist, NoSpc]),
@@ -129,7 +130,11 @@ pub const UNREACHABLE: &[Unreachable] = &[
     ("vmctl.share", NoSpc, "a frame would have to be mapped in 4294967295 places"),
     ("vmctl.supply", NoSpc, "a frame would have to be mapped in 4294967295 places"),
     ("vmctl.pin", NoSpc, "a frame would have to be pinned 65535 times"),
+    ("getinfo.denial", Srch, "only the root system process is told, which does not storm"),
 ];
+
+/// Calls that nobody in a storm may make with success.
+pub const OF_THE_ROOT: &[&str] = &["getinfo.denial"];
 
 /// The documented errors of a call that can come up.
 pub fn reachable(name: &str) -> impl Iterator<Item = Errno> {

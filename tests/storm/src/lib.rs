@@ -19,7 +19,7 @@ mod random;
 mod sequels;
 mod values;
 
-pub use documented::{DOCUMENTED, Documented, TRAPS, UNREACHABLE, Unreachable, reachable};
+pub use documented::{DOCUMENTED, Documented, OF_THE_ROOT, TRAPS, UNREACHABLE, Unreachable, reachable};
 pub use generator::{Generator, Registers};
 pub use histogram::{Histogram, Line, Row, rows};
 pub use known::{Known, Ring, Samples};
