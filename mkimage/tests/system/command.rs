@@ -87,6 +87,7 @@ fn it_does_what_is_typed_and_says_what_is_wrong() {
     let run = run("command", &bios(&image.iso), &Goal::Line("operator: all is typed".into()));
     let serial = &run.evidence.serial;
     assert!(run.verdict.passed(), "{}\n{serial}", run.verdict);
+    assert!(!serial.contains("service may not"), "its policy lacks something:\n{serial}");
     let answers = answers(serial);
     assert_eq!(answers.len(), WANTED.len(), "{serial}");
     for ((typed, answer), (wanted, lines, status)) in answers.iter().zip(WANTED) {

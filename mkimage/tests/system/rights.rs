@@ -19,7 +19,16 @@ const END: &str = "init: ping exited, status 0";
 const USE: &str = "selix: use: ";
 
 /// Rights that no run shows: whose, which, and why they are there.
-const UNSEEN: &[(&str, &str, &str)] = &[("rs", "system abort", "it ends the system only when that cannot go on")];
+const UNSEEN: &[(&str, &str, &str)] = &[
+    ("rs", "system abort", "it ends the system only when that cannot go on"),
+    ("vm", "system clear", "it ends a process that it has made and cannot give what it needs"),
+    ("vm", "system exit", "it ends only when it cannot begin"),
+    ("pm", "system exec", "programs are given to processes by a file server, which is not there yet"),
+    ("pm", "system abort", "it ends the system only when the first user process has ended"),
+    ("pm", "system diag_write", "it says only what cannot be"),
+    ("pm", "system exit", "it ends only when it cannot begin"),
+    ("service", "vm for_others", "it is no call, but about whom `usage` may be"),
+];
 
 /// The rights that a service has beyond those that all have.
 fn rights(config: &Config, policy: &ServicePolicy) -> Vec<String> {
