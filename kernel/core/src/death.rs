@@ -54,24 +54,29 @@ impl<M: Machine> Kernel<'_, M> {
         }
         let others = self.alive.clone();
         for other in others.iter().filter(|&other| other != slot) {
-            let p = self.process(other);
-            let sends = p.rts.contains(Rts::SENDING) && p.send_to == endpoint;
-            let receives = p.rts.contains(Rts::RECEIVING) && p.receive_from == endpoint;
-            if sends {
-                self.unqueue_sender(slot, other);
-            }
-            if sends || receives {
-                self.fail_wait(machine, other, Errno::DeadSrcDst);
-            }
+            self.fail_wait_for(machine, other, slot, Rts::RECEIVING, Errno::DeadSrcDst);
         }
         if self.is_service(slot) {
             self.hand_on_signals(machine, endpoint);
         }
     }
 
+    /// If a process waits for `partner`, to send to it or to receive in this way, its trap fails with `why`.
+    pub(crate) fn fail_wait_for(&mut self, machine: &mut M, slot: Slot, partner: Slot, receives: Rts, why: Errno) {
+        let (p, endpoint) = (self.process(slot), self.process(partner).endpoint);
+        let sends = p.rts.contains(Rts::SENDING) && p.send_to == endpoint;
+        let receives = p.rts.contains(receives) && p.receive_from == endpoint;
+        if sends {
+            self.unqueue_sender(partner, slot);
+        }
+        if sends || receives {
+            self.fail_wait(machine, slot, why);
+        }
+    }
+
     /// A process does not wait for its partner any more: its trap fails with `why`. If it was the kernel that sent in its name, its own
     /// registers are none of a trap, and it only gets a new turn.
-    pub(crate) fn fail_wait(&mut self, machine: &mut M, slot: Slot, why: Errno) {
+    fn fail_wait(&mut self, machine: &mut M, slot: Slot, why: Errno) {
         let p = self.process_mut(slot);
         p.failed_reply = None;
         if p.pending.contains(Pending::KERNEL_SENDS) {

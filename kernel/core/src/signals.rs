@@ -41,15 +41,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// A process stands now: if its manager waits for it to take or to answer a message, that fails.
     fn stop_waiting(&mut self, machine: &mut M, manager: Slot, slot: Slot) {
-        let (p, endpoint) = (self.process(manager), self.process(slot).endpoint);
-        let sends = p.rts.contains(Rts::SENDING) && p.send_to == endpoint;
-        let asks = p.rts.contains(Rts::RECEIVING | Rts::REPLY) && p.receive_from == endpoint;
-        if sends {
-            self.unqueue_sender(slot, manager);
-        }
-        if sends || asks {
-            self.fail_wait(machine, manager, Errno::Locked);
-        }
+        self.fail_wait_for(machine, manager, slot, Rts::RECEIVING | Rts::REPLY, Errno::Locked);
     }
 
     /// Who gets the signals of a process: its manager, or whoever stands in for one that has died. `None` if there is nobody.
