@@ -85,6 +85,18 @@ pub struct Protocol {
 }
 
 impl Protocol {
+    /// The names of the calls without the protocol's, by their numbers; empty where there is none. A constant of them is all that a program has
+    /// of the tables which needs nothing else.
+    pub(crate) const fn short_names(&self) -> [&'static str; u64::BITS as usize] {
+        let mut names = [""; u64::BITS as usize];
+        let mut i = 0;
+        while i < self.calls.len() {
+            names[self.calls[i].number as usize] = self.calls[i].short_name();
+            i += 1;
+        }
+        names
+    }
+
     /// The call with this name, without the protocol's.
     pub fn call(&self, name: &str) -> Option<&'static CallInfo> {
         self.calls.iter().find(|call| call.short_name() == name)

@@ -375,14 +375,9 @@ const RIGHTS: [u8; GROUP_SPAN as usize * (GROUPS.len() + 1)] = {
     rights
 };
 
-/// The names of the bits. Only these are in a program that uses them, and not all that the tables of calls say.
+/// The names of the bits.
 const NAMES: [&str; u64::BITS as usize] = {
-    let mut names = [""; u64::BITS as usize];
-    let mut i = 0;
-    while i < PROTOCOL.calls.len() {
-        names[PROTOCOL.calls[i].number as usize] = PROTOCOL.calls[i].short_name();
-        i += 1;
-    }
+    let mut names = PROTOCOL.short_names();
     let mut i = 0;
     while i < GROUPS.len() {
         names[GROUPS[i].number as usize] = GROUPS[i].protocol.name;

@@ -244,15 +244,7 @@ crate::protocol! {
 }
 
 /// The names of the calls, by their numbers; empty where there is none.
-pub const NAMES: [&str; u64::BITS as usize] = {
-    let mut names = [""; u64::BITS as usize];
-    let mut i = 0;
-    while i < PROTOCOL.calls.len() {
-        names[PROTOCOL.calls[i].number as usize] = PROTOCOL.calls[i].short_name();
-        i += 1;
-    }
-    names
-};
+pub const NAMES: [&str; u64::BITS as usize] = PROTOCOL.short_names();
 
 crate::vmctl::field_enum! {
     /// What a region shows.
