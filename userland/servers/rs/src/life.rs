@@ -70,7 +70,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         service.phase = Phase::Active;
         let boots = core::mem::take(&mut service.is_booting);
         (service.kept, service.left, service.prepared) = (kept, Left::NOTHING, 0);
-        (service.alive, service.pinged) = (now, now);
+        service.watch_from(now);
         service.ready = None;
         let before = service.other.take();
         let restarts = service.restarts;

@@ -37,7 +37,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         let uid = self.policy.get(policy).map_or(0, |policy| policy.uid);
         let forked = self.process_manager()?.srv_fork(SrvFork { uid, gid: uid })?;
         let instance = Instance { endpoint: forked.child, program, image };
-        match self.equip(policy, place, &instance, flag) {
+        match self.equip(place, policy, &instance, flag) {
             Ok(id) => Ok(Made { instance, id, pid: forked.pid }),
             Err(error) => {
                 self.end_or_log(forked.child);
@@ -49,15 +49,15 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
     fn equip(
         &mut self,
         place: usize,
-        service: usize,
+        policy: usize,
         instance: &Instance,
         flag: PrivilegeFlags,
     ) -> Result<PrivilegeId, Errno> {
         let process = instance.endpoint;
-        let spec = self.spec(place, flag);
+        let spec = self.spec(policy, flag);
         let id = self.privctl().set_sys(SetSys { spec, process, id: DYNAMIC_ID })?.id;
-        self.give_hardware(place, process)?;
-        if let Some(policy) = self.policy.get(place) {
+        self.give_hardware(policy, process)?;
+        if let Some(policy) = self.policy.get(policy) {
             let calls = policy.memory;
             self.memory_server()?.set_calls(SetCalls { process, is_user: 0, calls })?;
             let (priority, quantum, cpu) = (policy.priority.into(), policy.quantum.into(), policy.cpu.into());
@@ -69,7 +69,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             };
         }
         let vm = self.pager.ok_or(Errno::NoSys)?;
-        let arguments = self.arguments.get(service).ok_or(Errno::Srch)?;
+        let arguments = self.arguments.get(place).ok_or(Errno::Srch)?;
         self.servers.load(vm, process, &instance.program, instance.image, arguments)?;
         PrivilegeId::new(id).ok_or(Errno::Proto)
     }

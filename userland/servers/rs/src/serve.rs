@@ -267,7 +267,7 @@ impl<T: Transport + Copy, S: Servers> Server for Root<T, S> {
         let edited = place.map(|place| {
             if let Some(service) = self.services.get_mut(place) {
                 service.heartbeat = u64::from(call.heartbeat).div_ceil(PERIOD);
-                (service.alive, service.pinged) = (self.work.now, self.work.now);
+                service.watch_from(self.work.now);
             }
             Edited {}
         });

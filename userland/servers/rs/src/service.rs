@@ -197,6 +197,11 @@ impl Service {
         }
     }
 
+    /// What it was silent before does not count.
+    pub(crate) fn watch_from(&mut self, now: u64) {
+        (self.alive, self.pinged) = (now, now);
+    }
+
     /// Whether it cannot be asked to do anything else.
     pub(crate) fn is_busy(&self) -> bool {
         !(self.is_dead() || self.phase == Phase::Active) || self.waiter.is_some()

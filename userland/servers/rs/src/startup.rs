@@ -139,11 +139,10 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             service.is_some_and(|service| service.has(ServiceFlags::SYNCHRONOUS) && service.is_booting)
         };
         // Whoever begins at once has the next one begin.
-        while self.work.booting.checked_sub(1).is_none_or(|last| !is_waited_for(self, last)) {
+        while self.work.booting < self.work.boots
+            && self.work.booting.checked_sub(1).is_none_or(|last| !is_waited_for(self, last))
+        {
             let place = self.work.booting;
-            if place >= self.work.boots {
-                break;
-            }
             self.work.booting += 1;
             let Some(service) = self.services.get_mut(place) else {
                 continue;

@@ -67,7 +67,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             service.failures = 0;
         }
         if service.heartbeat == 0 {
-            (service.alive, service.pinged) = (now, now);
+            service.watch_from(now);
             return;
         }
         let process = service.now.endpoint;

@@ -112,7 +112,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
             }
             (service.other, service.left, service.prepared) = (None, Left::NOTHING, NO_STATE);
             service.phase = Phase::Active;
-            (service.alive, service.pinged) = (self.work.now, self.work.now);
+            service.watch_from(self.work.now);
         }
         self.changed(place);
         if let Err(error) = swapped {
@@ -143,7 +143,7 @@ impl<T: Transport + Copy, S: Servers> Root<T, S> {
         };
         service.phase = Phase::Active;
         // It was not pinged meanwhile.
-        (service.alive, service.pinged) = (now, now);
+        service.watch_from(now);
         if let Some(new) = service.other.take() {
             self.end_or_log(new.endpoint);
         }
