@@ -139,7 +139,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
         } else {
             memory.take_over(machine)?;
         }
-        self.processes.add(Process { endpoint, exits: false, authority, refused: 0, memory });
+        self.processes.add(Process::new(endpoint, authority, memory));
         Ok(())
     }
 
@@ -169,7 +169,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             return Err(error);
         }
         let authority = if parent.authority == Authority::User { Authority::User } else { Authority::Nothing };
-        self.processes.add(Process { endpoint: child, exits: false, authority, refused: 0, memory });
+        self.processes.add(Process::new(child, authority, memory));
         Ok(child)
     }
 
@@ -195,13 +195,7 @@ impl<T: Transport + Copy, H: Heap> Vm<T, H> {
             machine.destroy(&mut memory.space)?;
             return Err(error);
         }
-        self.processes.add(Process {
-            endpoint: child,
-            exits: false,
-            authority: Authority::Nothing,
-            refused: 0,
-            memory,
-        });
+        self.processes.add(Process::new(child, Authority::Nothing, memory));
         Ok(child)
     }
 

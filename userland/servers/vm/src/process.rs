@@ -110,6 +110,13 @@ pub(crate) struct Process {
     pub(crate) memory: Memory,
 }
 
+impl Process {
+    /// One that has done nothing yet.
+    pub(crate) const fn new(endpoint: Endpoint, authority: Authority, memory: Memory) -> Self {
+        Self { endpoint, exits: false, authority, refused: 0, memory }
+    }
+}
+
 /// All processes by their slots.
 #[derive(Debug)]
 pub(crate) struct Processes {
