@@ -67,29 +67,31 @@ struct Failed {
     errno: Errno,
 }
 
+/// Asks the root system process to do something, which has no other answer than that it is done.
+fn ask(system: &mut impl System, call: &impl Call, what: &'static str, name: Name) -> Result<(), Failed> {
+    system.ask(call).map(drop).map_err(|errno| Failed { what, name, errno })
+}
+
 fn carry_out(system: &mut impl System, command: &Command<'_>) -> Result<(), Failed> {
     let failed = |what, name| move |errno| Failed { what, name, errno };
+    let edit = |system, label, heartbeat| ask(system, &Edit { label, heartbeat }, "set the period of", label);
     match *command {
         Command::Up { program, label, arguments, period } => {
             let call = Up { program, label, arguments: GrantId::INVALID, len: 0 };
             let up = if arguments.is_empty() { system.ask(&call) } else { system.up(call, arguments) };
             up.map_err(failed("start", program))?;
             let label = if label == Name::default() { program } else { label };
-            period.map_or(Ok(()), |heartbeat| {
-                system.ask(&Edit { label, heartbeat }).map(drop).map_err(failed("set the period of", label))
-            })
+            period.map_or(Ok(()), |period| edit(system, label, period))
         }
-        Command::Down(label) => system.ask(&Down { label }).map(drop).map_err(failed("end", label)),
-        Command::Refresh(label) => system.ask(&Refresh { label }).map(drop).map_err(failed("refresh", label)),
-        Command::Restart(label) => system.ask(&Restart { label }).map(drop).map_err(failed("restart", label)),
+        Command::Down(label) => ask(system, &Down { label }, "end", label),
+        Command::Refresh(label) => ask(system, &Refresh { label }, "refresh", label),
+        Command::Restart(label) => ask(system, &Restart { label }, "restart", label),
         Command::Update { label, program, state, patience } => {
-            system.ask(&Update { label, program, state, patience }).map(drop).map_err(failed("update", label))
+            ask(system, &Update { label, program, state, patience }, "update", label)
         }
-        Command::Edit { label, period: heartbeat } => {
-            system.ask(&Edit { label, heartbeat }).map(drop).map_err(failed("set the period of", label))
-        }
+        Command::Edit { label, period } => edit(system, label, period),
         Command::List => list(system).map_err(failed("list", Name::default())),
-        Command::Shutdown => system.ask(&Shutdown {}).map(drop).map_err(failed("end", Name::default())),
+        Command::Shutdown => ask(system, &Shutdown {}, "end", Name::default()),
         Command::Help => {
             HELP.iter().for_each(|line| system.print(format_args!("{line}")));
             Ok(())

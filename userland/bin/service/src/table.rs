@@ -1,6 +1,7 @@
 //! The table of services.
 
 use abi::boot::{BootEntry, NAME_LEN};
+use arrayvec::ArrayString;
 use core::fmt::{self, Write};
 use protocol::rs::{Reason, ServiceInfo, State};
 
@@ -33,7 +34,8 @@ pub fn print(rows: impl Iterator<Item = Row> + Clone, mut line: impl FnMut(fmt::
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let info = &self.info;
-        let mut endpoint = Text::default();
+        // It is padded as a whole.
+        let mut endpoint = ArrayString::<24>::new();
         write!(endpoint, "{}", info.endpoint)?;
         let (label, state) = (BootEntry::decode_name(&info.label).unwrap_or("?"), state(info.state));
         write!(f, "{label:NAME_LEN$}{endpoint:<10} {:>6} {state:<10} {:>8} ", info.pid, info.restarts)?;
@@ -60,27 +62,5 @@ fn reason(reason: Reason) -> &'static str {
         Reason::Request => "request",
         Reason::Crash => "crash",
         Reason::NoHeartbeat => "no-heartbeat",
-    }
-}
-
-/// The text of a cell, which is padded as a whole.
-#[derive(Default)]
-struct Text {
-    bytes: [u8; 24],
-    len: usize,
-}
-
-impl Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len + text.len();
-        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
-    }
-}
-
-impl fmt::Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.bytes.get(..self.len).and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or("?"))
     }
 }
