@@ -30,20 +30,22 @@ const UNSEEN: &[(&str, &str, &str)] = &[
     ("service", "vm for_others", "it is no call, but about whom `usage` may be"),
 ];
 
+/// The names of the rights in a mask, without those that are basic if all of these are there.
+fn beyond(
+    keyword: &str,
+    all: impl Iterator<Item = (&'static str, u64)> + Clone,
+    basic: &[&str],
+    mask: u64,
+) -> Vec<String> {
+    let common = all.clone().filter(|(name, _)| basic.contains(name)).fold(0, |common, (_, bit)| common | bit);
+    let own = if mask & common == common { mask & !common } else { mask };
+    all.filter(|(_, bit)| own & bit != 0).map(|(name, _)| format!("{keyword} {name}")).collect()
+}
+
 /// The rights that a service has beyond those that all have.
 fn rights(config: &Config, policy: &ServicePolicy) -> Vec<String> {
-    let mut rights = Vec::new();
-    let basic = |names: &[&str], all: &[(&'static str, u64)]| {
-        all.iter().filter(|(name, _)| names.contains(name)).fold(0, |mask, (_, bit)| mask | bit)
-    };
-    let calls: Vec<_> = names::calls().collect();
-    let common = basic(&names::BASIC_CALLS, &calls);
-    let own = if policy.calls & common == common { policy.calls & !common } else { policy.calls };
-    rights.extend(calls.iter().filter(|(_, bit)| own & bit != 0).map(|(name, _)| format!("system {name}")));
-    let calls: Vec<_> = names::memory().collect();
-    let common = basic(&names::BASIC_MEMORY, &calls);
-    let own = if policy.memory & common == common { policy.memory & !common } else { policy.memory };
-    rights.extend(calls.iter().filter(|(_, bit)| own & bit != 0).map(|(name, _)| format!("vm {name}")));
+    let mut rights = beyond("system", names::calls(), &names::BASIC_CALLS, policy.calls);
+    rights.extend(beyond("vm", names::memory(), &names::BASIC_MEMORY, policy.memory));
     rights.extend(services(&policy.sends).map(|place| format!("ipc {}", config.services[place].name)));
     if policy.has(ServiceFlags::SENDS_TO_USERS) {
         rights.push("ipc USER".to_owned());
